@@ -1,0 +1,183 @@
+"""Discrete trajectories (dtrajs): checked, read from files, split into training and test."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mdtok.errors import DataError, SettingsError
+
+
+def as_dtrajs(dtrajs, n_states=None, min_length=1):
+    """Check discrete trajectories and give them back as a list of 1-D int64 arrays.
+
+    Parameters
+    ----------
+    dtrajs : array of int or list of arrays of int, shape (n_frames,) each
+        One trajectory, or several.
+    n_states : int, optional
+        Tokens must lie in 0 .. n_states - 1.
+    min_length : int
+        Shortest trajectory that is of use to the caller, in frames.
+
+    Returns
+    -------
+    list of ndarray of int64, shape (n_frames,) each
+
+    Raises
+    ------
+    DataError
+        Empty, not integers, negative, outside 0 .. n_states - 1, or too short.
+
+    Examples
+    --------
+    >>> as_dtrajs([0, 1, 1])
+    [array([0, 1, 1])]
+    """
+    if isinstance(dtrajs, np.ndarray) and dtrajs.ndim == 1 and dtrajs.dtype != object:
+        dtrajs = [dtrajs]
+    dtrajs = list(dtrajs)
+    if dtrajs and np.ndim(dtrajs[0]) == 0:
+        dtrajs = [np.asarray(dtrajs)]
+    if not dtrajs:
+        raise DataError("No discrete trajectory was given; pass an array of tokens or a list of them.")
+    return [_as_dtraj(dtraj, index, n_states, min_length) for index, dtraj in enumerate(dtrajs)]
+
+
+def _as_dtraj(dtraj, index, n_states, min_length):
+    dtraj = np.asarray(dtraj)
+    if dtraj.ndim != 1:
+        raise DataError(f"Discrete trajectory {index} has shape {dtraj.shape}; one token a frame, shape (n_frames,), was expected.")
+    if len(dtraj) < min_length:
+        raise DataError(f"Discrete trajectory {index} has {len(dtraj)} frames; at least {min_length} are needed. Leave it out.")
+    if not np.issubdtype(dtraj.dtype, np.integer):
+        if not np.all(np.isfinite(dtraj)) or np.any(dtraj != np.round(dtraj)):
+            raise DataError(f"Discrete trajectory {index} holds values that are not whole numbers; tokens 0, 1, 2, … were expected.")
+    dtraj = dtraj.astype(np.int64)
+    if len(dtraj) and dtraj.min() < 0:
+        raise DataError(f"Discrete trajectory {index} holds the token {dtraj.min()}; tokens start at 0.")
+    if n_states is not None and len(dtraj) and dtraj.max() >= n_states:
+        raise DataError(f"Discrete trajectory {index} holds the token {dtraj.max()}; 0 .. {n_states - 1} were expected.")
+    return dtraj
+
+
+def count_states(*groups):
+    """Number of states in groups of dtrajs: the largest token plus one."""
+    return 1 + max(int(dtraj.max()) for dtrajs in groups for dtraj in as_dtrajs(dtrajs))
+
+
+def load_dtrajs(paths):
+    """Read discrete trajectories from ``.npy`` or text files (one token a line, or a row of them).
+
+    Parameters
+    ----------
+    paths : path-like or list of path-like
+        One file a trajectory.
+
+    Returns
+    -------
+    list of ndarray of int64
+        Tokens as they stand in the files; see `relabel` where they do not start at 0.
+
+    Raises
+    ------
+    DataError
+        A file is missing, cannot be read as whole numbers, or is empty.
+    """
+    paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    return [_load_dtraj(Path(path)) for path in paths]
+
+
+def _load_dtraj(path):
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; give the path of a .npy or text file of tokens.")
+    try:
+        dtraj = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, comments=("#", "@"), ndmin=1)
+    except ValueError as error:
+        raise DataError(f"{path} cannot be read as tokens ({error}); one whole number a line was expected.") from None
+    dtraj = np.squeeze(dtraj) if np.ndim(dtraj) > 1 else dtraj
+    if np.ndim(dtraj) != 1 or len(dtraj) == 0:
+        raise DataError(f"{path} holds an array of shape {np.shape(dtraj)}; one token a frame was expected.")
+    if not np.all(np.isfinite(dtraj)) or np.any(dtraj != np.round(dtraj)):
+        raise DataError(f"{path} holds values that are not whole numbers; tokens were expected (features go to analyze_trajectories.py).")
+    return dtraj.astype(np.int64)
+
+
+def relabel(*groups):
+    """Map the labels that occur in groups of dtrajs to 0 .. n_states - 1, keeping their order.
+
+    Returns
+    -------
+    groups : list of lists of ndarray
+        The same trajectories in the new tokens.
+    labels : ndarray of int64, shape (n_states,)
+        The label of each new token.
+    """
+    labels = np.unique(np.concatenate([np.asarray(dtraj) for group in groups for dtraj in group]))
+    return [[np.searchsorted(labels, dtraj) for dtraj in group] for group in groups], labels
+
+
+def split_trajectories(dtrajs, test_fraction=0.25, seed=0):
+    """Split a list of trajectories (tokens or features) into training and test, whole trajectories only.
+
+    Parameters
+    ----------
+    dtrajs : list of arrays
+        Anything with one entry a trajectory.
+    test_fraction : float
+        Share of the trajectories that is held out; at least one, and one is always left for training.
+    seed : int
+        Which ones.
+
+    Returns
+    -------
+    train, test : lists
+
+    Raises
+    ------
+    DataError
+        There is one trajectory only: cut it with `split_time_blocks` first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> train, test = split_trajectories([np.array([0, 1])] * 4, test_fraction=0.25, seed=7)
+    >>> len(train), len(test)
+    (3, 1)
+    """
+    train, test = split_indices(len(dtrajs), test_fraction, seed)
+    return [dtrajs[i] for i in train], [dtrajs[i] for i in test]
+
+
+def split_indices(n_trajectories, test_fraction=0.25, seed=0):
+    """Indices of the training and of the test trajectories, each sorted (see `split_trajectories`)."""
+    if not 0 < test_fraction < 1:
+        raise SettingsError(f"test_fraction is {test_fraction}; a number between 0 and 1 was expected.")
+    if n_trajectories < 2:
+        raise DataError("One trajectory cannot be split by trajectory; cut it into blocks with split_time_blocks first.")
+    n_test = min(max(1, round(test_fraction * n_trajectories)), n_trajectories - 1)
+    order = np.random.default_rng(seed).permutation(n_trajectories)
+    return sorted(order[n_test:].tolist()), sorted(order[:n_test].tolist())
+
+
+def split_time_blocks(trajectories, n_blocks):
+    """Cut each trajectory into `n_blocks` contiguous blocks of (nearly) equal length.
+
+    Parameters
+    ----------
+    trajectories : list of arrays, shape (n_frames, ...) each
+    n_blocks : int
+
+    Returns
+    -------
+    list of arrays
+        ``len(trajectories) * n_blocks`` blocks, in order of time.
+
+    Raises
+    ------
+    DataError
+        A trajectory is shorter than two frames a block.
+    """
+    shortest = min(len(trajectory) for trajectory in trajectories)
+    if n_blocks < 1 or shortest < 2 * n_blocks:
+        raise DataError(f"A trajectory of {shortest} frames cannot be cut into {n_blocks} blocks of two frames or more.")
+    return [block for trajectory in trajectories for block in np.array_split(trajectory, n_blocks)]

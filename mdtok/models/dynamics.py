@@ -1,0 +1,153 @@
+"""The one interface of every model of dynamics: fit, predict, sample, save, load.
+
+A Markov state model, an order-k chain, a semi-Markov model and a nano-GPT are the same thing to the referee. A new model
+is one file with a subclass of `DynamicsModel`.
+"""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+
+from mdtok.errors import DataError, SettingsError
+from mdtok.features.dtrajs import as_dtrajs
+from mdtok.runfolder import read_json
+
+
+class DynamicsModel(ABC):
+    """A model of the next token given the past.
+
+    Attributes
+    ----------
+    lagtime : int
+        Frames a step. Samples have one token each `lagtime` frames, and token t is predicted from tokens up to
+        ``t - lagtime`` only. It is 1 for all but a Markov model with a longer lag.
+    n_states_ : int
+        Size of the alphabet, known after `fit`.
+    """
+
+    lagtime = 1
+
+    @abstractmethod
+    def fit(self, dtrajs, validation=None, n_states=None):
+        """Fit to discrete trajectories.
+
+        Parameters
+        ----------
+        dtrajs : list of int arrays, shape (n_frames,) each
+            Training trajectories.
+        validation : list of int arrays, optional
+            Held-out trajectories on which hyper-parameters and early stopping are decided; never used to fit weights.
+        n_states : int, optional
+            Size of the alphabet, where it is larger than the largest training token plus one.
+
+        Returns
+        -------
+        self
+        """
+
+    @abstractmethod
+    def predict_log_proba(self, dtraj):
+        """Log-probability of every state at every frame, given the frames before it.
+
+        Parameters
+        ----------
+        dtraj : int array, shape (n_frames,)
+
+        Returns
+        -------
+        ndarray of float, shape (n_frames - lagtime, n_states)
+            Row i is the natural logarithm of the distribution of token ``i + lagtime``.
+        """
+
+    @abstractmethod
+    def sample(self, prompts, n_steps, seed):
+        """Continue each prompt by `n_steps` tokens, all chains at once.
+
+        Parameters
+        ----------
+        prompts : list of int arrays, shape (n_prompt,) each
+            The past of each chain, at least one token, `lagtime` frames apart.
+        n_steps : int
+            Tokens to generate, as many as asked for: no limit by a context length.
+        seed : int
+
+        Returns
+        -------
+        list of int arrays, shape (n_steps,) each
+            The new tokens, without the prompt.
+        """
+
+    @abstractmethod
+    def save(self, folder):
+        """Write the model to `folder` (JSON, npy, safetensors)."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder):
+        """Read a model that `save` wrote."""
+
+    @property
+    @abstractmethod
+    def n_parameters(self):
+        """Number of free parameters after `fit`."""
+
+    @property
+    def is_fitted(self):
+        """Whether `fit` (or `load`) is done."""
+        return getattr(self, "n_states_", None) is not None
+
+    def log_prob(self, dtrajs):
+        """Log-probability, in nats, of each observed token given its past.
+
+        Parameters
+        ----------
+        dtrajs : list of int arrays, shape (n_frames,) each
+
+        Returns
+        -------
+        list of ndarray of float, shape (n_frames - lagtime,) each
+        """
+        self.require_fitted()
+        observed = as_dtrajs(dtrajs, self.n_states_, min_length=self.lagtime + 1)
+        return [self.predict_log_proba(d)[np.arange(len(d) - self.lagtime), d[self.lagtime:]] for d in observed]
+
+    def nats_per_token(self, dtrajs):
+        """Mean negative log-probability of the observed tokens, in nats (lower is better)."""
+        return float(-np.concatenate(self.log_prob(dtrajs)).mean())
+
+    def require_fitted(self):
+        """Raise DataError unless the model is fitted."""
+        if not self.is_fitted:
+            raise DataError(f"This {type(self).__name__} is not fitted; call fit(dtrajs) first.")
+
+    def check_prompts(self, prompts, n_steps):
+        """Check the arguments of `sample`; prompts come back as a list of int64 arrays."""
+        self.require_fitted()
+        if int(n_steps) != n_steps or n_steps < 1:
+            raise SettingsError(f"n_steps is {n_steps}; a whole number of at least 1 was expected.")
+        return as_dtrajs(prompts, self.n_states_)
+
+
+def draw(probabilities, rng):
+    """Draw one state a row from rows of probabilities, shape (n_chains, n_states), by inverting the cumulative sum."""
+    cumulative = np.cumsum(probabilities, axis=1)
+    thresholds = rng.random(len(cumulative)) * cumulative[:, -1]
+    return np.minimum((cumulative <= thresholds[:, None]).sum(axis=1), cumulative.shape[1] - 1)
+
+
+def load_model(folder):
+    """Load any model that was saved by its `save`: ``model.json`` in the folder names its class.
+
+    Raises
+    ------
+    DataError
+        The folder names a class that mdtok does not have.
+    """
+    from mdtok import models
+
+    name = read_json(Path(folder) / "model.json").get("class")
+    model_class = getattr(models, str(name), None)
+    if not (isinstance(model_class, type) and issubclass(model_class, DynamicsModel)):
+        raise DataError(f"{folder}/model.json names the class {name!r}, which is no model of mdtok.")
+    return model_class.load(folder)

@@ -1,0 +1,191 @@
+"""A run is a folder: files written whole or not at all, stages that can be killed and started again, a manifest.
+
+The manifest holds versions, command, settings, and for each finished stage its wall time and what it says of itself.
+A folder belongs to one group of settings for ever; another group is refused, never overwritten.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mdtok.errors import RunFolderError
+
+_PACKAGES = ("mdtok", "openmm", "mdtraj", "deeptime", "numpy", "scipy", "scikit-learn", "torch", "transformers")
+
+
+@contextlib.contextmanager
+def whole(path):
+    """Give a ``*.partial`` path to write to; it takes the name `path` only when the block ends without an error.
+
+    Parameters
+    ----------
+    path : path-like
+        File (or folder) that shall appear whole or not at all.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with whole(target) as partial:
+    ...     _ = partial.write_text("done")
+    >>> target.read_text()
+    'done'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    _remove(partial)
+    yield partial
+    if partial.is_dir() and path.is_dir():
+        _remove(path)
+    os.replace(partial, path)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()
+
+
+def write_json(path, content):
+    """Write `content` as JSON, whole or not at all; numpy numbers and arrays become numbers and lists, NaN null."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(_plain(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Read a JSON file, or say in one line what is wrong with it."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"{path} does not exist.") from None
+    except json.JSONDecodeError as error:
+        raise RunFolderError(f"{path} is not valid JSON ({error}); remove it and run that stage again.") from None
+
+
+def _plain(content):
+    if isinstance(content, dict):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_plain(value) for value in content]
+    if isinstance(content, np.ndarray):
+        return _plain(content.tolist())
+    if isinstance(content, np.generic):
+        return _plain(content.item())
+    if isinstance(content, float) and not np.isfinite(content):
+        return None
+    if isinstance(content, Path):
+        return str(content)
+    return content
+
+
+def save_arrays(folder, arrays):
+    """Write one ``NNN.npy`` a trajectory into `folder`, which appears whole or not at all."""
+    with whole(folder) as partial:
+        partial.mkdir()
+        for index, array in enumerate(arrays):
+            np.save(partial / f"{index:03d}.npy", np.asarray(array), allow_pickle=False)
+
+
+def load_arrays(folder):
+    """Read what `save_arrays` wrote, in its order."""
+    paths = sorted(Path(folder).glob("[0-9]*.npy"), key=lambda path: int(path.stem))
+    if not paths:
+        raise RunFolderError(f"{folder} holds no NNN.npy arrays; run the stage that writes it first.")
+    return [np.load(path, allow_pickle=False) for path in paths]
+
+
+def hash_file(path):
+    """SHA-256 of a file as hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class RunFolder:
+    """One run on disk: its settings, its manifest and the stages that are done.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder; made if it is not there.
+    settings : dict
+        Everything that decides what the run computes. A folder made with other settings is refused.
+    inputs : list of path-like
+        Files of the user that the run reads; their hashes are part of the settings.
+
+    Raises
+    ------
+    RunFolderError
+        The folder holds another run's settings, or files that are no run of mdtok.
+    """
+
+    def __init__(self, path, settings, inputs=()):
+        self.path = Path(path)
+        settings = _plain(settings)
+        hashes = {str(name): hash_file(name) for name in inputs}
+        manifest_path = self.path / "manifest.json"
+        if manifest_path.exists():
+            self.manifest = read_json(manifest_path)
+            self._refuse_other(settings, hashes)
+        else:
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise RunFolderError(f"{self.path} exists and is not a run of mdtok (no manifest.json); choose another --out.")
+            self.manifest = {
+                "schema": 1,
+                "command": sys.argv,
+                "versions": {"python": sys.version.split()[0], **_versions()},
+                "settings": settings,
+                "inputs_sha256": hashes,
+                "stages": {},
+            }
+            self._save()
+
+    def _refuse_other(self, settings, hashes):
+        seen = {**self.manifest["settings"], **self.manifest["inputs_sha256"]}
+        wanted = {**settings, **hashes}
+        other = [
+            f"{key}: {seen.get(key)!r} there, {wanted.get(key)!r} asked for"
+            for key in sorted({*seen, *wanted}) if seen.get(key) != wanted.get(key)
+        ]
+        if other:
+            raise RunFolderError(f"{self.path} holds another run ({'; '.join(other)}); choose another --out or these settings.")
+
+    def _save(self):
+        write_json(self.path / "manifest.json", self.manifest)
+
+    def is_done(self, stage):
+        """Whether `stage` was finished in this folder."""
+        return stage in self.manifest["stages"]
+
+    def require(self, stage):
+        """Raise RunFolderError unless `stage` is done."""
+        if not self.is_done(stage):
+            raise RunFolderError(f"{self.path}: the stage '{stage}' is not done yet; run it first (--stage {stage}, or --stage all).")
+
+    @contextlib.contextmanager
+    def stage(self, name):
+        """Time a stage and mark it done when the block ends without an error; yields a dict for its figures."""
+        began, figures = time.perf_counter(), {}
+        yield figures
+        self.manifest["stages"][name] = {"wall_seconds": round(time.perf_counter() - began, 1), **_plain(figures)}
+        self._save()
+
+    def __truediv__(self, name):
+        return self.path / name
+
+
+def _versions():
+    found = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
