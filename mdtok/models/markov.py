@@ -1,0 +1,317 @@
+"""The Markov state model: deeptime's own, behind the interface of `DynamicsModel`.
+
+Its transition matrix answers questions about kinetics as it stands (`MarkovModel.msm_`). To predict tokens it is
+smoothed a little, so that a transition never seen still has a probability: see `smooth`.
+"""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+from deeptime.markov import TransitionCountEstimator, TransitionCountModel
+from deeptime.markov.msm import BayesianMSMPosterior, MarkovStateModel, MaximumLikelihoodMSM
+from deeptime.markov.tools.analysis import stationary_distribution
+from deeptime.markov.tools.estimation.dense.tmat_sampling.tmatrix_sampler import TransitionMatrixSampler
+from tqdm import tqdm
+
+from mdtok.errors import DataError, RunFolderError, SettingsError
+from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.models.dynamics import DynamicsModel
+from mdtok.runfolder import read_json, whole, write_json
+
+FLOOR = 1e-8  # share of every row spread over all states, so that no log-probability is infinite
+_TOLERANCE = 1e-6  # how far a row of a transition matrix may be from one, deeptime's default for estimated ones
+
+
+class MarkovModel(DynamicsModel):
+    """A Markov state model, maximum likelihood and Bayesian, estimated by deeptime.
+
+    Parameters
+    ----------
+    lagtime : int
+        Frames a step.
+    reversible : bool
+        Detailed balance, as physics at equilibrium has it.
+    bayesian_samples : int, optional
+        Transition matrices that `bayesian_msm` draws where it is not told otherwise; 100 if None.
+
+    Attributes
+    ----------
+    count_model_ : deeptime.markov.TransitionCountModel
+        Sliding-window counts of all states.
+    msm_ : deeptime.markov.msm.MarkovStateModel
+        The model on the connected set of states that holds most transitions. Its own states are numbered within that
+        set: ``msm_.count_model.state_symbols`` gives their tokens.
+    predictive_matrix_ : ndarray of float, shape (n_states_, n_states_)
+        What `predict_log_proba` and `sample` use, one row for every token, zero nowhere (see `smooth`). A state outside
+        the connected set follows its own counts; one that was never left in training, of which nothing is known, is
+        followed by any state as often as that state occurs.
+
+    References
+    ----------
+    Prinz et al., J. Chem. Phys. 134, 174105 (2011); Hoffmann et al., Mach. Learn.: Sci. Technol. 3, 015009 (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> model = MarkovModel().fit([np.array([0, 0, 1, 1, 0, 0, 1, 1, 0])])
+    >>> model.msm_.transition_matrix
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    >>> [len(chain) for chain in model.sample([[0], [1]], n_steps=5, seed=7)]
+    [5, 5]
+    """
+
+    def __init__(self, lagtime=1, reversible=True, bayesian_samples=None):
+        _require_whole_number("lagtime", lagtime, 1)
+        if bayesian_samples is not None:
+            _require_whole_number("bayesian_samples", bayesian_samples, 2)
+        self.lagtime = int(lagtime)
+        self.reversible = bool(reversible)
+        self.bayesian_samples = bayesian_samples
+
+    def fit(self, dtrajs, validation=None, n_states=None):
+        """Count transitions and estimate; `validation` has nothing to decide here (see `DynamicsModel.fit`).
+
+        Raises
+        ------
+        DataError
+            A trajectory is not longer than the lag time, or no two states are visited back and forth.
+        """
+        dtrajs = as_dtrajs(dtrajs, n_states)
+        shortest = min(len(dtraj) for dtraj in dtrajs)
+        if shortest <= self.lagtime:
+            raise DataError(
+                f"A trajectory of {shortest} frames is too short for a lagtime of {self.lagtime} frames; "
+                "take a shorter lagtime or leave the trajectory out."
+            )
+        n_states = n_states or count_states(dtrajs)
+        counting = TransitionCountEstimator(lagtime=self.lagtime, count_mode="sliding", n_states=n_states)
+        self.count_model_ = counting.fit_fetch(dtrajs)
+        self.msm_ = self._estimate(self.count_model_)
+        self.predictive_matrix_ = self._predictive_matrix()
+        self.n_states_ = n_states
+        return self
+
+    def _estimate(self, count_model):
+        connected = count_model.submodel_largest(directed=True, sort_by_population=True)
+        if connected.n_states < 2:
+            raise DataError(
+                f"{len(count_model.visited_set)} states are visited but no two of them back and forth, so there is no "
+                "Markov model; use fewer states or longer trajectories."
+            )
+        estimator = MaximumLikelihoodMSM(
+            reversible=self.reversible, allow_disconnected=False, transition_matrix_tolerance=_TOLERANCE
+        )
+        return estimator.fit(connected).fetch_model()
+
+    def _predictive_matrix(self):
+        counts = dense(self.count_model_.count_matrix)
+        transition_matrix = normalise_counts(counts)
+        connected = self.msm_.count_model.state_symbols
+        # Transitions that leave the connected set keep their share of the counts: the MSM knows nothing of them.
+        stays = transition_matrix[np.ix_(connected, connected)].sum(axis=1)
+        transition_matrix[np.ix_(connected, connected)] = stays[:, None] * self.msm_.transition_matrix
+        return smooth(transition_matrix, counts / self.lagtime)
+
+    def bayesian_msm(self, n_samples=None, seed=0, progress=True):
+        """Posterior of the Markov state model, for intervals of whatever deeptime computes from one.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            Transition matrices to draw; `bayesian_samples` where not given.
+        seed : int
+        progress : bool
+            Show a progress bar where it takes more than two seconds.
+
+        Returns
+        -------
+        deeptime.markov.msm.BayesianMSMPosterior
+            ``prior`` is `msm_`, ``samples`` are models on the same connected set;
+            ``gather_stats("timescales", k=1)`` gives mean and interval, in frames.
+
+        References
+        ----------
+        Trendelkamp-Schroer, Wu, Paul, Noé, J. Chem. Phys. 143, 174101 (2015).
+        """
+        self.require_fitted()
+        n_samples = n_samples or self.bayesian_samples or 100
+        _require_whole_number("n_samples", n_samples, 2)
+        # A sliding window counts one event up to lagtime times. Divided by lagtime the likelihood is the geometric mean
+        # over the lagtime ways to subsample the trajectory (deeptime's "sliding-effective"), so that an event counts
+        # once. Its mode "effective" divides further, by autocorrelation times that it estimates from the same few
+        # events, transition by transition: noisier where it matters most, and minutes where this takes seconds.
+        counts = dense(self.msm_.count_model.count_matrix) / self.lagtime
+        bar = tqdm(total=n_samples, desc="Bayesian MSM", delay=2, disable=not progress)
+        with bar:
+            matrices, distributions = self._draw_matrices(counts, n_samples, seed, bar.update)
+        samples = [
+            MarkovStateModel(
+                matrix, distribution, reversible=self.reversible, count_model=self.msm_.count_model,
+                transition_matrix_tolerance=_TOLERANCE,
+            )
+            for matrix, distribution in zip(matrices, distributions)
+        ]
+        return BayesianMSMPosterior(prior=self.msm_, samples=samples)
+
+    def _draw_matrices(self, counts, n_samples, seed, callback):
+        # deeptime's BayesianMSM takes no seed, its samplers do; without detailed balance rows are independent.
+        rng = np.random.default_rng(seed)
+        if self.reversible:
+            sampler = TransitionMatrixSampler(
+                counts, reversible=True, P0=self.msm_.transition_matrix, n_steps=1 + int(np.sqrt(len(counts))),
+                seed=int(rng.integers(2**31)),
+            )
+            return sampler.sample(n_samples, return_statdist=True, callback=callback)
+        matrices = np.zeros((n_samples, *counts.shape))
+        for state, row in enumerate(counts):
+            seen = row > 0
+            matrices[:, state, seen] = rng.dirichlet(row[seen], size=n_samples)
+        return matrices, [stationary_distribution(matrix, check_inputs=False) for matrix in matrices]
+
+    def predict_log_proba(self, dtraj):
+        """See `DynamicsModel.predict_log_proba`; row i is the distribution at frame ``i + lagtime`` given frame i."""
+        self.require_fitted()
+        dtraj = as_dtrajs([dtraj], self.n_states_, min_length=self.lagtime + 1)[0]
+        return np.log(self.predictive_matrix_)[dtraj[:-self.lagtime]]
+
+    def log_prob(self, dtrajs):
+        """See `DynamicsModel.log_prob`; the same numbers without the rows around them."""
+        self.require_fitted()
+        log_matrix, lag = np.log(self.predictive_matrix_), self.lagtime
+        return [log_matrix[d[:-lag], d[lag:]] for d in as_dtrajs(dtrajs, self.n_states_, min_length=lag + 1)]
+
+    def sample(self, prompts, n_steps, seed, progress=True):
+        """See `DynamicsModel.sample`; one token each `lagtime` frames, from the last token of each prompt."""
+        prompts = self.check_prompts(prompts, n_steps)
+        rng = np.random.default_rng(seed)
+        jumps = JumpTable(self.predictive_matrix_)
+        states = np.array([prompt[-1] for prompt in prompts])
+        chains = np.empty((n_steps, len(states)), dtype=np.int64)
+        for step in tqdm(range(n_steps), desc="Markov chains", delay=2, disable=not progress):
+            states = jumps.draw(states, rng)
+            chains[step] = states
+        return list(chains.T.copy())
+
+    @property
+    def n_parameters(self):
+        """Free transition probabilities of `msm_`: nonzero ones less one a row; with detailed balance, pairs less one."""
+        self.require_fitted()
+        matrix = dense(self.msm_.transition_matrix)
+        if self.reversible:
+            return int(np.count_nonzero(np.triu(matrix)) - 1)
+        return int(np.count_nonzero(matrix) - len(matrix))
+
+    def save(self, folder):
+        """Write ``model.json`` and ``arrays.npz`` to `folder`, which appears whole or not at all."""
+        self.require_fitted()
+        settings = {"lagtime": self.lagtime, "reversible": self.reversible, "bayesian_samples": self.bayesian_samples}
+        write_model(folder, self, settings, {
+            "counts": dense(self.count_model_.count_matrix),
+            "state_histogram": self.count_model_.state_histogram,
+            "connected_set": self.msm_.count_model.state_symbols,
+            "transition_matrix": self.msm_.transition_matrix,
+            "stationary_distribution": self.msm_.stationary_distribution,
+        })
+
+    @classmethod
+    def load(cls, folder):
+        """Read a model that `save` wrote."""
+        settings, n_states, arrays = read_model(folder, cls)
+        model = cls(**settings)
+        model.count_model_ = TransitionCountModel(
+            arrays["counts"], "sliding", model.lagtime, state_histogram=arrays["state_histogram"]
+        )
+        model.msm_ = MarkovStateModel(
+            arrays["transition_matrix"], arrays["stationary_distribution"], reversible=model.reversible,
+            count_model=model.count_model_.submodel(arrays["connected_set"]), transition_matrix_tolerance=_TOLERANCE,
+        )
+        model.predictive_matrix_ = model._predictive_matrix()
+        model.n_states_ = n_states
+        return model
+
+
+def smooth(transition_matrix, counts):
+    """Give transitions that were never seen a probability without making rare ones less rare.
+
+    Row i becomes ``(1 - e_i - FLOOR) T_i + e_i (T T)_i + FLOOR / n_states``, where e_i is Good and Turing's estimate of
+    the probability of what was not seen yet: the share of transitions out of i that were seen once. It goes to where
+    two steps lead, that is, to neighbours of neighbours in the same basin. Additive pseudo-counts do not: with 100 states
+    and a crossing every nanosecond, one pseudo-count a row sends as many steps across barriers as the physics does, or
+    more, and each such factor is a factor in the slow rates.
+
+    Parameters
+    ----------
+    transition_matrix : ndarray of float, shape (n_states, n_states)
+    counts : ndarray of float, shape (n_states, n_states)
+        Independent transition counts (sliding-window counts divided by the lag time).
+
+    Returns
+    -------
+    ndarray of float, shape (n_states, n_states)
+        Rows sum to one, no entry is zero.
+
+    References
+    ----------
+    Good, Biometrika 40, 237 (1953).
+    """
+    seen_once = np.where(counts <= 1, counts, 0).sum(axis=1)
+    unseen = np.clip(seen_once / np.maximum(counts.sum(axis=1), 1), 0, 0.5)[:, None]
+    smoothed = (1 - unseen - FLOOR) * transition_matrix + unseen * (transition_matrix @ transition_matrix)
+    smoothed += FLOOR / len(counts)
+    return smoothed / smoothed.sum(axis=1, keepdims=True)
+
+
+def normalise_counts(counts):
+    """Transition matrix of row-normalised counts; states never left are followed by every state as often as it occurs."""
+    leaving = counts.sum(axis=1, keepdims=True)
+    arriving = counts.sum(axis=0)
+    return np.where(leaving > 0, counts / np.maximum(leaving, 1e-300), arriving / arriving.sum())
+
+
+def dense(matrix):
+    """A count or transition matrix as an array, whichever kind deeptime made."""
+    return matrix.toarray() if scipy.sparse.issparse(matrix) else np.asarray(matrix)
+
+
+class JumpTable:
+    """Draws the next state of many chains at once from the rows of one transition matrix, by one search in all rows."""
+
+    def __init__(self, transition_matrix):
+        self.n_states = len(transition_matrix)
+        cumulative = np.cumsum(transition_matrix, axis=1)
+        cumulative[:, -1] = 1
+        self.cumulative = (cumulative + np.arange(self.n_states)[:, None]).ravel()
+
+    def draw(self, states, rng):
+        """The next state of each chain, shape (n_chains,)."""
+        position = np.searchsorted(self.cumulative, states + rng.random(len(states)), side="right")
+        return np.minimum(position - states * self.n_states, self.n_states - 1)
+
+
+def write_model(folder, model, settings, arrays):
+    """Write ``model.json`` (class, n_states, settings) and ``arrays.npz``, whole or not at all."""
+    with whole(folder) as partial:
+        partial.mkdir()
+        write_json(partial / "model.json", {"class": type(model).__name__, "n_states": model.n_states_, "settings": settings})
+        np.savez_compressed(partial / "arrays.npz", **arrays)
+
+
+def read_model(folder, model_class):
+    """Read what `write_model` wrote: settings, n_states, arrays."""
+    folder = Path(folder)
+    content = read_json(folder / "model.json")
+    if content.get("class") != model_class.__name__:
+        raise DataError(f"{folder} holds a {content.get('class')}, not a {model_class.__name__}; use mdtok.load_model.")
+    try:
+        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+            return content["settings"], content["n_states"], dict(arrays)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise RunFolderError(f"{folder}/arrays.npz cannot be read ({error}); fit and save the model again.") from None
+
+
+def _require_whole_number(name, value, smallest):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < smallest:
+        raise SettingsError(f"{name} is {value!r}; a whole number of at least {smallest} was expected.")
