@@ -1,0 +1,366 @@
+"""Training of a network on windows of tokens: Hugging Face Trainer, early stopping, checkpoints that survive a kill.
+
+Checkpoints are our own (safetensors and JSON, written through the callbacks of the Trainer), so that nothing is ever pickled
+and a checkpoint is on disk whole or not at all.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import random
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from mdtok.errors import DataError, RunFolderError, SettingsError
+from mdtok.features.windows import windows
+from mdtok.runfolder import read_json, whole, write_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainingSettings:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    window_shift : int
+        Frames between the starts of two training windows.
+    learning_rate, adam_betas, weight_decay
+        Of Adam with decoupled weight decay; the rate falls as a cosine to zero at `max_steps`.
+    warmup_steps : int
+        Steps over which the learning rate rises linearly.
+    batch_size : int
+        Windows a step.
+    max_steps, evaluate_every_steps, patience : int
+        Training ends after `max_steps`, or when `patience` evaluations in a row found no lower held-out loss.
+    seed : int
+        Order of the windows and dropout.
+    """
+
+    window_shift: int = 50
+    learning_rate: float = 5e-4
+    adam_betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 0.01
+    warmup_steps: int = 100
+    batch_size: int = 64
+    max_steps: int = 2000
+    evaluate_every_steps: int = 100
+    patience: int = 5
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("window_shift", "batch_size", "max_steps", "evaluate_every_steps", "patience"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise SettingsError(f"{name} is {value!r}; a whole number of at least 1 was expected.")
+        if not self.learning_rate > 0:
+            raise SettingsError(f"learning_rate is {self.learning_rate}; a positive number was expected.")
+
+
+def training_windows(dtrajs, n_positions, shift):
+    """Inputs and next tokens of windows that never cross a trajectory's end, two int64 arrays (n_windows, n_positions).
+
+    Labels are -100 where a window is padded.
+    """
+    tokens, mask = windows(dtrajs, n_positions + 1, shift)
+    tokens = np.where(mask, tokens, 0).astype(np.int64)
+    return tokens[:, :-1], np.where(mask[:, 1:], tokens[:, 1:], -100)
+
+
+def score_windows(dtraj, n_positions):
+    """Windows that overlap by half and in which every token but the first is a label once, in order of time.
+
+    Returns
+    -------
+    inputs, labels : ndarray of int64, shape (n_windows, n_positions)
+        Labels are -100 where a token is predicted in the window before, from more of its past, or where a window is padded.
+    """
+    n_predicted, half = len(dtraj) - 1, n_positions // 2
+    n_windows = 1 + max(0, -(-(n_predicted - n_positions) // half))
+    starts = half * np.arange(n_windows)[:, None]
+    within = np.arange(n_positions)
+    index = starts + within  # (n_windows, n_positions)
+    counted = (index < n_predicted) & ((starts == 0) | (within >= n_positions - half))
+    inputs = dtraj[np.minimum(index, n_predicted)]
+    return inputs, np.where(counted, dtraj[np.minimum(index + 1, n_predicted)], -100)
+
+
+def train_network(network, train, validation, settings, checkpoint_folder=None, progress=True):
+    """Train `network` in place; its weights are then those of the lowest held-out loss.
+
+    Parameters
+    ----------
+    network : PreTrainedModel
+        Takes ``input_ids`` and ``labels`` (the next tokens), gives ``loss`` and ``logits``.
+    train, validation : (inputs, labels), int64 arrays of shape (n_windows, n_tokens) each
+        Labels of -100 are not counted.
+    settings : TrainingSettings
+    checkpoint_folder : path-like, optional
+        State is saved there at every evaluation; a run that was killed goes on from there and ends with the same weights.
+        Left in place when training is done.
+    progress : bool
+
+    Returns
+    -------
+    history : list of dict
+        ``{step, train_nats, validation_nats, seconds}`` at every evaluation.
+
+    Raises
+    ------
+    RunFolderError
+        The folder holds checkpoints of other settings or other data.
+    """
+    checkpoints = Checkpoints(checkpoint_folder, network, train, validation, settings)
+    keeper = Keeper(settings, checkpoints, progress)
+    newest = checkpoints.newest()
+    if newest is not None:
+        keeper.load_progress(newest)
+        log.info("training goes on from %s", newest)
+    if not keeper.is_finished:
+        with _random_state_kept(), tempfile.TemporaryDirectory() as unused:
+            trainer = _trainer(network, train, validation, settings, keeper, unused)
+            try:
+                trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+            finally:
+                keeper.bar.close()
+    network.load_state_dict(keeper.best_weights)
+    network.eval()
+    return keeper.history
+
+
+def _trainer(network, train, validation, settings, keeper, output_dir):
+    arguments = TrainingArguments(
+        output_dir=output_dir,
+        max_steps=settings.max_steps,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        adam_beta1=settings.adam_betas[0],
+        adam_beta2=settings.adam_betas[1],
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="cosine",
+        warmup_steps=settings.warmup_steps,
+        eval_strategy="steps",
+        eval_steps=settings.evaluate_every_steps,
+        logging_steps=settings.evaluate_every_steps,
+        logging_nan_inf_filter=False,
+        save_strategy="no",  # Keeper saves, in formats that are not pickles
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        seed=settings.seed,
+        data_seed=settings.seed,
+    )
+    trainer = NextTokenTrainer(
+        model=network, args=arguments, train_dataset=WindowDataset(*train), eval_dataset=WindowDataset(*validation),
+        data_collator=lambda batch: batch, callbacks=[keeper],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class WindowDataset(torch.utils.data.Dataset):
+    """Windows in memory, given out a whole batch at a time."""
+
+    def __init__(self, inputs, labels):
+        self.inputs, self.labels = torch.from_numpy(inputs), torch.from_numpy(labels)
+
+    def __len__(self):
+        return len(self.inputs)
+
+    def __getitems__(self, indices):
+        return {"input_ids": self.inputs[indices], "labels": self.labels[indices]}
+
+    __getitem__ = __getitems__
+
+
+class NextTokenTrainer(Trainer):
+    """Trainer whose evaluation is the mean over tokens, not over batches."""
+
+    def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
+        """Held-out nats per token, as ``eval_nats``."""
+        metrics = {f"{metric_key_prefix}_nats": mean_nats(self.model, eval_dataset or self.eval_dataset)}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+@torch.inference_mode()
+def mean_nats(network, dataset, batch_size=64):
+    """Mean negative log-probability, in nats, of the counted labels of a `WindowDataset`."""
+    was_training = network.training
+    network.eval()
+    total, n_counted = 0.0, 0
+    for start in range(0, len(dataset), batch_size):
+        batch = dataset[slice(start, start + batch_size)]
+        labels = batch["labels"].to(network.device)
+        logits = network(batch["input_ids"].to(network.device)).logits
+        total += F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum").item()
+        n_counted += int((labels != -100).sum())
+    network.train(was_training)
+    return total / n_counted
+
+
+class Keeper(TrainerCallback):
+    """Early stopping, best weights, history, progress bar and checkpoints."""
+
+    def __init__(self, settings, checkpoints, progress):
+        self.settings, self.checkpoints, self.progress = settings, checkpoints, progress
+        self.history, self.best_weights, self.best_nats, self.n_without_gain = [], None, float("inf"), 0
+        self.train_nats, self.resumed_from = float("nan"), None
+        self.bar = None
+
+    @property
+    def is_finished(self):
+        """Whether the last step is done or patience is at its end."""
+        last_step = self.history[-1]["step"] if self.history else 0
+        return last_step >= self.settings.max_steps or self.n_without_gain >= self.settings.patience
+
+    def load_progress(self, folder):
+        """Take up what a checkpoint knows."""
+        saved = read_json(folder / "progress.json")
+        self.history, self.n_without_gain, self.best_nats = saved["history"], saved["n_without_gain"], saved["best_nats"]
+        self.best_weights = load_file(folder / "best.safetensors")
+        self.resumed_from = folder
+
+    def on_train_begin(self, args, state, control, optimizer=None, lr_scheduler=None, **kwargs):
+        if self.resumed_from is not None:
+            load_optimizer(self.resumed_from, optimizer, lr_scheduler)
+        self.seconds_before = self.history[-1]["seconds"] if self.history else 0.0
+        self.began = time.perf_counter()
+        self.bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc="training", unit=" steps",
+            disable=not (self.progress and state.is_world_process_zero),
+        )
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        # dropout depends on seed and step only: a resumed run needs no stored generator
+        torch.manual_seed((self.settings.seed << 32) + state.global_step)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.bar.update(1)
+        if state.global_step >= state.max_steps:  # the last step is always evaluated
+            control.should_log = control.should_evaluate = True
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self.train_nats = logs.get("loss", self.train_nats)
+
+    def on_evaluate(self, args, state, control, metrics=None, model=None, optimizer=None, lr_scheduler=None, **kwargs):
+        nats = metrics["eval_nats"]
+        if not (np.isfinite(nats) and np.isfinite(self.train_nats)):
+            raise DataError(
+                f"Training diverged: {self.train_nats} training and {nats} held-out nats per token at step {state.global_step}. "
+                f"Lower learning_rate (it is {self.settings.learning_rate})."
+            )
+        seconds = self.seconds_before + time.perf_counter() - self.began
+        self.history.append(
+            {"step": state.global_step, "train_nats": self.train_nats, "validation_nats": nats, "seconds": round(seconds, 2)}
+        )
+        if nats < self.best_nats:
+            self.best_nats, self.n_without_gain = nats, 0
+            self.best_weights = {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
+        else:
+            self.n_without_gain += 1
+        self.bar.set_postfix_str(f"train {self.train_nats:.4f}, held-out {nats:.4f} (best {self.best_nats:.4f}) nats/token")
+        control.should_training_stop = control.should_training_stop or self.is_finished
+        if state.is_world_process_zero:
+            self.checkpoints.save(self, state, model, optimizer, lr_scheduler)
+
+
+class Checkpoints:
+    """A folder of checkpoints that belongs to one training: same settings, same windows, same first weights."""
+
+    def __init__(self, folder, network, train, validation, settings):
+        self.folder = None if folder is None else Path(folder)
+        if self.folder is None:
+            return
+        digest = hashlib.sha256()
+        for array in (*train, *validation):
+            digest.update(np.ascontiguousarray(array).data)
+        for name, weight in sorted(network.state_dict().items()):
+            digest.update(name.encode() + weight.detach().cpu().numpy().tobytes())
+        wanted = {"settings": json.loads(json.dumps(asdict(settings))), "data_sha256": digest.hexdigest()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if (self.folder / "training.json").exists():
+            seen = read_json(self.folder / "training.json")
+            if seen != wanted:
+                raise RunFolderError(f"{self.folder} holds checkpoints of another training ({_difference(seen, wanted)}); "
+                                     "choose another checkpoint folder, or remove this one.")
+        elif any(self.folder.iterdir()):
+            raise RunFolderError(f"{self.folder} is not empty and holds no checkpoints of mdtok; choose another checkpoint folder.")
+        else:
+            write_json(self.folder / "training.json", wanted)
+
+    def newest(self):
+        """The newest complete checkpoint, or None; torn ones are removed."""
+        if self.folder is None:
+            return None
+        for torn in self.folder.glob("*.partial"):
+            shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
+        complete = sorted(self.folder.glob("step_*"))
+        return complete[-1] if complete else None
+
+    def save(self, keeper, state, network, optimizer, lr_scheduler):
+        """Write a checkpoint whole, then remove the older ones."""
+        if self.folder is None:
+            return
+        path = self.folder / f"step_{state.global_step:09d}"
+        with whole(path) as partial:
+            partial.mkdir()
+            save_file(network.state_dict(), partial / "model.safetensors", metadata={"format": "pt"})
+            save_file(keeper.best_weights, partial / "best.safetensors")
+            save_optimizer(partial, optimizer, lr_scheduler)
+            state.save_to_json(str(partial / "trainer_state.json"))
+            write_json(partial / "progress.json", {
+                "history": keeper.history, "n_without_gain": keeper.n_without_gain, "best_nats": keeper.best_nats,
+            })
+        for older in self.folder.glob("step_*"):
+            if older.name < path.name:
+                shutil.rmtree(older)
+
+
+def _difference(seen, wanted):
+    settings = {**seen.get("settings", {})}
+    other = [f"{key}: {settings.get(key)!r} there, {value!r} asked for" for key, value in wanted["settings"].items()
+             if settings.get(key) != value]
+    return "; ".join(other) or "other tokens or another network"
+
+
+def save_optimizer(folder, optimizer, lr_scheduler):
+    """Write the state of optimizer and scheduler as safetensors and JSON."""
+    state = optimizer.state_dict()
+    tensors = {f"{index}.{name}": value.contiguous() for index, values in state["state"].items() for name, value in values.items()}
+    save_file(tensors, folder / "optimizer.safetensors")
+    write_json(folder / "optimizer.json", {"param_groups": state["param_groups"], "scheduler": lr_scheduler.state_dict()})
+
+
+def load_optimizer(folder, optimizer, lr_scheduler):
+    """Read what `save_optimizer` wrote."""
+    saved, state = read_json(folder / "optimizer.json"), {}
+    for key, tensor in load_file(folder / "optimizer.safetensors").items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
+    lr_scheduler.load_state_dict(saved["scheduler"])
+
+
+@contextlib.contextmanager
+def _random_state_kept():
+    """The Trainer seeds every global generator; give them back as they were."""
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        yield
+    random.setstate(of_python)
+    np.random.set_state(of_numpy)
