@@ -64,9 +64,9 @@ class MarkovModel(DynamicsModel):
     """
 
     def __init__(self, lagtime=1, reversible=True, bayesian_samples=None):
-        _require_whole_number("lagtime", lagtime, 1)
+        require_whole_number("lagtime", lagtime, 1)
         if bayesian_samples is not None:
-            _require_whole_number("bayesian_samples", bayesian_samples, 2)
+            require_whole_number("bayesian_samples", bayesian_samples, 2)
         self.lagtime = int(lagtime)
         self.reversible = bool(reversible)
         self.bayesian_samples = bayesian_samples
@@ -138,7 +138,7 @@ class MarkovModel(DynamicsModel):
         """
         self.require_fitted()
         n_samples = n_samples or self.bayesian_samples or 100
-        _require_whole_number("n_samples", n_samples, 2)
+        require_whole_number("n_samples", n_samples, 2)
         # A sliding window counts one event up to lagtime times. Divided by lagtime the likelihood is the geometric mean
         # over the lagtime ways to subsample the trajectory (deeptime's "sliding-effective"), so that an event counts
         # once. Its mode "effective" divides further, by autocorrelation times that it estimates from the same few
@@ -312,6 +312,7 @@ def read_model(folder, model_class):
         raise RunFolderError(f"{folder}/arrays.npz cannot be read ({error}); fit and save the model again.") from None
 
 
-def _require_whole_number(name, value, smallest):
+def require_whole_number(name, value, smallest):
+    """Raise SettingsError unless `value` is an integer of at least `smallest`."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < smallest:
         raise SettingsError(f"{name} is {value!r}; a whole number of at least {smallest} was expected.")
