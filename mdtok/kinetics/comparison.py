@@ -1,0 +1,237 @@
+"""How far two groups of trajectories are apart in their kinetics, and how far two pieces of the same MD are.
+
+The second is the *noise floor*: the MD is split at random into halves, many times; what the halves differ by, scaled from
+their length to the lengths compared, is what a perfect model would differ by.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import ks_2samp
+
+from mdtok.errors import DataError
+from mdtok.kinetics.estimators import count_matrix, fit_msm, timescales_of
+from mdtok.kinetics.passages import Passages, count_passages, dwell_times, pool_passages
+
+METRICS = ("populations_jsd", "timescales_ps", "mfpt_ps", "dwell_ks", "ck_rmse")
+_MIN_DWELLS = 10
+_QUANTILE = 0.95
+
+
+@dataclass
+class Protocol:
+    """What is estimated: the same for MD, for its halves and for every model.
+
+    Attributes
+    ----------
+    macrostates : int array, shape (n_states,)
+        Macrostate of each token.
+    lagtimes : list of int
+        Frames; timescales are compared at each of them.
+    lagtime : int
+        Frames; that of populations and of the Chapman-Kolmogorov steps.
+    n_steps : int
+        Chapman-Kolmogorov steps.
+    n_timescales : int
+    """
+
+    macrostates: np.ndarray
+    lagtimes: list
+    lagtime: int
+    n_steps: int
+    n_timescales: int
+
+    @property
+    def n_states(self):
+        return len(self.macrostates)
+
+    @property
+    def n_macrostates(self):
+        return int(self.macrostates.max()) + 1
+
+    def every(self, stride):
+        """The same protocol for trajectories that keep one frame in `stride`; lags that do not divide are left out."""
+        if stride == 1:
+            return self
+        lagtimes = [lag // stride for lag in self.lagtimes if lag % stride == 0]
+        if self.lagtime % stride:
+            raise DataError(f"The lag time {self.lagtime} of the scorecard is no multiple of a model's lag time of {stride} frames; choose one that is.")
+        return Protocol(self.macrostates, lagtimes, self.lagtime // stride, self.n_steps, self.n_timescales)
+
+
+@dataclass
+class UnitCounts:
+    """Everything countable in one trajectory, so that groups of trajectories are sums of it."""
+
+    transitions: list  # one sparse (n_states, n_states) a lag, that of the populations last
+    passages: Passages
+    propagations: np.ndarray  # (n_steps, n_macrostates, n_macrostates)
+    dwells: list  # frames, one array a macrostate
+
+    @classmethod
+    def of(cls, dtraj, protocol):
+        macro = protocol.macrostates[dtraj]
+        lagtimes = [*protocol.lagtimes, protocol.lagtime]
+        steps = [protocol.lagtime * k for k in range(1, protocol.n_steps + 1)]
+        return cls(
+            [csr_array(_count(dtraj, lag, protocol.n_states)) for lag in lagtimes],
+            count_passages(macro, protocol.n_macrostates),
+            np.array([_count(macro, step, protocol.n_macrostates) for step in steps]),
+            dwell_times([macro], protocol.n_macrostates),
+        )
+
+
+def _count(dtraj, lagtime, n_states):
+    return count_matrix([dtraj] if len(dtraj) > lagtime else [], lagtime, n_states)
+
+
+@dataclass
+class Kinetics:
+    """Point estimates of a group of trajectories; times in frames."""
+
+    populations: np.ndarray  # (n_macrostates,) stationary distribution of the MSM
+    timescales: np.ndarray  # (n_lags, n_timescales), NaN where shorter than the lag
+    passages: Passages
+    propagators: np.ndarray  # (n_steps, n_macrostates, n_macrostates)
+    dwells: list
+
+
+def estimate_kinetics(units, protocol):
+    """Pool `UnitCounts` and estimate; a group that is too short for an MSM at some lag gets NaN there."""
+    *transitions, of_populations = [sum(of_lag[1:], of_lag[0]) for of_lag in zip(*(unit.transitions for unit in units))]
+    timescales = np.full((len(protocol.lagtimes), protocol.n_timescales), np.nan)
+    for row, lagtime, counts in zip(timescales, protocol.lagtimes, transitions):
+        msm = _fit_or_none(counts.toarray(), lagtime)
+        if msm is not None:
+            row[:] = timescales_of(msm.transition_matrix, lagtime, protocol.n_timescales, msm.stationary_distribution)
+            row[row < lagtime] = np.nan  # faster than the lag: nothing is known of it
+    populations = np.zeros(protocol.n_macrostates)
+    msm = _fit_or_none(of_populations.toarray(), protocol.lagtime)
+    if msm is not None:
+        np.add.at(populations, protocol.macrostates[msm.count_model.state_symbols], msm.stationary_distribution)
+    propagations = sum(unit.propagations for unit in units)
+    visits = propagations.sum(axis=2, keepdims=True)
+    propagators = np.divide(propagations, visits, out=np.full(propagations.shape, np.nan), where=visits > 0)
+    dwells = [np.concatenate(of_state) for of_state in zip(*(unit.dwells for unit in units))]
+    return Kinetics(populations, timescales, pool_passages([unit.passages for unit in units]), propagators, dwells)
+
+
+def _fit_or_none(counts, lagtime):
+    try:
+        return fit_msm(counts, lagtime)
+    except DataError:
+        return None
+
+
+def compare(kinetics, reference):
+    """Differences of `kinetics` from `reference`, one entry a metric of `METRICS`.
+
+    Returns
+    -------
+    dict of str -> ndarray
+        ``timescales_ps`` (n_lags, n_timescales) and ``mfpt_ps`` (n_macrostates, n_macrostates) are natural logarithms of
+        ratios; ``dwell_ks`` (n_macrostates,) are Kolmogorov-Smirnov distances; ``populations_jsd`` (Jensen-Shannon
+        divergence in nats) and ``ck_rmse`` have shape (1,). NaN where the reference does not tell.
+    """
+    reference_mfpt, mfpt = reference.passages.mfpt_frames.copy(), kinetics.passages.mfpt_frames.copy()
+    for times in (reference_mfpt, mfpt):
+        np.fill_diagonal(times, np.nan)
+    reference_mfpt[np.isinf(reference_mfpt)] = np.nan
+    with np.errstate(invalid="ignore"):
+        both = np.isfinite(kinetics.propagators) & np.isfinite(reference.propagators)
+        squares = np.where(both, (kinetics.propagators - reference.propagators) ** 2, np.nan)
+        return {
+            "populations_jsd": np.array([_divergence(kinetics.populations, reference.populations)]),
+            "timescales_ps": np.log(kinetics.timescales / reference.timescales),
+            "mfpt_ps": np.log(mfpt / reference_mfpt),
+            "dwell_ks": np.array([_ks(a, b) for a, b in zip(kinetics.dwells, reference.dwells)]),
+            "ck_rmse": np.array([np.sqrt(np.nanmean(squares)) if both.any() else np.nan]),
+        }
+
+
+def _divergence(p, q):
+    return jensenshannon(p, q) ** 2 if p.sum() > 0 and q.sum() > 0 else np.nan
+
+
+def _ks(a, b):
+    return ks_2samp(a, b, method="asymp").statistic if min(len(a), len(b)) >= _MIN_DWELLS else np.nan
+
+
+@dataclass
+class NoiseFloor:
+    """Differences between random halves of the same MD, scaled to the lengths compared.
+
+    Attributes
+    ----------
+    differences : dict of str -> ndarray, shape (n_splits, ...)
+        What `compare` gives for each split, scaled.
+    """
+
+    differences: dict
+
+    @classmethod
+    def from_halves(cls, units, protocol, n_frames, compared, n_splits, seed):
+        """Split `units` (UnitCounts) at random into halves, `n_splits` times.
+
+        Parameters
+        ----------
+        n_frames : int
+            All frames in `units`.
+        compared : list of int
+            Frames behind each side of the later comparison: training MD, test MD, rollouts of the model.
+        """
+        scale = np.sqrt(sum(1 / n for n in compared) / (4 / n_frames))  # two halves differ with variance 4/n_frames
+        rng = np.random.default_rng(seed)
+        splits = []
+        for _ in range(n_splits):
+            order = rng.permutation(len(units))
+            half = len(units) // 2
+            groups = [[units[i] for i in order[:half]], [units[i] for i in order[half:]]]
+            splits.append(compare(*(estimate_kinetics(group, protocol) for group in groups)))
+        powers = {"populations_jsd": 2}  # a divergence goes with the square of the difference
+        return cls({m: np.array([split[m] for split in splits]) * scale ** powers.get(m, 1) for m in METRICS})
+
+    def summary(self, metric):
+        """Median and 95 % quantile of the largest difference in a split, factors for ratios; NaN if MD cannot tell."""
+        sizes = np.abs(self.differences[metric]).reshape(len(self.differences[metric]), -1)
+        sizes = np.where(np.isfinite(sizes) & self._testable(metric).ravel(), sizes, 0.0).max(axis=1, initial=0.0)
+        if not self._testable(metric).any():
+            return {"value": np.nan, "high": np.nan}
+        sizes = np.exp(sizes) if metric in ("timescales_ps", "mfpt_ps") else sizes
+        return {"value": float(np.median(sizes)), "high": float(np.quantile(sizes, _QUANTILE))}
+
+    def _testable(self, metric):
+        """Items that both halves tell of in at least nine splits of ten."""
+        return np.isfinite(self.differences[metric]).mean(axis=0) >= 0.9
+
+    def judge(self, metric, difference):
+        """Hold a difference against the floor, all items of a metric at once (family-wise 5 % error).
+
+        Each item is divided by its own spread between halves; the largest of them is compared with the 95 % quantile of
+        the largest between halves.
+
+        Returns
+        -------
+        Judgement
+        """
+        testable = self._testable(metric) & ~np.isnan(difference)
+        if not testable.any():
+            return Judgement(None, None, None)
+        halves = np.where(np.isfinite(self.differences[metric]), self.differences[metric], np.nan)[:, testable]
+        spread = np.maximum(np.sqrt(np.nanmean(halves**2, axis=0)), 1e-12)
+        critical = np.quantile(np.nanmax(np.abs(halves) / spread, axis=1), _QUANTILE)
+        strength = np.abs(difference[testable]) / spread
+        worst = int(np.argmax(strength))
+        item = tuple(int(i) for i in np.argwhere(testable)[worst])
+        return Judgement(bool(strength[worst] <= critical), item, float(critical * spread[worst]))
+
+
+@dataclass
+class Judgement:
+    """Whether a difference is within the noise (None: the MD cannot tell), its worst item, and what was allowed there."""
+
+    within: bool | None
+    worst_item: tuple | None
+    allowed: float | None

@@ -1,0 +1,292 @@
+"""The referee: every model, and held-out MD itself, through the same estimators, against the MD noise floor."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from mdtok.errors import DataError, SettingsError
+from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.kinetics import likelihood, verdicts
+from mdtok.kinetics.comparison import METRICS, NoiseFloor, Protocol, UnitCounts, compare, estimate_kinetics
+from mdtok.kinetics.estimators import check_lagtime, implied_timescales, populations
+from mdtok.kinetics.passages import independent_units, mfpt_counted
+from mdtok.models.rollout import roll_out
+from mdtok.runfolder import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+_CK_STEPS = 5
+_SHORT = {verdicts.WITHIN: "ok", verdicts.UNTESTED: "?"}
+
+
+@dataclass
+class Scorecard:
+    """What `score` found.
+
+    Attributes
+    ----------
+    content : dict
+        The scorecard as it is written to ``scorecard.json``.
+    rollouts : dict of str -> Rollout
+        The trajectories that each model generated.
+    """
+
+    content: dict
+    rollouts: dict = field(default_factory=dict)
+
+    def save(self, folder, **report):
+        """Write ``scorecard.json``, ``report.html`` and ``figures/*.png`` to `folder`; see `mdtok.write_report`."""
+        from mdtok.report import write_report  # the report stands to the right; it is only called from here
+
+        write_json(Path(folder) / "scorecard.json", self.content)
+        return write_report(self, folder, **report)
+
+    @classmethod
+    def load(cls, folder):
+        """Read ``scorecard.json`` (without the rollouts)."""
+        return cls(read_json(Path(folder) / "scorecard.json"))
+
+    @property
+    def sentences(self):
+        """One sentence a model: passes, or fails in what and by how much."""
+        return [row["summary"] for row in self.content["models"].values()]
+
+    def __str__(self):
+        metrics = ("timescales_ps", "mfpt_ps", "populations_jsd", "dwell_ks", "ck_rmse", "transition_calibration")
+        titles = ("timescales", "MFPT", "populations", "dwells", "CK", "transitions")
+        width = max(12, *(len(name) for name in self.content["models"]))
+        header = f"{'model':<{width}}  {'held-out nats/token':<24}" + "".join(f"{t:>13}" for t in titles)
+        lines = [header, "-" * len(header)]
+        for name, row in self.content["models"].items():
+            nats = row["nll_nats_per_token"]
+            shown = [_SHORT.get(v, v.removeprefix("off by ")) for v in (row["verdicts"][metric] for metric in metrics)]
+            interval = f"{nats['value']:.4f} [{nats['low']:.3f}, {nats['high']:.3f}]"
+            lines.append(f"{name:<{width}}  {interval:<24}" + "".join(f"{s:>13}" for s in shown))
+        return "\n".join([*lines, "", *self.sentences])
+
+
+def score(
+    models, train, test, dt_ps, *, validation=None, macrostates=None, macrostate_names=None, lagtimes=None, lagtime=None,
+    n_timescales=None, rollouts=None, n_chains=None, n_steps=None, n_splits=50, n_posterior_samples=100, seed=0, progress=True,
+):
+    """Fit what is not fitted, sample, estimate, compare: the scorecard of some models on held-out MD.
+
+    Parameters
+    ----------
+    models : dict of str -> DynamicsModel
+        Fitted or not.
+    train, test : lists of int arrays, shape (n_frames,) each
+        Discrete trajectories; models are judged on `test` only.
+    dt_ps : float
+        Time between frames.
+    validation : list of int arrays, optional
+        For hyper-parameters and early stopping of models that are not fitted yet. It counts as training MD.
+    macrostates : int array, shape (n_states,), optional
+        Macrostate of each token, for MFPT, dwells, populations and Chapman-Kolmogorov. Tokens themselves if not given.
+    macrostate_names : list of str, optional
+    lagtimes : list of int, optional
+        Frames; timescales are compared at all of them. 1, 2, 5, 10, … if not given, as far as the data tell.
+    lagtime : int, optional
+        Frames; that of the populations and of the Chapman-Kolmogorov test. The one of `lagtimes` nearest to 10 if not given.
+    n_timescales : int, optional
+        Number of macrostates minus one (at most 3) if not given.
+    rollouts : dict of str -> Rollout, optional
+        Trajectories generated before; models without one are rolled out here.
+    n_chains, n_steps : int, optional
+        Chains and frames of each rollout: by default chains as long as a test trajectory, four times the MD in all.
+    n_splits : int
+        Random halvings of the MD behind the noise floor.
+    n_posterior_samples : int
+        Of the Bayesian intervals.
+    seed : int
+    progress : bool
+
+    Returns
+    -------
+    Scorecard
+
+    Raises
+    ------
+    DataError, SettingsError
+        Nothing to judge, a lag longer than the trajectories, tokens without a macrostate, test tokens no model can know.
+    """
+    train, test, validation = as_dtrajs(train), as_dtrajs(test, min_length=2), as_dtrajs(validation) if validation else None
+    if not models:
+        raise SettingsError("No model was given to score; pass a dict such as {'msm': mdtok.MarkovModel()}.")
+    md = [*train, *(validation or []), *test]
+    macrostates = np.arange(count_states(md)) if macrostates is None else np.asarray(macrostates, dtype=np.int64)
+    if count_states(md) > len(macrostates):
+        raise DataError(f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. {len(macrostates) - 1} only.")
+    protocol = make_protocol(md, test, macrostates, lagtimes, lagtime, n_timescales)
+    names = list(macrostate_names or [f"{k}" for k in range(protocol.n_macrostates)])
+    if len(names) != protocol.n_macrostates:
+        raise SettingsError(f"{len(names)} macrostate names were given for {protocol.n_macrostates} macrostates.")
+    referee = _Referee(protocol, names, md, test, dt_ps, n_splits, n_posterior_samples, seed)
+
+    rows, held_out, rollouts = {}, {}, dict(rollouts or {})
+    with tqdm(models.items(), desc="scoring", unit="model", disable=not progress) as bar:
+        for name, model in bar:
+            bar.set_postfix_str(name)
+            if not model.is_fitted:
+                model.fit(train, validation, n_states=len(macrostates))
+            held_out[name] = likelihood.evaluate_held_out(model, test, macrostates)
+            if name not in rollouts:
+                rollouts[name] = roll_out_like(model, train, test, md, protocol, n_chains, n_steps, seed)
+            rows[name] = referee.judge(model, rollouts[name], held_out[name])
+    _rank(rows, held_out, seed)
+    for name, row in rows.items():
+        row["verdicts"] = {metric: check["verdict"] for metric, check in row["checks"].items()}
+        row["passes"] = verdicts.passes(row["verdicts"])
+        row["summary"] = verdicts.summary_sentence(name, row)
+    content = {
+        "schema": SCHEMA, "dt_ps": dt_ps, "n_states": protocol.n_states, "n_macrostates": protocol.n_macrostates,
+        "macrostate_names": names, "lagtimes_frames": protocol.lagtimes, "lagtime_frames": protocol.lagtime, "ck_steps": protocol.n_steps,
+        "reference": {
+            "n_train_tokens": sum(map(len, train)) + sum(map(len, validation or [])), "n_test_tokens": sum(map(len, test)),
+            "n_train_trajectories": len(train) + len(validation or []), "n_test_trajectories": len(test),
+            **referee.describe(test),
+        },
+        "md": referee.describe(md),
+        "noise_floor": referee.floor_summary(),
+        "models": rows,
+    }
+    return Scorecard(content, rollouts)
+
+
+def make_protocol(md, test, macrostates, lagtimes=None, lagtime=None, n_timescales=None):
+    """Choose the lags and check them against the test trajectories."""
+    longest = max(map(len, test))
+    lagtimes = sorted({int(lag) for lag in lagtimes}) if lagtimes else _default_lagtimes(md, longest, len(macrostates))
+    lagtime = int(lagtime or min(lagtimes, key=lambda lag: abs(np.log(lag / 10))))
+    for lag in [*lagtimes, lagtime]:
+        check_lagtime(test, lag)
+    n_steps = min(_CK_STEPS, (longest - 1) // lagtime)
+    n_macrostates = int(macrostates.max()) + 1
+    if n_macrostates < 2:
+        raise DataError("There is one macrostate only, so there are no kinetics between states; use more macrostates.")
+    return Protocol(macrostates, lagtimes, lagtime, n_steps, n_timescales or min(3, n_macrostates - 1))
+
+
+def _default_lagtimes(md, longest, n_states):
+    """1, 2, 5, 10, … up to a tenth of the longest test trajectory and to twice the slowest timescale: longer lags tell nothing."""
+    chosen = [1]
+    for lag in (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000):
+        slowest = implied_timescales(md, chosen[-1:], 1, n_samples=0, n_states=n_states).estimates[chosen[-1]].value[0]
+        if lag > longest // 10 or lag > 2 * slowest:
+            break
+        chosen.append(lag)
+    return chosen
+
+
+def roll_out_like(model, train, test, md, protocol, n_chains=None, n_steps=None, seed=0):
+    """A rollout of chains as long as the test trajectories, started from the equilibrium of the training MD."""
+    n_frames = n_steps or int(np.median([len(dtraj) for dtraj in test]))
+    n_chains = n_chains or max(20, -(-4 * sum(map(len, md)) // n_frames))
+    equilibrium = populations(train, protocol.n_states, protocol.lagtime)
+    return roll_out(model, train, n_chains, max(2, n_frames // model.lagtime), seed, equilibrium)
+
+
+class _Referee:
+    """Holds what does not depend on the model: the reference, and the noise floor (made once a lag time of models)."""
+
+    def __init__(self, protocol, names, md, test, dt_ps, n_splits, n_posterior_samples, seed):
+        self.protocol, self.names, self.md, self.test, self.dt_ps = protocol, names, md, test, dt_ps
+        self.n_splits, self.n_posterior_samples, self.seed = n_splits, n_posterior_samples, seed
+        self._counted, self._floors = {}, {}
+
+    def describe(self, dtrajs, stride=1):
+        """The figures of a group of trajectories with intervals; times in ps of MD."""
+        protocol, frame_ps = self.protocol.every(stride), self.dt_ps * stride
+        macro = [protocol.macrostates[d] for d in dtrajs]
+        timescales = implied_timescales(
+            dtrajs, protocol.lagtimes, protocol.n_timescales, frame_ps, self.n_posterior_samples, self.seed, protocol.n_states
+        ).to_dict()
+        units = [UnitCounts.of(d, protocol) for d in dtrajs]
+        pooled = estimate_kinetics(units, protocol)
+        return {
+            "populations": pooled.populations,
+            "populations_counted": np.bincount(np.concatenate(macro), minlength=protocol.n_macrostates) / sum(map(len, macro)),
+            "timescales_ps": {str(int(lag) * stride): value for lag, value in timescales.items()},
+            "mfpt_ps": mfpt_counted(macro, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict(),
+            "passages": pooled.passages.events,
+            "propagators": pooled.propagators,
+            "dwell_survival": [_survival(dwells * frame_ps) for dwells in pooled.dwells],
+        }
+
+    def judge(self, model, rollout, held_out):
+        """The row of one model: figures, and a check a metric."""
+        stride = rollout.lagtime
+        protocol, frame_ps = self.protocol.every(stride), self.dt_ps * stride
+        _, test_units = self._units(stride)
+        reference = estimate_kinetics(test_units, protocol)
+        kinetics = estimate_kinetics([UnitCounts.of(d, protocol) for d in rollout.dtrajs], protocol)
+        floor = self._floor(stride, rollout.n_tokens * stride)
+        differences = compare(kinetics, reference)
+        checks = {
+            metric: verdicts.judge_difference(metric, differences[metric], floor, kinetics, reference, protocol, self.names, frame_ps)
+            for metric in METRICS
+        }
+        calibration = likelihood.transition_calibration(held_out, seed=self.seed)
+        checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
+        row = {
+            "lagtime_frames": stride, "n_parameters": int(model.n_parameters), "train_seconds": getattr(model, "train_seconds_", None),
+            "n_sampled_tokens": rollout.n_tokens, "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
+            **self.describe(rollout.dtrajs, stride),
+            "transition_calibration": calibration.to_dict(), "checks": checks,
+        }
+        for metric in ("populations_jsd", "dwell_ks", "ck_rmse"):
+            row[metric] = np.nanmax(differences[metric]) if np.isfinite(differences[metric]).any() else np.nan
+        row["history"] = getattr(model, "history_", None)
+        return row
+
+    def _sizes(self):
+        n_test = sum(map(len, self.test))
+        return n_test, sum(map(len, self.md)) - n_test
+
+    def _units(self, stride):
+        if stride not in self._counted:
+            protocol = self.protocol.every(stride)
+            self._counted[stride] = tuple(
+                [UnitCounts.of(unit[::stride], protocol) for unit in independent_units(dtrajs)] for dtrajs in (self.md, self.test)
+            )
+        return self._counted[stride]
+
+    def _floor(self, stride, n_model_frames):
+        key = stride, n_model_frames
+        if key not in self._floors:
+            n_test, n_train = self._sizes()
+            md_units, _ = self._units(stride)
+            self._floors[key] = NoiseFloor.from_halves(
+                md_units, self.protocol.every(stride), n_test + n_train, [n_train, n_test, n_model_frames], self.n_splits, self.seed
+            )
+        return self._floors[key]
+
+    def floor_summary(self):
+        """The floor behind the rows (that of frame-by-frame models where there is one)."""
+        return {metric: self._floors[min(self._floors)].summary(metric) for metric in METRICS}
+
+
+def _survival(dwells_ps, n_points=60):
+    """Survival function of dwell times at logarithmic times: what a figure needs."""
+    if not len(dwells_ps):
+        return {"time_ps": [], "survival": [], "n_dwells": 0}
+    times = np.unique(np.geomspace(dwells_ps.min(), dwells_ps.max(), n_points))
+    above = 1 - np.searchsorted(np.sort(dwells_ps), times, side="left") / len(dwells_ps)
+    return {"time_ps": times, "survival": above, "n_dwells": len(dwells_ps), "mean_ps": dwells_ps.mean()}
+
+
+def _rank(rows, held_out, seed):
+    """Held-out nats per token of every model on the same tokens, and the paired difference from the best."""
+    first_token = max(h.first_token for h in held_out.values())
+    held_out = {name: h.from_token(first_token) for name, h in held_out.items()}
+    nats = {name: likelihood.nats_per_token(h, seed=seed) for name, h in held_out.items()}
+    best = min(nats, key=lambda name: float(nats[name].value))
+    for name, row in rows.items():
+        difference = None if name == best else likelihood.nats_difference(held_out[name], held_out[best], seed=seed)
+        row["nll_nats_per_token"] = nats[name].to_dict()
+        row["nats_above_best"] = None if difference is None else difference.to_dict()
+        row["checks"]["nll_nats_per_token"] = verdicts.judge_nats(difference, best)

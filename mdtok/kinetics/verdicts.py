@@ -1,0 +1,133 @@
+"""From differences and the noise floor to verdicts and sentences that a reader understands without the manual."""
+
+import numpy as np
+
+WITHIN = "within noise"
+UNTESTED = "MD too short to tell"
+_TITLES = {
+    "populations_jsd": "populations",
+    "timescales_ps": "implied timescales",
+    "mfpt_ps": "mean first passage times",
+    "dwell_ks": "dwell times",
+    "ck_rmse": "Chapman-Kolmogorov",
+    "transition_calibration": "held-out transitions",
+    "nll_nats_per_token": "held-out nats per token",
+}
+KINETIC_METRICS = tuple(metric for metric in _TITLES if metric != "nll_nats_per_token")
+
+
+def title(metric):
+    """What a metric is called in words."""
+    return _TITLES[metric]
+
+
+def factor(ratio):
+    """A ratio as a factor above 1, in words: ``×1.8``."""
+    ratio = max(ratio, 1 / ratio) if ratio > 0 else np.inf
+    if not np.isfinite(ratio):
+        return "×∞"
+    return f"×{ratio:.3g}" if ratio < 1.1 else f"×{ratio:.2g}" if ratio < 10 else f"×{ratio:.0f}"
+
+
+def judge_difference(metric, difference, floor, model, reference, protocol, names, frame_ps):
+    """Verdict and sentence for one of the metrics of `comparison.compare`.
+
+    Parameters
+    ----------
+    metric : str
+    difference : ndarray
+        Of the model from the reference, as `compare` gives it.
+    floor : NoiseFloor
+    model, reference : Kinetics
+        Times in the frames of `protocol`.
+    protocol : Protocol
+    names : list of str
+        Of the macrostates.
+    frame_ps : float
+        Time between the frames of `protocol`.
+
+    Returns
+    -------
+    dict
+        ``verdict``, ``sentence``, and where testable ``ratio`` and ``allowed``.
+    """
+    judgement = floor.judge(metric, difference)
+    if judgement.within is None:
+        return {"verdict": UNTESTED, "sentence": f"{title(metric)}: the MD is too short to tell"}
+    if metric in ("timescales_ps", "mfpt_ps"):
+        return _judge_times(metric, difference, judgement, model, reference, protocol, names, frame_ps)
+    value = float(difference[judgement.worst_item])
+    where = f" of {names[judgement.worst_item[0]]}" if metric == "dwell_ks" else ""
+    ratio = value / judgement.allowed if judgement.allowed else np.inf
+    verdict = WITHIN if judgement.within else f"off by {factor(ratio)}"
+    sentence = f"{title(metric)}{where}: {value:.2g} from MD, {judgement.allowed:.2g} allowed by the noise floor"
+    return {"verdict": verdict, "sentence": sentence, "ratio": ratio, "allowed": judgement.allowed}
+
+
+def _judge_times(metric, difference, judgement, model, reference, protocol, names, frame_ps):
+    item = judgement.worst_item
+    ratio, allowed = float(np.exp(difference[item])), float(np.exp(judgement.allowed))
+    if metric == "timescales_ps":
+        lag = protocol.lagtimes[item[0]] * frame_ps
+        seen, expected = model.timescales[item] * frame_ps, reference.timescales[item] * frame_ps
+        what = f"timescale {item[1] + 1} at lag {picoseconds(lag)}"
+    else:
+        seen, expected = (k.passages.mfpt_frames[item] * frame_ps for k in (model, reference))
+        what = f"MFPT {names[item[0]]} → {names[item[1]]}"
+    how = f"{picoseconds(seen)}" if np.isfinite(seen) else "never"
+    sentence = f"{what}: {how} against {picoseconds(expected)} in held-out MD ({factor(ratio)} {'too slow' if ratio > 1 else 'too fast'}, {factor(allowed)} allowed)"
+    return {"verdict": WITHIN if judgement.within else f"off by {factor(ratio)}", "sentence": sentence, "ratio": ratio, "allowed": allowed}
+
+
+def judge_calibration(estimate, n_test, n_train):
+    """Expected over observed transitions: within noise where the interval holds 1.
+
+    The interval is of the held-out count alone; what the model learnt from was counted too, so for the verdict it is
+    widened (on the logarithmic scale) by the share of the training MD, as a perfect model would need.
+    """
+    value, low, high = (float(x) for x in (estimate.value, estimate.low, estimate.high))
+    if not (np.isfinite(value) and low > 0):
+        return {"verdict": UNTESTED, "sentence": "held-out transitions: too few observed"}
+    widening = np.sqrt(1 + n_test / n_train)
+    low, high = (value * (limit / value) ** widening for limit in (low, high))
+    within = low <= 1 <= high
+    sentence = f"expects {value:.3g} [{low:.3g}, {high:.3g}] times the held-out transitions between macrostates"
+    return {"verdict": WITHIN if within else f"off by {factor(value)}", "sentence": sentence, "ratio": value}
+
+
+def judge_nats(difference, best):
+    """Excess over the best model's nats per token: within noise where the paired interval holds 0 (or it is the best)."""
+    if difference is None:
+        return {"verdict": WITHIN, "sentence": "best held-out nats per token"}
+    value, low, high = (float(x) for x in (difference.value, difference.low, difference.high))
+    verdict = WITHIN if low <= 0 else f"off by +{value:.2g} nats"
+    return {"verdict": verdict, "sentence": f"held-out nats per token {value:+.4f} [{low:+.4f}, {high:+.4f}] from {best}"}
+
+
+def passes(verdicts):
+    """Whether the kinetics pass: nothing off, and something tested. Nats per token only rank."""
+    kinetic = [verdicts[metric] for metric in KINETIC_METRICS if metric in verdicts]
+    return any(v == WITHIN for v in kinetic) and all(v in (WITHIN, UNTESTED) for v in kinetic)
+
+
+def summary_sentence(name, row):
+    """One sentence: passes, or fails in what and by how much."""
+    checks = {metric: row["checks"][metric] for metric in KINETIC_METRICS if metric in row["checks"]}
+    off = [metric for metric, check in checks.items() if check["verdict"] not in (WITHIN, UNTESTED)]
+    untested = [title(metric) for metric, check in checks.items() if check["verdict"] == UNTESTED]
+    caveat = f" (not testable with this MD: {', '.join(untested)})" if untested else ""
+    if row["passes"]:
+        return f"{name} passes: all that was tested is within the MD noise{caveat}."
+    if not off:
+        return f"{name} cannot be judged: the MD is too short for every check."
+    first = "; ".join(checks[metric]["sentence"] for metric in off[:2])
+    more = f"; also off: {', '.join(title(metric) for metric in off[2:])}" if off[2:] else ""
+    return f"{name} fails {len(off)} of {len(checks) - len(untested)} checks: {first}{more}{caveat}."
+
+
+def picoseconds(time_ps):
+    """A time in ps, ns or µs, whichever reads best."""
+    for unit, size in (("µs", 1e6), ("ns", 1e3)):
+        if abs(time_ps) >= size:
+            return f"{time_ps / size:.3g} {unit}"
+    return f"{time_ps:.3g} ps"
