@@ -1,0 +1,109 @@
+"""Feature arrays: checked, and periodic columns put on the circle."""
+
+import numpy as np
+
+from mdtok.errors import DataError
+
+
+def as_features(features, n_features=None):
+    """Check features and give them back as a list of 2-D float arrays.
+
+    Parameters
+    ----------
+    features : array, shape (n_frames, n_features), or list of such arrays
+        One trajectory, or several. A 1-D array is one column.
+    n_features : int, optional
+        Columns that every array must have.
+
+    Returns
+    -------
+    list of ndarray of float, shape (n_frames, n_features) each
+
+    Raises
+    ------
+    DataError
+        Empty, not numbers, of different widths, or with NaN or infinity in it (named by trajectory, frame and column).
+
+    Examples
+    --------
+    >>> as_features([0.5, 1.0])[0].shape
+    (2, 1)
+    """
+    if isinstance(features, np.ndarray) and features.dtype != object:
+        features = [features]
+    features = list(features)
+    if features and np.ndim(features[0]) == 0:
+        features = [np.asarray(features)]
+    if not features:
+        raise DataError("No features were given; pass an array of shape (n_frames, n_features) or a list of them.")
+    checked = []
+    for index, array in enumerate(features):
+        checked.append(_as_feature_array(array, index, n_features))
+        n_features = checked[0].shape[1] if n_features is None else n_features
+    return checked
+
+
+def _as_feature_array(array, index, n_features):
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"Features of trajectory {index} are of type {array.dtype}; numbers were expected.")
+    array = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
+    array = array[:, None] if array.ndim == 1 else array
+    if array.ndim != 2 or 0 in array.shape:
+        raise DataError(f"Features of trajectory {index} have shape {array.shape}; (n_frames, n_features) was expected.")
+    if n_features is not None and array.shape[1] != n_features:
+        raise DataError(f"Features of trajectory {index} have {array.shape[1]} columns; {n_features} were expected.")
+    wrong = first_not_finite(array)
+    if wrong:
+        frame, column = wrong
+        raise DataError(
+            f"Features of trajectory {index} hold {array[frame, column]} at frame {frame}, column {column}; mend or cut that frame."
+        )
+    return array
+
+
+def first_not_finite(array):
+    """Index of the first NaN or infinity in an array, None if all is well."""
+    if np.isfinite(array).all():
+        return None
+    return tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+
+
+def encode_periodic(features, periodic, names=None):
+    """Replace each periodic column by its cosine and sine, so that -pi and pi are neighbours.
+
+    Parameters
+    ----------
+    features : array, shape (n_frames, n_features), or list of such arrays
+        Periodic columns in radians.
+    periodic : sequence of bool, shape (n_features,)
+        Which columns are periodic.
+    names : sequence of str, optional
+        Column names; the new ones are then returned too ("phi" becomes "cos phi", "sin phi").
+
+    Returns
+    -------
+    features : list of ndarray, shape (n_frames, n_features + n_periodic) each
+    names : list of str
+        Only where `names` was given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> encode_periodic(np.array([[0.0, 7.0]]), [True, False], ["phi", "distance"])
+    ([array([[1., 0., 7.]])], ['cos phi', 'sin phi', 'distance'])
+    """
+    features = as_features(features)
+    periodic = np.asarray(periodic, dtype=bool)
+    n_features = features[0].shape[1]
+    if periodic.shape != (n_features,):
+        raise DataError(f"periodic has shape {periodic.shape}; one True or False for each of the {n_features} columns was expected.")
+    if names is not None and len(names) != n_features:
+        raise DataError(f"{len(names)} names were given for {n_features} columns.")
+    encoded = [
+        np.column_stack([column for x, p in zip(array.T, periodic) for column in ((np.cos(x), np.sin(x)) if p else (x,))])
+        for array in features
+    ]
+    if names is None:
+        return encoded
+    return encoded, [new for name, p in zip(names, periodic) for new in ((f"cos {name}", f"sin {name}") if p else (name,))]

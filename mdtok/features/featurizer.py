@@ -1,0 +1,244 @@
+"""Coordinates to features: dihedrals, and anything that speaks the same three words."""
+
+import mdtraj
+import numpy as np
+from mdtraj.geometry import dihedral
+from tqdm import tqdm
+
+from mdtok.errors import DataError, SettingsError
+from mdtok.features.arrays import first_not_finite
+
+_INDICES_OF = {
+    "phi": dihedral.indices_phi,
+    "psi": dihedral.indices_psi,
+    "omega": dihedral.indices_omega,
+    "chi1": dihedral.indices_chi1,
+    "chi2": dihedral.indices_chi2,
+    "chi3": dihedral.indices_chi3,
+    "chi4": dihedral.indices_chi4,
+    "chi5": dihedral.indices_chi5,
+}
+CHUNK_FRAMES = 1000
+
+
+class Dihedrals:
+    """Dihedral angles of a molecule, as cosines and sines or in radians.
+
+    Parameters
+    ----------
+    which : str or list
+        Backbone and side-chain angles by name (``"phi psi"``, of phi, psi, omega, chi1 .. chi5; every residue that has
+        one), or a list of these names and of groups of four atoms, each group by index ``(4, 6, 8, 14)`` or by name
+        ``("ACE1-C", "ALA2-N", "ALA2-CA", "ALA2-C")``.
+    encoding : {"sincos", "radians"}
+        Two columns an angle ("cos phi ALA2", "sin phi ALA2"), or one ("phi ALA2", in -pi .. pi, marked as periodic).
+
+    Notes
+    -----
+    An angle is named after the residue of its second atom: phi(i) is C(i-1) N CA C, psi(i) N CA C N(i+1), omega(i)
+    CA C N(i+1) CA(i+1) (IUPAC-IUB, Biochemistry 9, 3471 (1970)). mdtraj computes them, with the minimum image
+    convention where the trajectory has a periodic box.
+
+    Examples
+    --------
+    >>> Dihedrals("phi psi", encoding="radians").which
+    ['phi', 'psi']
+    """
+
+    def __init__(self, which="phi psi", encoding="sincos"):
+        self.which = which.replace(",", " ").split() if isinstance(which, str) else list(which)
+        if not self.which:
+            raise SettingsError(f"No dihedral was asked for; give some of {', '.join(_INDICES_OF)}, or groups of four atoms.")
+        for asked in self.which:
+            if isinstance(asked, str):
+                if asked not in _INDICES_OF:
+                    raise SettingsError(f"The dihedral {asked!r} is not known; give some of {', '.join(_INDICES_OF)}, or four atoms.")
+            elif len(asked) != 4 or len(set(asked)) != 4:
+                raise SettingsError(f"{tuple(asked)} is not a dihedral; four different atoms were expected.")
+        if encoding not in ("sincos", "radians"):
+            raise SettingsError(f"encoding is {encoding!r}; 'sincos' or 'radians' was expected.")
+        self.encoding = encoding
+
+    def names(self, topology):
+        """Column names, list of str."""
+        angles = self._angle_names(topology)
+        if self.encoding == "radians":
+            return angles
+        return [f"{function} {angle}" for angle in angles for function in ("cos", "sin")]
+
+    def periodic(self, topology):
+        """Whether each column is an angle in radians, list of bool."""
+        return [self.encoding == "radians"] * len(self.names(topology))
+
+    def transform(self, traj):
+        """The columns for each frame.
+
+        Parameters
+        ----------
+        traj : mdtraj.Trajectory
+
+        Returns
+        -------
+        ndarray of float32, shape (n_frames, n_columns)
+        """
+        angles = mdtraj.compute_dihedrals(traj, self.indices(traj.topology))  # (n_frames, n_angles)
+        if self.encoding == "radians":
+            return angles
+        return np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(len(angles), -1)
+
+    def indices(self, topology):
+        """The four atoms of each angle, int array of shape (n_angles, 4)."""
+        groups = [self._find(topology, asked) for asked in self.which]
+        return np.concatenate(groups)
+
+    def _find(self, topology, asked):
+        if not isinstance(asked, str):
+            return np.array([[_atom_index(topology, atom) for atom in asked]])
+        found = _INDICES_OF[asked](topology)
+        if len(found) == 0:
+            has = [f"{kind} ({n})" for kind, find in _INDICES_OF.items() if (n := len(find(topology)))]
+            raise DataError(
+                f"The dihedral {asked} was asked for; this molecule ({_describe(topology)}) has {', '.join(has) or 'none of them'}."
+            )
+        return np.asarray(found)
+
+    def _angle_names(self, topology):
+        groups = [self._find(topology, asked) for asked in self.which]
+        atoms = list(topology.atoms)
+        for with_chain in (False, True):  # residues of two chains can have the same name and number
+            names = []
+            for asked, group in zip(self.which, groups):
+                for four in group:
+                    residue = atoms[four[1]].residue
+                    chain = f" chain {residue.chain.index}" if with_chain else ""
+                    names.append((f"{asked} {residue}" if isinstance(asked, str) else " ".join(str(atoms[i]) for i in four)) + chain)
+            if len(set(names)) == len(names):
+                return names
+        raise SettingsError(f"The dihedrals {self.which} name the same angle twice; give each once.")
+
+
+def _atom_index(topology, atom):
+    if isinstance(atom, str):
+        found = [a.index for a in topology.atoms if str(a) == atom]
+        if len(found) != 1:
+            some = " ".join(str(a) for a in list(topology.atoms)[:6])
+            raise DataError(f"The atom {atom!r} occurs {len(found)} times in this molecule; once was expected (names look like {some}).")
+        return found[0]
+    if int(atom) != atom or not 0 <= atom < topology.n_atoms:
+        raise DataError(f"The atom {atom} was asked for; this molecule has the atoms 0 .. {topology.n_atoms - 1}.")
+    return int(atom)
+
+
+def _describe(topology):
+    residues = [str(residue) for residue in topology.residues]
+    shown = " ".join(residues if len(residues) <= 4 else [*residues[:3], "…"])
+    return f"{shown}, {topology.n_atoms} atoms"
+
+
+class Featurizer:
+    """Compute features for trajectories, chunk by chunk.
+
+    Parameters
+    ----------
+    features : list
+        Objects with ``names(topology)``, ``periodic(topology)`` and ``transform(mdtraj.Trajectory)``, such as `Dihedrals`;
+        their columns stand side by side.
+
+    Attributes
+    ----------
+    feature_names_ : list of str
+    periodic_ : ndarray of bool, shape (n_features,)
+        Which columns are angles in radians.
+
+    Examples
+    --------
+    >>> import mdtraj, numpy as np
+    >>> topology = mdtraj.Topology()
+    >>> residue = topology.add_residue("BUT", topology.add_chain())
+    >>> for name in "ABCD":
+    ...     _ = topology.add_atom(name, mdtraj.element.carbon, residue)
+    >>> planar_trans = np.array([[[0, 0, 0], [0.1, 0, 0], [0.1, 0.1, 0], [0.2, 0.1, 0]]])
+    >>> featurizer = Featurizer([Dihedrals([(0, 1, 2, 3)])])
+    >>> featurizer.fit_transform(mdtraj.Trajectory(planar_trans, topology), progress=False)[0].round(3)
+    array([[-1., -0.]], dtype=float32)
+    >>> featurizer.feature_names_[0]
+    'cos BUT0-A BUT0-B BUT0-C BUT0-D'
+    """
+
+    def __init__(self, features):
+        self.features = list(features) if isinstance(features, (list, tuple)) else [features]
+        if not self.features:
+            raise SettingsError("No feature was given; pass for instance [Dihedrals('phi psi')].")
+
+    def fit(self, trajs):
+        """Find the columns in the topology of `trajs`; no coordinates are read."""
+        topology = _as_list(trajs)[0].topology
+        self.n_atoms_ = topology.n_atoms
+        self.feature_names_ = [name for feature in self.features for name in feature.names(topology)]
+        self.periodic_ = np.array([p for feature in self.features for p in feature.periodic(topology)], dtype=bool)
+        return self
+
+    def transform(self, trajs, progress=True):
+        """Compute the features.
+
+        Parameters
+        ----------
+        trajs : Trajectories, mdtraj.Trajectory or list of them
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        list of ndarray of float32, shape (n_frames, n_features) each
+
+        Raises
+        ------
+        DataError
+            NaN or infinity in coordinates or features (named by trajectory and frame), or another number of atoms.
+        """
+        if not hasattr(self, "feature_names_"):
+            raise DataError("This Featurizer is not fitted; call fit(trajs) or fit_transform(trajs).")
+        trajs = _as_list(trajs)
+        for index, traj in enumerate(trajs):
+            if traj.n_atoms != self.n_atoms_:
+                raise DataError(f"{_name(traj, index)} has {traj.n_atoms} atoms; the Featurizer was fitted to {self.n_atoms_}.")
+        with tqdm(total=sum(len(traj) for traj in trajs), desc="features", unit="frame", disable=not progress) as bar:
+            return [self._transform_one(traj, _name(traj, index), bar) for index, traj in enumerate(trajs)]
+
+    def fit_transform(self, trajs, progress=True):
+        """`fit`, then `transform`."""
+        return self.fit(trajs).transform(trajs, progress=progress)
+
+    def _transform_one(self, traj, name, bar):
+        pieces, start = [], 0
+        for chunk in _chunks(traj):
+            _require_finite(chunk.xyz, f"Coordinates of {name}", start)
+            piece = np.concatenate([np.asarray(f.transform(chunk), dtype=np.float32) for f in self.features], axis=1)
+            _require_finite(piece, f"Features of {name}", start)
+            pieces.append(piece)
+            start += len(chunk)
+            bar.update(len(chunk))
+        return np.concatenate(pieces)
+
+
+def _as_list(trajs):
+    trajs = [trajs] if isinstance(trajs, mdtraj.Trajectory) or hasattr(trajs, "chunks") else list(trajs)
+    if not trajs:
+        raise DataError("No trajectory was given; pass what open_trajectories returns, or mdtraj trajectories.")
+    return trajs
+
+
+def _chunks(traj):
+    if hasattr(traj, "chunks"):
+        return traj.chunks(CHUNK_FRAMES)
+    return (traj[start:start + CHUNK_FRAMES] for start in range(0, len(traj), CHUNK_FRAMES))
+
+
+def _name(traj, index):
+    return f"trajectory {index}" + (f" ({traj.path})" if hasattr(traj, "path") else "")
+
+
+def _require_finite(array, what, start):
+    wrong = first_not_finite(array)
+    if wrong:
+        raise DataError(f"{what} hold {array[wrong]} at frame {start + wrong[0]}; mend or cut that frame.")

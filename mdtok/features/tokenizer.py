@@ -1,0 +1,325 @@
+"""Features to tokens: k-means microstates on the connected set, and PCCA+ macrostates; and back to structures."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from deeptime.decomposition import TICA
+from deeptime.markov import TransitionCountEstimator
+from deeptime.markov.msm import MaximumLikelihoodMSM
+from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin
+from tqdm import tqdm
+
+from mdtok.errors import DataError, SettingsError
+from mdtok.features.arrays import as_features
+from mdtok.features.dtrajs import as_dtrajs
+from mdtok.runfolder import read_json, write_json
+
+logger = logging.getLogger(__name__)
+
+FIT_FRAMES = 200_000  # k-means sees at most so many frames; centres of 100 states do not improve with more
+
+
+class StateTokenizer:
+    """Turn features into tokens 0 .. n_states_ - 1, and tokens into metastable states.
+
+    TICA (if asked for), k-means, restriction to the largest connected set of states, a reversible maximum-likelihood
+    Markov state model and PCCA+ on it, in this order. Frames of states outside the connected set go to the nearest
+    state inside it, so that tokens have no gaps.
+
+    Parameters
+    ----------
+    n_states : int
+        Microstates (k-means centres).
+    n_macrostates : int or None
+        Metastable sets of PCCA+; None leaves each microstate its own macrostate.
+    lagtime : int
+        Frames, for TICA, for the connected set and for the Markov state model.
+    tica_dim : int, optional
+        Project on so many TICA components (scaled to a kinetic map) before k-means.
+    seed : int
+        Of k-means++ and of the frames that k-means sees where there are more than 200,000.
+
+    Attributes
+    ----------
+    n_states_ : int
+        States left, `n_states` less `n_dropped_`.
+    n_dropped_ : int
+        States outside the largest connected set.
+    cluster_centers_ : ndarray, shape (n_states_, n_dimensions)
+        In features, or in TICA components where `tica_dim` is given.
+    macrostates_ : ndarray of int, shape (n_states_,)
+        Macrostate of each state, ordered by decreasing stationary population.
+    stationary_distribution_ : ndarray, shape (n_states_,)
+
+    Raises
+    ------
+    DataError, SettingsError
+        In `fit`, before k-means where that is possible: NaN; fewer distinct frames than states; a lag longer than the
+        trajectories; a single state; more macrostates than states.
+
+    References
+    ----------
+    Prinz et al., J. Chem. Phys. 134, 174105 (2011); Röblitz and Weber, Adv. Data Anal. Classif. 7, 147 (2013) (PCCA+).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> basin = np.repeat(rng.permutation(np.arange(100) % 2), 50)               # hops between two basins
+    >>> features = (basin + 0.1 * rng.standard_normal(5000))[:, None]
+    >>> tokenizer = StateTokenizer(n_states=10, n_macrostates=2, lagtime=1).fit(features, progress=False)
+    >>> macro = tokenizer.to_macrostates(tokenizer.transform(features))[0]
+    >>> bool(np.all(macro == macro[basin == 0][0], where=basin == 0))
+    True
+    """
+
+    def __init__(self, n_states=100, n_macrostates=4, lagtime=10, tica_dim=None, seed=0):
+        for name, value, least in (("n_states", n_states, 2), ("lagtime", lagtime, 1)):
+            if int(value) != value or value < least:
+                raise SettingsError(f"{name} is {value}; a whole number of at least {least} was expected.")
+        if n_macrostates is not None and not 2 <= n_macrostates <= n_states:
+            raise SettingsError(f"n_macrostates is {n_macrostates}; 2 .. n_states ({n_states}) or None was expected.")
+        if tica_dim is not None and tica_dim < 1:
+            raise SettingsError(f"tica_dim is {tica_dim}; at least 1, or None for no TICA, was expected.")
+        self.n_states = int(n_states)
+        self.n_macrostates = n_macrostates
+        self.lagtime = int(lagtime)
+        self.tica_dim = tica_dim
+        self.seed = seed
+
+    def fit(self, features, progress=True):
+        """Find states and macrostates.
+
+        Parameters
+        ----------
+        features : list of arrays, shape (n_frames, n_features) each
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        self
+        """
+        features = as_features(features)
+        longest = max(len(array) for array in features)
+        if longest <= self.lagtime:
+            raise DataError(f"lagtime is {self.lagtime} frames; the longest trajectory has {longest}. Choose a shorter lagtime.")
+        self.n_features_ = features[0].shape[1]
+        if self.tica_dim is not None and self.tica_dim > self.n_features_:
+            raise SettingsError(f"tica_dim is {self.tica_dim}; the features have only {self.n_features_} columns.")
+        with tqdm(total=4, desc="tokens", unit="step", disable=not progress) as bar:
+            self._fit_tica(features)
+            projected = [self._project(array) for array in features]
+            bar.update()
+            centers = self._fit_centers(projected)
+            bar.update()
+            dtrajs = [pairwise_distances_argmin(array, centers) for array in projected]
+            self.cluster_centers_ = centers = self._keep_connected(centers, dtrajs)
+            bar.update()
+            dtrajs = [pairwise_distances_argmin(array, centers) for array in projected]
+            self._fit_macrostates(dtrajs)
+            bar.update()
+        return self
+
+    def _fit_tica(self, features):
+        self._tica_offset, self._tica_matrix = None, None
+        if self.tica_dim is None:
+            return
+        usable = [array.astype(np.float64) for array in features if len(array) > self.lagtime]
+        model = TICA(lagtime=self.lagtime, dim=self.tica_dim).fit_from_timeseries(usable).fetch_model()
+        # the projection is affine; an offset and a matrix are all that has to be kept of it
+        self._tica_offset = model.transform(np.zeros((1, self.n_features_)))[0]
+        self._tica_matrix = model.transform(np.eye(self.n_features_)) - self._tica_offset  # (n_features, n_dimensions)
+        if self._tica_matrix.shape[1] < self.tica_dim:
+            raise DataError(f"TICA finds only {self._tica_matrix.shape[1]} independent components; tica_dim is {self.tica_dim}.")
+
+    def _project(self, array):
+        return array if self._tica_matrix is None else array @ self._tica_matrix + self._tica_offset
+
+    def _fit_centers(self, projected):
+        frames = np.concatenate(projected)
+        if len(frames) > FIT_FRAMES:
+            frames = frames[np.random.default_rng(self.seed).choice(len(frames), FIT_FRAMES, replace=False, shuffle=False)]
+        n_distinct = len(np.unique(frames, axis=0))
+        if n_distinct < self.n_states:
+            raise DataError(f"The features have {n_distinct} distinct frames; n_states={self.n_states} needs as many at least.")
+        kmeans = KMeans(self.n_states, init="k-means++", n_init=1, random_state=self.seed).fit(frames)
+        return kmeans.cluster_centers_
+
+    def _keep_connected(self, centers, dtrajs):
+        counts = self._count(dtrajs)
+        connected = counts.submodel_largest(sort_by_population=True)
+        kept = np.asarray(connected.state_symbols)
+        self.n_dropped_ = len(centers) - len(kept)
+        if self.n_dropped_:
+            lost = 1 - sum(np.isin(dtraj, kept).sum() for dtraj in dtrajs) / sum(map(len, dtrajs))
+            logger.warning(
+                "%d of %d states (%.2g %% of the frames) are not connected both ways at lag %d; their frames go to the nearest "
+                "connected state.", self.n_dropped_, len(centers), 100 * lost, self.lagtime,
+            )
+        self.n_states_ = len(kept)
+        if self.n_states_ < 2:
+            raise DataError(
+                f"A single connected state is left of {len(centers)} at lag {self.lagtime}; use a shorter lagtime, fewer states, "
+                "or trajectories that come back."
+            )
+        if self.n_macrostates is not None and self.n_macrostates > self.n_states_:
+            raise DataError(f"n_macrostates is {self.n_macrostates}; only {self.n_states_} connected states are left.")
+        return centers[kept]
+
+    def _count(self, dtrajs):
+        return TransitionCountEstimator(self.lagtime, "sliding").fit_fetch([d for d in dtrajs if len(d) > self.lagtime])
+
+    def _fit_macrostates(self, dtrajs):
+        msm = MaximumLikelihoodMSM(reversible=True).fit_fetch(self._count(dtrajs).submodel_largest(sort_by_population=True))
+        self.stationary_distribution_ = np.asarray(msm.stationary_distribution)
+        self.macrostates_ = np.arange(self.n_states_)
+        if self.n_macrostates is None:
+            return
+        assignments = np.asarray(msm.pcca(self.n_macrostates).assignments)
+        populations = np.bincount(assignments, self.stationary_distribution_, minlength=self.n_macrostates)
+        if len(np.unique(assignments)) < self.n_macrostates:
+            raise DataError(self._too_few_sets(msm))
+        rank = np.empty(self.n_macrostates, dtype=int)
+        rank[np.argsort(-populations, kind="stable")] = np.arange(self.n_macrostates)
+        self.macrostates_ = rank[assignments]
+
+    def _too_few_sets(self, msm):
+        """What to ask for where PCCA+ leaves some metastable set without a state of its own."""
+        possible = next(
+            (n for n in range(self.n_macrostates - 1, 1, -1) if len(np.unique(msm.pcca(n).assignments)) == n), None
+        )
+        times = ", ".join(f"{time:.3g}" for time in msm.timescales(k=self.n_macrostates))
+        return (
+            f"{self.n_macrostates} macrostates were asked for, but PCCA+ leaves some of them without a state (relaxation times "
+            f"{times} frames); ask for n_macrostates={possible}."
+        )
+
+    def transform(self, features):
+        """The state of each frame.
+
+        Parameters
+        ----------
+        features : list of arrays, shape (n_frames, n_features) each
+
+        Returns
+        -------
+        list of ndarray of int64, shape (n_frames,) each
+        """
+        self._require_fitted()
+        arrays = as_features(features, self.n_features_)
+        return [pairwise_distances_argmin(self._project(array), self.cluster_centers_).astype(np.int64) for array in arrays]
+
+    def fit_transform(self, features, progress=True):
+        """`fit`, then `transform`."""
+        return self.fit(features, progress=progress).transform(features)
+
+    def to_macrostates(self, dtrajs):
+        """The macrostate of each frame of `dtrajs` (tokens of `transform`), list of int arrays."""
+        self._require_fitted()
+        return [self.macrostates_[dtraj] for dtraj in as_dtrajs(dtrajs, self.n_states_)]
+
+    def frames_in_state(self, dtrajs, state, n_frames=None, seed=0, macro=False):
+        """Where a state was visited.
+
+        Parameters
+        ----------
+        dtrajs : list of int arrays
+            Tokens of `transform`.
+        state : int
+            A token, or a macrostate where `macro`.
+        n_frames : int, optional
+            Draw at most so many of the visits, without repeats; all of them by default.
+        seed : int
+            Of the draw.
+        macro : bool
+            `state` is a macrostate.
+
+        Returns
+        -------
+        ndarray of int, shape (n_visits, 2)
+            Trajectory and frame of each visit, in order.
+        """
+        self._require_fitted()
+        n_states = int(self.macrostates_.max()) + 1 if macro else self.n_states_
+        if not 0 <= state < n_states:
+            raise SettingsError(f"state is {state}; {'macrostates' if macro else 'states'} are 0 .. {n_states - 1}.")
+        dtrajs = self.to_macrostates(dtrajs) if macro else as_dtrajs(dtrajs, self.n_states_)
+        visits = np.array([(i, frame) for i, dtraj in enumerate(dtrajs) for frame in np.flatnonzero(dtraj == state)], dtype=int)
+        visits = visits.reshape(-1, 2)
+        if n_frames is None or n_frames >= len(visits):
+            return visits
+        return visits[np.sort(np.random.default_rng(seed).choice(len(visits), n_frames, replace=False))]
+
+    def structures(self, trajs, dtrajs, state, n_frames=10, seed=0, macro=False):
+        """Structures of a state, drawn from the trajectories.
+
+        Parameters
+        ----------
+        trajs : Trajectories or list of mdtraj.Trajectory
+            What `dtrajs` were made from, in the same order.
+        dtrajs, state, n_frames, seed, macro
+            As in `frames_in_state`.
+
+        Returns
+        -------
+        mdtraj.Trajectory
+            At most `n_frames` frames.
+        """
+        import mdtraj
+
+        trajs = [trajs] if isinstance(trajs, mdtraj.Trajectory) else trajs
+        dtrajs = as_dtrajs(dtrajs, self.n_states_)
+        lengths, n_tokens = [len(traj) for traj in trajs], [len(dtraj) for dtraj in dtrajs]
+        if lengths != n_tokens:
+            raise DataError(f"Trajectories have {lengths} frames, tokens {n_tokens}; pass the trajectories the tokens were made from.")
+        visits = self.frames_in_state(dtrajs, state, n_frames, seed, macro)
+        if len(visits) == 0:
+            raise DataError(f"{'Macrostate' if macro else 'State'} {state} is not visited in these trajectories.")
+        pieces = []
+        for index in np.unique(visits[:, 0]):
+            frames = visits[visits[:, 0] == index, 1]
+            traj = trajs[index]
+            pieces.append(traj.frames(frames) if hasattr(traj, "frames") else traj[frames])
+        return mdtraj.join(pieces, check_topology=False)
+
+    def save(self, folder):
+        """Write ``state_tokenizer.json`` and the arrays (``centers.npy``, …) to `folder`."""
+        self._require_fitted()
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "centers.npy", self.cluster_centers_, allow_pickle=False)
+        if self._tica_matrix is not None:
+            np.save(folder / "tica_matrix.npy", self._tica_matrix, allow_pickle=False)
+            np.save(folder / "tica_offset.npy", self._tica_offset, allow_pickle=False)
+        write_json(folder / "state_tokenizer.json", {
+            "schema": 1,
+            "settings": {name: getattr(self, name) for name in ("n_states", "n_macrostates", "lagtime", "tica_dim", "seed")},
+            "n_features": self.n_features_,
+            "n_dropped": self.n_dropped_,
+            "macrostates": self.macrostates_,
+            "stationary_distribution": self.stationary_distribution_,
+        })
+
+    @classmethod
+    def load(cls, folder):
+        """Read what `save` wrote."""
+        folder = Path(folder)
+        content = read_json(folder / "state_tokenizer.json")
+        tokenizer = cls(**content["settings"])
+        tokenizer.cluster_centers_ = np.load(folder / "centers.npy", allow_pickle=False)
+        tokenizer._tica_matrix, tokenizer._tica_offset = None, None
+        if tokenizer.tica_dim is not None:
+            tokenizer._tica_matrix = np.load(folder / "tica_matrix.npy", allow_pickle=False)
+            tokenizer._tica_offset = np.load(folder / "tica_offset.npy", allow_pickle=False)
+        tokenizer.n_states_ = len(tokenizer.cluster_centers_)
+        tokenizer.n_features_ = content["n_features"]
+        tokenizer.n_dropped_ = content["n_dropped"]
+        tokenizer.macrostates_ = np.array(content["macrostates"], dtype=int)
+        tokenizer.stationary_distribution_ = np.array(content["stationary_distribution"])
+        return tokenizer
+
+    def _require_fitted(self):
+        if not hasattr(self, "cluster_centers_"):
+            raise DataError("This StateTokenizer is not fitted; call fit(features) first.")
