@@ -1,0 +1,120 @@
+"""System definitions: the folders of systems/, each with a system.yaml that is found, read and checked here."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import yaml
+
+from mdtok.errors import SettingsError
+
+SOLVENTS = ("obc2", "vacuum", "tip3p")
+_BUILTIN_FOLDERS = (Path(__file__).parents[1] / "systems", Path(__file__).parents[2] / "systems")  # wheel, checkout
+
+
+@dataclasses.dataclass(frozen=True)
+class SystemDefinition:
+    """What a system.yaml says; every key of the file is a field here, and no other key is allowed."""
+
+    name: str  # that of the folder
+    folder: Path
+    structure: Path  # in the file relative to the folder
+    forcefield: tuple  # OpenMM force field files
+    temperature_kelvin: float
+    description: str = ""
+    solvent: str = "obc2"
+    friction_per_ps: float = 1.0
+    timestep_fs: float = 4.0
+    hydrogen_mass_amu: float = 4.0
+    frame_interval_ps: float = 1.0
+    starts: dict = dataclasses.field(default_factory=dict)  # {start: {"phi": degrees, "psi": degrees}}
+    references: tuple = ()
+
+    def __post_init__(self):
+        for key in ("temperature_kelvin", "friction_per_ps", "timestep_fs", "hydrogen_mass_amu", "frame_interval_ps"):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+                raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
+        if self.solvent not in SOLVENTS:
+            raise SettingsError(f"{self.name}: the solvent {self.solvent!r} is not known; {', '.join(SOLVENTS)} were expected.")
+        steps = self.frame_interval_ps * 1000 / self.timestep_fs
+        if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+            raise SettingsError(
+                f"{self.name}: frame_interval_ps {self.frame_interval_ps} is not a whole number of time steps of {self.timestep_fs} fs."
+            )
+        if not isinstance(self.starts, dict) or not all(_is_angles(angles) for angles in self.starts.values()):
+            raise SettingsError(f"{self.name}: starts must read like 'alpha_R: {{phi: -60, psi: -45}}', angles in degrees.")
+
+
+def _is_angles(angles):
+    return isinstance(angles, dict) and all(
+        key in ("phi", "psi") and isinstance(value, (int, float)) for key, value in angles.items()
+    )
+
+
+def available_systems():
+    """Names of the systems that come with mdtok."""
+    return sorted({path.parent.name for folder in _BUILTIN_FOLDERS for path in folder.glob("*/system.yaml")})
+
+
+def load_definition(name, **overrides):
+    """Read the system.yaml of a system that comes with mdtok, or of a folder.
+
+    Parameters
+    ----------
+    name : str or path-like
+        Name of a system, or path of a folder that holds a system.yaml.
+    **overrides
+        Fields that replace those of the file; None leaves the file's.
+
+    Returns
+    -------
+    SystemDefinition
+
+    Raises
+    ------
+    SettingsError
+        There is no such system; the file has a key that is not known, lacks one, or has a value out of range.
+    """
+    folder = _find_folder(name)
+    path = folder / "system.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no settings; 'key: value' lines were expected.")
+
+    keys = [field.name for field in dataclasses.fields(SystemDefinition) if field.name not in ("name", "folder")]
+    unknown = sorted(map(str, content.keys() - set(keys)))
+    if unknown:
+        raise SettingsError(f"{path} has the unknown key {', '.join(unknown)}; known are {', '.join(keys)}.")
+    missing = [key for key in ("structure", "forcefield", "temperature_kelvin") if key not in content]
+    if missing:
+        raise SettingsError(f"{path} lacks {', '.join(missing)}.")
+    for key in ("structure", "description"):
+        if not isinstance(content.get(key, ""), str):
+            raise SettingsError(f"{path}: {key} is {content[key]!r}; text was expected.")
+    for key in ("forcefield", "references"):
+        content[key] = _texts(path, key, content.get(key, []))
+    content["structure"] = folder / content["structure"]
+    content.update({key: value for key, value in overrides.items() if value is not None})
+    try:
+        return SystemDefinition(name=folder.name, folder=folder, **content)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _find_folder(name):
+    for folder in (*(builtin / str(name) for builtin in _BUILTIN_FOLDERS), Path(name)):
+        if (folder / "system.yaml").is_file():
+            return folder.resolve()
+    raise SettingsError(
+        f"There is no system {str(name)!r}; available are {', '.join(available_systems())}, or give a folder with a system.yaml."
+    )
+
+
+def _texts(path, key, value):
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f"{path}: {key} is {value!r}; a list of texts was expected.")
+    return tuple(value)

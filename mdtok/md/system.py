@@ -1,0 +1,205 @@
+"""Molecular systems that are ready to run: an openmm.System with its structure, its starts and its settings."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from mdtok.errors import SettingsError
+from mdtok.md import solvent as solvents
+from mdtok.md.definition import load_definition
+from mdtok.md.dihedral_rotation import find_backbone_dihedrals, set_dihedral
+from mdtok.md.structure import load_structure
+from mdtok.runfolder import hash_file
+
+_HOLDING_KJ_MOL = 2000.0  # holds a dihedral angle within about a degree while the rest is minimised
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MolecularSystem:
+    """A molecule, its force field and the settings of its dynamics.
+
+    Attributes
+    ----------
+    name : str
+    system : openmm.System
+    topology : openmm.app.Topology
+    positions : ndarray of float, shape (n_atoms, 3), in nm
+        The structure, minimised.
+    starts : dict of str to ndarray of float, shape (n_atoms, 3), in nm
+        Minimised structures in each basin, by name.
+    solute_atoms : ndarray of int
+        The atoms that trajectories keep: all but water and ions.
+    temperature_kelvin, friction_per_ps, timestep_fs, frame_interval_ps : float
+    solvent : {"obc2", "vacuum", "tip3p"}
+    settings : dict
+        Everything above that decides what a simulation computes, as plain values.
+    """
+
+    name: str
+    system: openmm.System
+    topology: app.Topology
+    positions: np.ndarray
+    starts: dict
+    solute_atoms: np.ndarray
+    temperature_kelvin: float
+    friction_per_ps: float
+    timestep_fs: float
+    frame_interval_ps: float
+    solvent: str
+    settings: dict
+
+    @property
+    def n_atoms(self):
+        """Number of atoms, solvent included."""
+        return self.system.getNumParticles()
+
+    @property
+    def frame_interval_steps(self):
+        """Time steps from frame to frame."""
+        return round(self.frame_interval_ps * 1000 / self.timestep_fs)
+
+    @property
+    def solute_topology(self):
+        """The openmm Topology of the atoms that trajectories keep."""
+        if len(self.solute_atoms) == self.n_atoms:
+            return self.topology
+        modeller = app.Modeller(self.topology, self.positions * unit.nanometer)
+        keep = set(self.solute_atoms.tolist())
+        modeller.delete([atom for atom in self.topology.atoms() if atom.index not in keep])
+        return modeller.topology
+
+    def make_integrator(self, seed):
+        """The Langevin integrator of this system (LFMiddle, Zhang et al., J. Phys. Chem. A 123, 6056 (2019)).
+
+        Parameters
+        ----------
+        seed : int
+            1 to 2**31 - 1; OpenMM takes 0 for "choose one at random".
+        """
+        if not 1 <= seed < 2**31:
+            raise SettingsError(f"The integrator's seed is {seed}; 1 to 2**31 - 1 was expected.")
+        integrator = openmm.LangevinMiddleIntegrator(
+            self.temperature_kelvin * unit.kelvin, self.friction_per_ps / unit.picosecond, self.timestep_fs * unit.femtosecond
+        )
+        integrator.setRandomNumberSeed(int(seed))
+        return integrator
+
+    def start_positions(self, start):
+        """Positions of a start, by its name; None gives the structure itself.
+
+        Raises
+        ------
+        SettingsError
+            There is no start of that name.
+        """
+        if start is None:
+            return self.positions
+        if start not in self.starts:
+            raise SettingsError(f"{self.name} has no start {start!r}; {', '.join(self.starts) or 'none at all'} were expected.")
+        return self.starts[start]
+
+
+def load_system(
+    name, *, structure=None, solvent=None, temperature_kelvin=None, friction_per_ps=None, timestep_fs=None, frame_interval_ps=None
+):
+    """Load a molecular system by name, ready to simulate.
+
+    Parameters
+    ----------
+    name : str or path-like
+        A system that comes with mdtok, or a folder with a system.yaml.
+    structure : path-like, optional
+        PDB file with hydrogens, in place of the system's own.
+    solvent : {"obc2", "vacuum", "tip3p"}, optional
+    temperature_kelvin, friction_per_ps, timestep_fs, frame_interval_ps : float or Quantity, optional
+        In place of the values in system.yaml.
+
+    Returns
+    -------
+    MolecularSystem
+
+    Raises
+    ------
+    SettingsError
+        No such system, or a setting that is unknown or out of range.
+    StructureError
+        The structure cannot be read, holds a D-residue, or does not fit the force field.
+
+    Examples
+    --------
+    >>> system = load_system("alanine_dipeptide", temperature_kelvin=300)
+    >>> system.n_atoms, system.solvent, sorted(system.starts)
+    (22, 'obc2', ['alpha_L', 'alpha_R', 'beta', 'c7ax'])
+    """
+    definition = load_definition(
+        name,
+        structure=structure,
+        solvent=solvent,
+        temperature_kelvin=_plain(temperature_kelvin, unit.kelvin),
+        friction_per_ps=_plain(friction_per_ps, unit.picosecond**-1),
+        timestep_fs=_plain(timestep_fs, unit.femtosecond),
+        frame_interval_ps=_plain(frame_interval_ps, unit.picosecond),
+    )
+    topology, positions = load_structure(definition.structure)
+    n_solute = topology.getNumAtoms()
+    angles = [{}, *definition.starts.values()]
+    structures = [_turn(topology, positions, start) for start in angles]
+    forcefield = solvents.load_forcefield(definition.forcefield, definition.solvent)
+    if definition.solvent == "tip3p":
+        topology, structures = solvents.add_water(forcefield, topology, structures)
+    system = solvents.create_system(forcefield, topology, definition)
+    minimised = [_minimise(system, topology, positions, start) for positions, start in zip(structures, angles)]
+    return MolecularSystem(
+        name=definition.name,
+        system=system,
+        topology=topology,
+        positions=minimised[0],
+        starts=dict(zip(definition.starts, minimised[1:])),
+        solute_atoms=np.arange(n_solute),
+        temperature_kelvin=float(definition.temperature_kelvin),
+        friction_per_ps=float(definition.friction_per_ps),
+        timestep_fs=float(definition.timestep_fs),
+        frame_interval_ps=float(definition.frame_interval_ps),
+        solvent=definition.solvent,
+        settings={
+            "system": definition.name,
+            "structure_sha256": hash_file(definition.structure),
+            "forcefield": list(definition.forcefield),
+            "solvent": definition.solvent,
+            "temperature_kelvin": float(definition.temperature_kelvin),
+            "friction_per_ps": float(definition.friction_per_ps),
+            "timestep_fs": float(definition.timestep_fs),
+            "hydrogen_mass_amu": float(definition.hydrogen_mass_amu),
+        },
+    )
+
+
+def _plain(value, unit_of_field):
+    return value.value_in_unit(unit_of_field) if unit.is_quantity(value) else value
+
+
+def _turn(topology, positions, angles):
+    for name, degrees in angles.items():
+        for atoms in find_backbone_dihedrals(topology, name):
+            positions = set_dihedral(topology, positions, atoms, degrees)
+    return positions
+
+
+def _minimise(system, topology, positions, angles):
+    """Minimise a structure while its start's dihedral angles are held; without, a start may slide into the next basin."""
+    system = copy.deepcopy(system)
+    held = openmm.PeriodicTorsionForce()
+    for name, degrees in angles.items():
+        for atoms in find_backbone_dihedrals(topology, name):
+            held.addTorsion(*atoms, 1, np.radians(degrees) + np.pi, _HOLDING_KJ_MOL)
+    system.addForce(held)
+    # Reference is exact and the same everywhere, but too slow for a box of water.
+    small = system.getNumParticles() < 200
+    platform, properties = ("Reference", {}) if small else ("CPU", {"DeterministicForces": "true"})
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(platform), properties)
+    context.setPositions(positions)
+    openmm.LocalEnergyMinimizer.minimize(context, 10.0, 0 if small else 100)
+    return np.array(context.getState(getPositions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer))
