@@ -65,8 +65,16 @@ class TrainingSettings:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise SettingsError(f"{name} is {value!r}; a whole number of at least 1 was expected.")
+        for name in ("warmup_steps", "seed"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 0 <= value < 2**31:
+                raise SettingsError(f"{name} is {value!r}; a whole number of at least 0 was expected.")
         if not self.learning_rate > 0:
             raise SettingsError(f"learning_rate is {self.learning_rate}; a positive number was expected.")
+        if not self.weight_decay >= 0:
+            raise SettingsError(f"weight_decay is {self.weight_decay}; a number of at least 0 was expected.")
+        if len(self.adam_betas) != 2 or not all(0 <= beta < 1 for beta in self.adam_betas):
+            raise SettingsError(f"adam_betas are {self.adam_betas}; two numbers from 0 to below 1 were expected.")
 
 
 def training_windows(dtrajs, n_positions, shift):
