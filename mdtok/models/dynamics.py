@@ -24,12 +24,15 @@ class DynamicsModel(ABC):
         ``t - lagtime`` only. It is 1 for all but a Markov model with a longer lag.
     n_states_ : int
         Size of the alphabet, known after `fit`.
+    progress : bool
+        Whether `fit` and `sample` show progress bars.
     """
 
     lagtime = 1
+    progress = True
 
     @abstractmethod
-    def fit(self, dtrajs, validation=None, n_states=None):
+    def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Fit to discrete trajectories.
 
         Parameters
@@ -40,6 +43,8 @@ class DynamicsModel(ABC):
             Held-out trajectories on which hyper-parameters and early stopping are decided; never used to fit weights.
         n_states : int, optional
             Size of the alphabet, where it is larger than the largest training token plus one.
+        checkpoint_folder : path-like, optional
+            Where a model that trains for long leaves its checkpoints and looks for them; quick ones need none.
 
         Returns
         -------

@@ -1,0 +1,34 @@
+# `make alanine` and `make test` make the environment first where it is not there yet.
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: alanine quick test test-slow test-gpu bench clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test,h5]'
+	touch $@
+
+alanine: $(READY)  ## the main job: 100 ns of alanine dipeptide, models, report (ARGS="--seed 8 --out runs/eight")
+	$(RUN) protocols/run_alanine.py $(ARGS)
+
+quick: $(READY)  ## the same path in under 90 s
+	$(RUN) protocols/run_alanine.py --quick --out runs/alanine_quick $(ARGS)
+
+test: $(READY)
+	$(RUN) -m pytest $(ARGS)
+
+test-slow: $(READY)
+	$(RUN) -m pytest -m slow $(ARGS)
+
+test-gpu: $(READY)
+	$(RUN) -m pytest -m gpu $(ARGS)
+
+bench: $(READY)
+	$(RUN) benchmarks/bench_md.py
+	$(RUN) benchmarks/bench_nanogpt.py
+
+clean:
+	rm -rf $(VENV) build dist

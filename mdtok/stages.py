@@ -1,0 +1,242 @@
+"""The stages of a run after the features: tokens, training, rollouts, scorecard. Each reads the folder of the one before.
+
+A stage that is done is not repeated; one that was killed goes on. The scripts in ``protocols/`` put features in and say
+which stages to do.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mdtok.cli import RunSettings
+from mdtok.errors import DataError, SettingsError
+from mdtok.features.dtrajs import split_indices, split_time_blocks
+from mdtok.runfolder import load_arrays, read_json, save_arrays, whole, write_json
+
+log = logging.getLogger(__name__)
+
+_FEW_TRAJECTORIES = 8
+
+
+@dataclass
+class ModelSettings(RunSettings):
+    """Settings of the models and of the referee, shared by the scripts."""
+
+    models: str = field(default="msm,msm10,order4,semi-markov,nanogpt", metadata={"help": "Models to fit and to score, separated by commas."})
+    training_steps: int = field(default=0, metadata={"help": "Most training steps of neural models; 0: their own default."})
+    lagtime: int = field(default=10, metadata={"help": "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test."})
+    lagtimes: list[int] = field(default_factory=list, metadata={"help": "Lag times of the implied timescales, in token intervals; chosen from the data if not given."})
+    test_fraction: float = field(default=0.25, metadata={"help": "Share of the trajectories that no model sees."})
+    validation_fraction: float = field(default=0.15, metadata={"help": "Share on which hyper-parameters and early stopping are decided."})
+    n_blocks: int = field(default=20, metadata={"help": f"Time blocks in all, where there are fewer than {_FEW_TRAJECTORIES} trajectories."})
+
+    def __post_init__(self):
+        super().__post_init__()
+        from mdtok.models.catalogue import make_models
+
+        make_models(self.models, progress=False)  # an unknown name is said before anything is computed
+        if not (0 < self.test_fraction and 0 < self.validation_fraction and self.test_fraction + self.validation_fraction < 1):
+            raise SettingsError(
+                f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be positive and leave some for training."
+            )
+        if self.lagtime < 1 or any(lag < 1 for lag in self.lagtimes):
+            raise SettingsError("lagtime and lagtimes are counted in token intervals; whole numbers of at least 1 were expected.")
+
+
+@dataclass
+class TokenisedData:
+    """Tokens of all trajectories, how they are split, and what they stand for.
+
+    Attributes
+    ----------
+    dtrajs : list of int arrays
+    split : dict of str -> list of int
+        Indices of the ``train``, ``validation`` and ``test`` trajectories.
+    dt_ps : float
+        Between tokens.
+    macrostates : int array, shape (n_states,)
+    macrostate_names : list of str
+    """
+
+    dtrajs: list
+    split: dict
+    dt_ps: float
+    macrostates: np.ndarray
+    macrostate_names: list
+
+    def part(self, name):
+        """The trajectories of one part of the split."""
+        return [self.dtrajs[index] for index in self.split[name]]
+
+    def save(self, folder):
+        """Write ``NNN.npy`` and ``tokens.json`` to `folder`."""
+        for index, dtraj in enumerate(self.dtrajs):
+            np.save(folder / f"{index:03d}.npy", dtraj, allow_pickle=False)
+        content = {key: value for key, value in vars(self).items() if key != "dtrajs"}
+        write_json(folder / "tokens.json", content)
+
+    @classmethod
+    def load(cls, folder):
+        """Read what `save` wrote."""
+        content = read_json(folder / "tokens.json")
+        content["macrostates"] = np.array(content["macrostates"], dtype=np.int64)
+        return cls(dtrajs=load_arrays(folder), **content)
+
+
+def cut_if_few(trajectories, n_blocks):
+    """Cut few long trajectories into about `n_blocks` time blocks in all; many are left as they are."""
+    if len(trajectories) >= _FEW_TRAJECTORIES:
+        return list(trajectories)
+    return split_time_blocks(trajectories, -(-n_blocks // len(trajectories)))
+
+
+def split_in_three(n_trajectories, settings):
+    """Indices of training, validation and test trajectories."""
+    rest, test = split_indices(n_trajectories, settings.test_fraction, settings.seed)
+    if len(rest) < 2:
+        raise DataError(f"{n_trajectories} trajectories cannot be split into training, validation and test; at least 3 are needed.")
+    train, validation = split_indices(len(rest), settings.validation_fraction / (1 - settings.test_fraction), settings.seed)
+    return {"train": [rest[i] for i in train], "validation": [rest[i] for i in validation], "test": test}
+
+
+def tokenize(run, features, periodic, names, dt_ps, tokenizer, settings):
+    """Stage `tokenize`: states fitted on training features, tokens of all, the split; into ``tokens/``.
+
+    Parameters
+    ----------
+    run : RunFolder
+    features : list of arrays, shape (n_frames, n_features) each
+        Periodic columns in radians.
+    periodic : sequence of bool, shape (n_features,)
+    names : list of str
+        Of the columns.
+    dt_ps : float
+    tokenizer : StateTokenizer
+        Not fitted.
+    settings : ModelSettings
+    """
+    from mdtok.features import encode_periodic
+    from mdtok.features.naming import name_macrostates
+
+    with run.stage("tokenize") as figures:
+        split = split_in_three(len(features), settings)
+        check_lag(settings, [len(features[index]) for index in split["test"]])
+        encoded = encode_periodic(features, periodic)
+        tokenizer.fit([encoded[index] for index in split["train"]], progress=settings.progress)
+        dtrajs = tokenizer.transform(encoded)
+        macro = np.concatenate(tokenizer.to_macrostates(dtrajs))
+        macrostate_names = name_macrostates(np.concatenate(features), macro, names, periodic)
+        data = TokenisedData(dtrajs, split, dt_ps, tokenizer.macrostates_, macrostate_names)
+        with whole(run / "tokens") as folder:
+            folder.mkdir()
+            data.save(folder)
+            tokenizer.save(folder)
+        figures |= {"n_states": tokenizer.n_states_, "n_dropped": tokenizer.n_dropped_, "n_tokens": sum(map(len, dtrajs))}
+        log.info("tokens: %d states in %d macrostates (%s)", tokenizer.n_states_, len(macrostate_names), ", ".join(macrostate_names))
+
+
+def check_lag(settings, test_lengths):
+    """Refuse lag times that the test trajectories are too short for, before anything is computed."""
+    longest = max(test_lengths)
+    for lag in [settings.lagtime, *settings.lagtimes]:
+        if lag >= longest:
+            raise DataError(f"The lag time of {lag} is not shorter than the longest test trajectory ({longest} tokens); choose a shorter --lagtime.")
+
+
+def train(run, settings):
+    """Stage `train`: fit every model, each saved as soon as it is done; a killed training goes on from its checkpoint."""
+    from mdtok.models.catalogue import make_models
+
+    run.require("tokenize")
+    data = TokenisedData.load(run / "tokens")
+    models = make_models(settings.models, data.macrostates, settings.seed, settings.training_steps or None, settings.progress)
+    with run.stage("train") as figures:
+        for name, model in models.items():
+            folder = run / "models" / name
+            if (folder / "model.json").exists():
+                continue
+            began = time.perf_counter()
+            model.fit(data.part("train"), data.part("validation"), len(data.macrostates), checkpoint_folder=run / "models" / f"{name}.checkpoints")
+            model.save(folder)
+            figures[name] = {"wall_seconds": round(time.perf_counter() - began, 1)}
+            log.info("%s: trained in %.0f s, %s parameters", name, time.perf_counter() - began, f"{model.n_parameters:,}")
+
+
+def roll_out(run, settings):
+    """Stage `rollout`: trajectories generated by every model, into ``rollouts/<name>/``."""
+    from mdtok.kinetics.scorecard import make_protocol, roll_out_like
+    from mdtok.models import load_model
+
+    run.require("train")
+    data = TokenisedData.load(run / "tokens")
+    with run.stage("rollout"):
+        training, test = [*data.part("train"), *data.part("validation")], data.part("test")
+        protocol = make_protocol(data.dtrajs, test, data.macrostates, settings.lagtimes, settings.lagtime)
+        for name in _names(settings):
+            folder = run / "rollouts" / name
+            if folder.exists():
+                continue
+            model = load_model(run / "models" / name)
+            model.progress = settings.progress
+            rollout = roll_out_like(model, training, test, data.dtrajs, protocol, seed=settings.seed)
+            with whole(folder) as partial:
+                save_arrays(partial, rollout.dtrajs)
+                write_json(partial / "rollout.json", {"lagtime": rollout.lagtime, "seconds": rollout.seconds})
+            log.info("%s: %s tokens generated in %.0f s", name, f"{rollout.n_tokens:,}", rollout.seconds)
+
+
+def score(run, settings, title, projection=None):
+    """Stage `score`: the scorecard and the report, into ``report/``.
+
+    Parameters
+    ----------
+    run : RunFolder
+    settings : ModelSettings
+    title : str
+        Of the report.
+    projection : mdtok.report.Projection, optional
+        Two columns to draw maps on.
+
+    Returns
+    -------
+    Scorecard
+    """
+    from mdtok.kinetics import score as score_models
+    from mdtok.models import load_model
+    from mdtok.models.rollout import Rollout
+
+    run.require("rollout")
+    data = TokenisedData.load(run / "tokens")
+    with run.stage("score"):
+        rollouts = {
+            name: Rollout(load_arrays(run / "rollouts" / name), **read_json(run / "rollouts" / name / "rollout.json"))
+            for name in _names(settings)
+        }
+        card = score_models(
+            {name: load_model(run / "models" / name) for name in rollouts}, data.part("train"), data.part("test"), data.dt_ps,
+            validation=data.part("validation"), macrostates=data.macrostates, macrostate_names=data.macrostate_names,
+            lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, rollouts=rollouts, seed=settings.seed, progress=settings.progress,
+        )
+        card.save(run / "report", title=title, projection=projection, run=run.manifest)
+    log.info("\n%s\n\nreport: %s", card, run / "report" / "report.html")
+    return card
+
+
+def do_model_stages(run, settings, title, projection=None):
+    """Train, roll out and score, as far as the settings ask for it and it is not done; then say where the report is."""
+    for name, stage in (("train", train), ("rollout", roll_out)):
+        if settings.does(name) and not run.is_done(name):
+            stage(run, settings)
+    if settings.does("score"):
+        if run.is_done("score"):
+            log.info("report: %s (all stages were done before)", run / "report" / "report.html")
+        else:
+            score(run, settings, title, projection() if callable(projection) else projection)
+
+
+def _names(settings):
+    return [name.strip() for name in settings.models.split(",") if name.strip()]
+
+

@@ -1,0 +1,80 @@
+"""Alanine dipeptide, end to end: simulate, tokenise, train, roll out, score, report.
+
+    python protocols/run_alanine.py                      # 100 ns, about 25 minutes on two cores
+    python protocols/run_alanine.py --quick              # the same path in under 90 s
+    python protocols/run_alanine.py --temperature-kelvin 300 --solvent tip3p --length-ns 50 --out runs/ala_water
+"""
+
+from dataclasses import dataclass, field
+
+import mdtok
+from mdtok.cli import parse_settings, run_script
+from mdtok.errors import SettingsError
+from mdtok.runfolder import RunFolder, load_arrays, save_arrays
+from mdtok.stages import ModelSettings, do_model_stages, tokenize
+
+
+@dataclass
+class AlanineSettings(ModelSettings):
+    """Settings of run_alanine.py."""
+
+    out: str = field(default="runs/alanine", metadata={"help": "Folder of the run."})
+    n_replicas: int = field(default=20, metadata={"help": "Independent simulations; they start in every basin in turn."})
+    length_ns: float = field(default=5.0, metadata={"help": "Length of each replica."})
+    temperature_kelvin: float = field(default=450.0, metadata={"help": "450 K crosses into φ > 0 often enough to be counted; 300 K hardly ever does."})
+    solvent: str = field(default="obc2", metadata={"help": "obc2, vacuum or tip3p."})
+    platform: str = field(default="auto", metadata={"help": "OpenMM platform; auto measures which is fastest here."})
+    n_processes: int = field(default=0, metadata={"help": "Replicas at once; 0: one a core."})
+    token_interval_ps: float = field(default=1.0, metadata={"help": "Time between tokens; a multiple of the 0.2 ps between frames."})
+    n_states: int = field(default=100, metadata={"help": "Microstates (k-means)."})
+    n_macrostates: int = field(default=4, metadata={"help": "Metastable states (PCCA+)."})
+
+    QUICK = {"n_replicas": 8, "length_ns": 0.5, "n_states": 30, "n_macrostates": 3, "training_steps": 100, "models": "msm,order2,semi-markov,nanogpt-tiny"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.n_replicas < 3:
+            raise SettingsError(f"--n-replicas {self.n_replicas} is too few: training, validation and test need one each at least.")
+
+
+def main():
+    settings = parse_settings(AlanineSettings, description=__doc__.splitlines()[0])
+    system = mdtok.load_system("alanine_dipeptide", temperature_kelvin=settings.temperature_kelvin, solvent=settings.solvent)
+    stride = round(settings.token_interval_ps / system.frame_interval_ps)
+    if stride < 1 or abs(stride * system.frame_interval_ps - settings.token_interval_ps) > 1e-9:
+        raise SettingsError(f"--token-interval-ps {settings.token_interval_ps} is no multiple of the frame interval of {system.frame_interval_ps} ps.")
+    run = RunFolder(settings.out, settings.computed())
+
+    if settings.does("simulate") and not run.is_done("simulate"):
+        with run.stage("simulate") as figures:
+            trajs = mdtok.run_replicas(
+                system, settings.n_replicas, settings.length_ns, settings.seed, out=run / "md",
+                n_processes=settings.n_processes or None, platform=settings.platform, progress=settings.progress,
+            )
+            figures |= {"n_frames": trajs.n_frames, "total_ns": trajs.n_frames * trajs.dt_ps / 1000}
+    if settings.does("tokenize") and not run.is_done("tokenize"):
+        run.require("simulate")
+        tokenize_replicas(run, settings, stride)
+    do_model_stages(run, settings, "Alanine dipeptide", lambda: ramachandran(run))
+
+
+def tokenize_replicas(run, settings, stride):
+    """Dihedrals of every `stride`-th frame, then tokens of them."""
+    replicas = sorted((run / "md").glob("replica_*"))
+    trajs = mdtok.open_trajectories([folder / "trajectory.xtc" for folder in replicas], top=replicas[0] / "topology.pdb", stride=stride)
+    featurizer = mdtok.Featurizer([mdtok.Dihedrals("phi psi", encoding="radians")])
+    angles = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
+    save_arrays(run / "features", angles)
+    tokenizer = mdtok.StateTokenizer(settings.n_states, settings.n_macrostates, settings.lagtime, seed=settings.seed)
+    tokenize(run, angles, featurizer.periodic_, featurizer.feature_names_, settings.token_interval_ps, tokenizer, settings)
+
+
+def ramachandran(run):
+    """φ and ψ of the frames behind the tokens, for the maps of the report."""
+    from mdtok.report import Projection
+
+    return Projection(load_arrays(run / "features"), load_arrays(run / "tokens"), names=("φ", "ψ"), periodic=(True, True))
+
+
+if __name__ == "__main__":
+    run_script(main)
