@@ -35,6 +35,8 @@ class MarkovModel(DynamicsModel):
         Detailed balance, as physics at equilibrium has it.
     bayesian_samples : int, optional
         Transition matrices that `bayesian_msm` draws where it is not told otherwise; 100 if None.
+    progress : bool
+        Show a progress bar where something takes more than two seconds.
 
     Attributes
     ----------
@@ -63,13 +65,14 @@ class MarkovModel(DynamicsModel):
     [5, 5]
     """
 
-    def __init__(self, lagtime=1, reversible=True, bayesian_samples=None):
+    def __init__(self, lagtime=1, reversible=True, bayesian_samples=None, progress=True):
         require_whole_number("lagtime", lagtime, 1)
         if bayesian_samples is not None:
             require_whole_number("bayesian_samples", bayesian_samples, 2)
         self.lagtime = int(lagtime)
         self.reversible = bool(reversible)
         self.bayesian_samples = bayesian_samples
+        self.progress = progress
 
     def fit(self, dtrajs, validation=None, n_states=None):
         """Count transitions and estimate; `validation` has nothing to decide here (see `DynamicsModel.fit`).
@@ -115,7 +118,7 @@ class MarkovModel(DynamicsModel):
         transition_matrix[np.ix_(connected, connected)] = stays[:, None] * self.msm_.transition_matrix
         return smooth(transition_matrix, counts / self.lagtime)
 
-    def bayesian_msm(self, n_samples=None, seed=0, progress=True):
+    def bayesian_msm(self, n_samples=None, seed=0):
         """Posterior of the Markov state model, for intervals of whatever deeptime computes from one.
 
         Parameters
@@ -123,8 +126,6 @@ class MarkovModel(DynamicsModel):
         n_samples : int, optional
             Transition matrices to draw; `bayesian_samples` where not given.
         seed : int
-        progress : bool
-            Show a progress bar where it takes more than two seconds.
 
         Returns
         -------
@@ -144,8 +145,7 @@ class MarkovModel(DynamicsModel):
         # once. Its mode "effective" divides further, by autocorrelation times that it estimates from the same few
         # events, transition by transition: noisier where it matters most, and minutes where this takes seconds.
         counts = dense(self.msm_.count_model.count_matrix) / self.lagtime
-        bar = tqdm(total=n_samples, desc="Bayesian MSM", delay=2, disable=not progress)
-        with bar:
+        with tqdm(total=n_samples, desc="Bayesian MSM", delay=2, disable=not self.progress) as bar:
             matrices, distributions = self._draw_matrices(counts, n_samples, seed, bar.update)
         samples = [
             MarkovStateModel(
@@ -183,14 +183,14 @@ class MarkovModel(DynamicsModel):
         log_matrix, lag = np.log(self.predictive_matrix_), self.lagtime
         return [log_matrix[d[:-lag], d[lag:]] for d in as_dtrajs(dtrajs, self.n_states_, min_length=lag + 1)]
 
-    def sample(self, prompts, n_steps, seed, progress=True):
+    def sample(self, prompts, n_steps, seed):
         """See `DynamicsModel.sample`; one token each `lagtime` frames, from the last token of each prompt."""
         prompts = self.check_prompts(prompts, n_steps)
         rng = np.random.default_rng(seed)
         jumps = JumpTable(self.predictive_matrix_)
         states = np.array([prompt[-1] for prompt in prompts])
         chains = np.empty((n_steps, len(states)), dtype=np.int64)
-        for step in tqdm(range(n_steps), desc="Markov chains", delay=2, disable=not progress):
+        for step in tqdm(range(n_steps), desc="MarkovModel chains", delay=2, disable=not self.progress):
             states = jumps.draw(states, rng)
             chains[step] = states
         return list(chains.T.copy())
@@ -236,11 +236,14 @@ class MarkovModel(DynamicsModel):
 def smooth(transition_matrix, counts):
     """Give transitions that were never seen a probability without making rare ones less rare.
 
-    Row i becomes ``(1 - e_i - FLOOR) T_i + e_i (T T)_i + FLOOR / n_states``, where e_i is Good and Turing's estimate of
-    the probability of what was not seen yet: the share of transitions out of i that were seen once. It goes to where
-    two steps lead, that is, to neighbours of neighbours in the same basin. Additive pseudo-counts do not: with 100 states
-    and a crossing every nanosecond, one pseudo-count a row sends as many steps across barriers as the physics does, or
-    more, and each such factor is a factor in the slow rates.
+    Row i of T becomes ``(1 - e_i) T_i + e_i (1 + T T)_i / 2``, where e_i is Good and Turing's estimate of the
+    probability of what was not seen yet: the share of transitions out of i that were seen once. It goes to where none or
+    two steps lead, so one step on average: as ``(1 + T T) / 2 - T = (1 - T)^2 / 2``, a process that relaxes slowly, with
+    eigenvalue l near 1, keeps it but for ``(1 - l)^2 / 2``. A floor of 1e-8, shared by all states, keeps logarithms finite.
+
+    Additive pseudo-counts are wrong here: with 100 states and crossings that take a nanosecond at a picosecond a frame,
+    one pseudo-count a row sends as many steps across the barriers as the physics does, or more, and each such factor is
+    a factor in the slow rates.
 
     Parameters
     ----------
@@ -256,11 +259,17 @@ def smooth(transition_matrix, counts):
     References
     ----------
     Good, Biometrika 40, 237 (1953).
+
+    Examples
+    --------
+    >>> smooth(np.array([[0.5, 0.5], [1.0, 0.0]]), counts=np.array([[8, 8], [9, 1]])).round(3)
+    array([[0.5  , 0.5  ],
+           [0.925, 0.075]])
     """
     seen_once = np.where(counts <= 1, counts, 0).sum(axis=1)
-    unseen = np.clip(seen_once / np.maximum(counts.sum(axis=1), 1), 0, 0.5)[:, None]
-    smoothed = (1 - unseen - FLOOR) * transition_matrix + unseen * (transition_matrix @ transition_matrix)
-    smoothed += FLOOR / len(counts)
+    unseen = np.minimum(seen_once / np.maximum(counts.sum(axis=1), 1), 0.5)[:, None]
+    none_or_two_steps = (np.eye(len(counts)) + transition_matrix @ transition_matrix) / 2
+    smoothed = (1 - unseen - FLOOR) * transition_matrix + unseen * none_or_two_steps + FLOOR / len(counts)
     return smoothed / smoothed.sum(axis=1, keepdims=True)
 
 
@@ -291,12 +300,17 @@ class JumpTable:
         return np.minimum(position - states * self.n_states, self.n_states - 1)
 
 
-def write_model(folder, model, settings, arrays):
-    """Write ``model.json`` (class, n_states, settings) and ``arrays.npz``, whole or not at all."""
+def write_model(folder, model, settings, arrays, parts=None):
+    """Write ``model.json`` (class, n_states, settings), ``arrays.npz`` and a folder for each model that is a part of it.
+
+    All of it appears whole or not at all.
+    """
     with whole(folder) as partial:
         partial.mkdir()
         write_json(partial / "model.json", {"class": type(model).__name__, "n_states": model.n_states_, "settings": settings})
         np.savez_compressed(partial / "arrays.npz", **arrays)
+        for name, part in (parts or {}).items():
+            part.save(partial / name)
 
 
 def read_model(folder, model_class):
