@@ -13,8 +13,8 @@ _LAZY = {  # these bring in mdtraj and deeptime, so only when asked for
     "StateTokenizer": "mdtok.features.tokenizer",
 }
 __all__ = [
-    "as_features", "encode_periodic", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories", "FeatureTable",
-    "load_features", "windows", *_LAZY,
+    "as_features", "encode_periodic", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories",
+    "FeatureTable", "load_features", "windows", *_LAZY,
 ]
 
 

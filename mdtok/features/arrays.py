@@ -50,14 +50,17 @@ def _as_feature_array(array, index, n_features):
     array = array.astype(np.promote_types(array.dtype, np.float32), copy=False)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or 0 in array.shape:
-        raise DataError(f"Features of trajectory {index} have shape {array.shape}; (n_frames, n_features) was expected.")
+        raise DataError(
+            f"Features of trajectory {index} have shape {array.shape}; (n_frames, n_features) was expected."
+        )
     if n_features is not None and array.shape[1] != n_features:
         raise DataError(f"Features of trajectory {index} have {array.shape[1]} columns; {n_features} were expected.")
     wrong = first_not_finite(array)
     if wrong:
         frame, column = wrong
         raise DataError(
-            f"Features of trajectory {index} hold {array[frame, column]} at frame {frame}, column {column}; mend or cut that frame."
+            f"Features of trajectory {index} hold {array[frame, column]} at frame {frame}, column {column}; "
+            "mend or cut that frame."
         )
     return array
 
@@ -97,13 +100,17 @@ def encode_periodic(features, periodic, names=None):
     periodic = np.asarray(periodic, dtype=bool)
     n_features = features[0].shape[1]
     if periodic.shape != (n_features,):
-        raise DataError(f"periodic has shape {periodic.shape}; one True or False for each of the {n_features} columns was expected.")
+        raise DataError(
+            f"periodic has shape {periodic.shape}; one True or False for each of the {n_features} columns was expected."
+        )
     if names is not None and len(names) != n_features:
         raise DataError(f"{len(names)} names were given for {n_features} columns.")
-    encoded = [
-        np.column_stack([column for x, p in zip(array.T, periodic) for column in ((np.cos(x), np.sin(x)) if p else (x,))])
-        for array in features
-    ]
+    encoded = [np.column_stack(_on_circle(array.T, periodic, np.cos, np.sin)) for array in features]
     if names is None:
         return encoded
-    return encoded, [new for name, p in zip(names, periodic) for new in ((f"cos {name}", f"sin {name}") if p else (name,))]
+    return encoded, _on_circle(names, periodic, "cos {}".format, "sin {}".format)
+
+
+def _on_circle(columns, periodic, cosine, sine):
+    """The columns, each periodic one replaced by its cosine and its sine."""
+    return [new for column, p in zip(columns, periodic) for new in ((cosine(column), sine(column)) if p else (column,))]

@@ -1,5 +1,6 @@
 """Discrete trajectories (dtrajs): checked, read from files, split into training and test."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -49,15 +50,22 @@ def _as_dtraj(dtraj, index, n_states, min_length):
         raise DataError(f"Discrete trajectory {index} has shape {dtraj.shape}; one token a frame, shape (n_frames,), was expected.")
     if len(dtraj) < min_length:
         raise DataError(f"Discrete trajectory {index} has {len(dtraj)} frames; at least {min_length} are needed. Leave it out.")
-    if not np.issubdtype(dtraj.dtype, np.integer):
-        if not np.all(np.isfinite(dtraj)) or np.any(dtraj != np.round(dtraj)):
-            raise DataError(f"Discrete trajectory {index} holds values that are not whole numbers; tokens 0, 1, 2, … were expected.")
+    if not _are_whole_numbers(dtraj):
+        raise DataError(
+            f"Discrete trajectory {index} holds values that are not whole numbers; tokens 0, 1, 2, … were expected."
+        )
     dtraj = dtraj.astype(np.int64)
     if len(dtraj) and dtraj.min() < 0:
         raise DataError(f"Discrete trajectory {index} holds the token {dtraj.min()}; tokens start at 0.")
     if n_states is not None and len(dtraj) and dtraj.max() >= n_states:
         raise DataError(f"Discrete trajectory {index} holds the token {dtraj.max()}; 0 .. {n_states - 1} were expected.")
     return dtraj
+
+
+def _are_whole_numbers(array):
+    if array.dtype.kind in "iub":
+        return True
+    return array.dtype.kind == "f" and bool(np.all(np.isfinite(array)) and np.all(array == np.round(array)))
 
 
 def count_states(*groups):
@@ -91,15 +99,25 @@ def _load_dtraj(path):
     if not path.is_file():
         raise DataError(f"{path} does not exist; give the path of a .npy or text file of tokens.")
     try:
-        dtraj = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, comments=("#", "@"), ndmin=1)
-    except ValueError as error:
+        dtraj = np.load(path, allow_pickle=False) if path.suffix == ".npy" else _load_text(path)
+    except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read as tokens ({error}); one whole number a line was expected.") from None
-    dtraj = np.squeeze(dtraj) if np.ndim(dtraj) > 1 else dtraj
-    if np.ndim(dtraj) != 1 or len(dtraj) == 0:
-        raise DataError(f"{path} holds an array of shape {np.shape(dtraj)}; one token a frame was expected.")
-    if not np.all(np.isfinite(dtraj)) or np.any(dtraj != np.round(dtraj)):
-        raise DataError(f"{path} holds values that are not whole numbers; tokens were expected (features go to analyze_trajectories.py).")
-    return dtraj.astype(np.int64)
+    if dtraj.size == 0 or dtraj.size != max(dtraj.shape, default=1):  # a row or a column is welcome, a matrix is not
+        raise DataError(f"{path} holds an array of shape {dtraj.shape}; one token a frame was expected.")
+    if not _are_whole_numbers(dtraj):
+        raise DataError(
+            f"{path} holds values that are not whole numbers; tokens were expected (features go to analyze_trajectories.py)."
+        )
+    return dtraj.ravel().astype(np.int64)
+
+
+def _load_text(path):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "loadtxt: input contained no data", UserWarning)
+        try:
+            return np.loadtxt(path, comments=("#", "@"), ndmin=1)
+        except UserWarning:
+            raise ValueError("no number in it") from None
 
 
 def relabel(*groups):

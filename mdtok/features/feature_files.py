@@ -8,7 +8,7 @@ import numpy as np
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import first_not_finite
-from mdtok.md.files import find_files
+from mdtok.md.files import find_files, one_line
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def load_features(paths, columns=None, periodic=None, dt_ps=None):
     Raises
     ------
     DataError
-        A file is missing or no table, holds NaN or infinity, degrees instead of radians, frames not equally far apart, or
-        other columns or another time step than the first file.
+        A file is missing or no table, holds NaN or infinity, degrees instead of radians, frames not equally far apart,
+        or other columns or another time step than the first file.
     SettingsError
         A column was named that is not there.
 
@@ -83,9 +83,13 @@ def load_features(paths, columns=None, periodic=None, dt_ps=None):
     first = tables[0]
     for table in tables[1:]:
         if table.names != first.names:
-            raise DataError(f"{table.path} has the columns {_join(table.names)}, {first.path} {_join(first.names)}; pass columns=.")
+            raise DataError(
+                f"{table.path} has the columns {_join(table.names)}, {first.path} {_join(first.names)}; pass columns=."
+            )
         if not np.array_equal(table.periodic, first.periodic):
-            raise DataError(f"{table.path} and {first.path} declare different columns as periodic; pass periodic= for all of them.")
+            raise DataError(
+                f"{table.path} and {first.path} declare different columns as periodic; pass periodic= for all of them."
+            )
     return FeatureTable([table.array for table in tables], first.names, first.periodic, _common_dt(tables, dt_ps))
 
 
@@ -105,18 +109,22 @@ def _read(path, columns, periodic):
         raise SettingsError(f"columns names a column of {path} twice ({_join(columns)}); name each once.")
     asked_periodic = {_position(path, names, column) for column in periodic}
     if asked_periodic - set(kept):
-        raise SettingsError(f"periodic names {names[min(asked_periodic - set(kept))]}, which is not among the columns to keep.")
-    is_periodic = np.array([i in asked_periodic or _is_angle(path, names[i], ranges.get(names[i])) for i in kept], dtype=bool)
+        raise SettingsError(
+            f"periodic names {names[min(asked_periodic - set(kept))]}, which is not among the columns to keep."
+        )
+    is_periodic = np.array([i in asked_periodic or _is_angle(path, names[i], ranges) for i in kept], dtype=bool)
     array = array[:, list(kept)].astype(np.float32)
     names = [names[i] for i in kept]
     wrong = first_not_finite(array)
     if wrong:
-        raise DataError(f"{path} holds {array[wrong]} in data row {wrong[0]}, column {names[wrong[1]]}; mend or cut that row.")
+        raise DataError(
+            f"{path} holds {array[wrong]} in data row {wrong[0]}, column {names[wrong[1]]}; mend or cut that row."
+        )
     largest = np.abs(array).max(axis=0)
     for i in np.flatnonzero(is_periodic & (largest > 2 * np.pi + 1e-3)):
         raise DataError(
-            f"{path}: the periodic column {names[i]} reaches {largest[i]:g}, more than 2 pi; it looks like degrees, and radians "
-            "were expected (numpy.deg2rad)."
+            f"{path}: the periodic column {names[i]} reaches {largest[i]:g}, more than 2 pi; it looks like degrees, "
+            "and radians were expected (numpy.deg2rad)."
         )
     return _Table(path, array, names, is_periodic, dt_ps)
 
@@ -125,15 +133,18 @@ def _read_npy(path, columns):
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as a .npy array ({_one_line(error)}).") from None
+        raise DataError(f"{path} cannot be read as a .npy array ({one_line(error)}).") from None
     array = array[:, None] if array.ndim == 1 else array
     if array.dtype.kind not in "fiu" or array.ndim != 2 or 0 in array.shape:
-        raise DataError(f"{path} holds {array.dtype} of shape {array.shape}; numbers of shape (n_frames, n_features) were expected.")
+        raise DataError(
+            f"{path} holds {array.dtype} of shape {array.shape}; numbers of shape (n_frames, n_features) were expected."
+        )
     names = [f"column {i}" for i in range(array.shape[1])]
     if columns is not None and not all(_is_position(column) or column in names for column in columns):
         if len(columns) != array.shape[1] or any(map(_is_position, columns)):
             raise SettingsError(
-                f"{path} carries no names and has {array.shape[1]} columns; give a name for each, or positions, not {_join(columns)}."
+                f"{path} carries no names and has {array.shape[1]} columns; give a name for each, "
+                f"or positions, not {_join(columns)}."
             )
         names = list(columns)
     return array, names, {}, None
@@ -146,9 +157,12 @@ def _read_colvar(path):
     except DataError:
         raise
     except ValueError as error:  # numpy's words, or bytes that are no text
-        raise DataError(f"{path} cannot be read as a table of numbers ({_one_line(error)}).") from None
+        raise DataError(f"{path} cannot be read as a table of numbers ({one_line(error)}).") from None
     if array.shape[1] != len(fields):
-        raise DataError(f"{path} has {array.shape[1]} columns of numbers, but names {len(fields)} ({_join(fields)}); mend the header.")
+        raise DataError(
+            f"{path} has {array.shape[1]} columns of numbers, but names {len(fields)} ({_join(fields)}); mend the "
+            "header."
+        )
     kept = [i for i, name in enumerate(fields) if name != "time"]
     if not kept:
         raise DataError(f"{path} has no column but the time; print a collective variable into it.")
@@ -168,12 +182,16 @@ def _colvar_header(path):
                     break
             elif words[:2] == ["#!", "FIELDS"]:
                 if fields is not None and words[2:] != fields:
-                    raise DataError(f"{path} changes its columns from {_join(fields)} to {_join(words[2:])}; split it there.")
+                    raise DataError(
+                        f"{path} changes its columns from {_join(fields)} to {_join(words[2:])}; split it there."
+                    )
                 fields = words[2:]
             elif words[:2] == ["#!", "SET"] and len(words) == 4 and words[2].startswith(("min_", "max_")):
                 ranges.setdefault(words[2][4:], {})[words[2][:3]] = _plumed_number(words[3])
     if not fields:
-        raise DataError(f"{path} is neither a .npy array nor a PLUMED COLVAR file (no line '#! FIELDS …' before the numbers).")
+        raise DataError(
+            f"{path} is neither a .npy array nor a PLUMED COLVAR file (no line '#! FIELDS …' before the numbers)."
+        )
     if n_rows == 0:
         raise DataError(f"{path} holds no row of numbers; leave it out.")
     return fields, ranges
@@ -190,13 +208,16 @@ def _plumed_number(text):
         return None
 
 
-def _is_angle(path, name, limits):
+def _is_angle(path, name, ranges):
     """Whether the range that a COLVAR file declares for a column has the period 2 pi."""
-    if limits is None:
+    if name not in ranges:
         return False
+    limits = ranges[name]
     period = limits["max"] - limits["min"] if None not in (limits.get("min"), limits.get("max")) else None
     if period is None or abs(period - 2 * math.pi) > 1e-3:
-        raise DataError(f"{path} declares the column {name} as periodic, but not over 2 pi; leave it out with columns=.")
+        raise DataError(
+            f"{path} declares the column {name} as periodic, but not over 2 pi; leave it out with columns=."
+        )
     return True
 
 
@@ -209,8 +230,9 @@ def _spacing(path, times):
     if len(odd) or not typical > 0:
         at = odd[0] if len(odd) else 0
         raise DataError(
-            f"{path} goes from time {times[at]:g} to {times[at + 1]:g} in data row {at + 1}, but most rows are {typical:g} ps apart "
-            "(a restart?); cut the repeated rows, or split the file where rows are missing."
+            f"{path} goes from time {times[at]:g} to {times[at + 1]:g} in data row {at + 1}, "
+            f"but most rows are {typical:g} ps apart (a restart?); cut the repeated rows, "
+            "or split the file where rows are missing."
         )
     return float(f"{(times[-1] - times[0]) / len(steps):.6g}")
 
@@ -221,7 +243,9 @@ def _common_dt(tables, given):
     for path, dt_ps in known:
         if abs(dt_ps - expected) > 1e-3 * expected:
             source = "was given" if given is not None else f"apart are those of {known[0][0]}"
-            raise DataError(f"{path} has rows {dt_ps:g} ps apart, but {expected:g} ps {source}; one time step was expected.")
+            raise DataError(
+                f"{path} has rows {dt_ps:g} ps apart, but {expected:g} ps {source}; one time step was expected."
+            )
     return expected
 
 
@@ -247,7 +271,3 @@ def _position(path, names, column):
 
 def _join(names):
     return ", ".join(map(str, names))
-
-
-def _one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__

@@ -48,11 +48,15 @@ class Dihedrals:
     def __init__(self, which="phi psi", encoding="sincos"):
         self.which = which.replace(",", " ").split() if isinstance(which, str) else list(which)
         if not self.which:
-            raise SettingsError(f"No dihedral was asked for; give some of {', '.join(_INDICES_OF)}, or groups of four atoms.")
+            raise SettingsError(
+                f"No dihedral was asked for; give some of {', '.join(_INDICES_OF)}, or groups of four atoms."
+            )
         for asked in self.which:
             if isinstance(asked, str):
                 if asked not in _INDICES_OF:
-                    raise SettingsError(f"The dihedral {asked!r} is not known; give some of {', '.join(_INDICES_OF)}, or four atoms.")
+                    raise SettingsError(
+                        f"The dihedral {asked!r} is not known; give some of {', '.join(_INDICES_OF)}, or four atoms."
+                    )
             elif len(asked) != 4 or len(set(asked)) != 4:
                 raise SettingsError(f"{tuple(asked)} is not a dihedral; four different atoms were expected.")
         if encoding not in ("sincos", "radians"):
@@ -98,7 +102,8 @@ class Dihedrals:
         if len(found) == 0:
             has = [f"{kind} ({n})" for kind, find in _INDICES_OF.items() if (n := len(find(topology)))]
             raise DataError(
-                f"The dihedral {asked} was asked for; this molecule ({_describe(topology)}) has {', '.join(has) or 'none of them'}."
+                f"The dihedral {asked} was asked for; this molecule ({_describe(topology)}) has "
+                f"{', '.join(has) or 'no named dihedral'}."
             )
         return np.asarray(found)
 
@@ -110,8 +115,8 @@ class Dihedrals:
             for asked, group in zip(self.which, groups):
                 for four in group:
                     residue = atoms[four[1]].residue
-                    chain = f" chain {residue.chain.index}" if with_chain else ""
-                    names.append((f"{asked} {residue}" if isinstance(asked, str) else " ".join(str(atoms[i]) for i in four)) + chain)
+                    name = f"{asked} {residue}" if isinstance(asked, str) else " ".join(str(atoms[i]) for i in four)
+                    names.append(name + (f" chain {residue.chain.index}" if with_chain else ""))
             if len(set(names)) == len(names):
                 return names
         raise SettingsError(f"The dihedrals {self.which} name the same angle twice; give each once.")
@@ -122,7 +127,10 @@ def _atom_index(topology, atom):
         found = [a.index for a in topology.atoms if str(a) == atom]
         if len(found) != 1:
             some = " ".join(str(a) for a in list(topology.atoms)[:6])
-            raise DataError(f"The atom {atom!r} occurs {len(found)} times in this molecule; once was expected (names look like {some}).")
+            raise DataError(
+                f"The atom {atom!r} occurs {len(found)} times in this molecule; once was expected (names look like "
+                f"{some})."
+            )
         return found[0]
     if int(atom) != atom or not 0 <= atom < topology.n_atoms:
         raise DataError(f"The atom {atom} was asked for; this molecule has the atoms 0 .. {topology.n_atoms - 1}.")
@@ -141,8 +149,8 @@ class Featurizer:
     Parameters
     ----------
     features : list
-        Objects with ``names(topology)``, ``periodic(topology)`` and ``transform(mdtraj.Trajectory)``, such as `Dihedrals`;
-        their columns stand side by side.
+        Objects with ``names(topology)``, ``periodic(topology)`` and ``transform(mdtraj.Trajectory)``, such as
+        `Dihedrals`; their columns stand side by side.
 
     Attributes
     ----------
@@ -201,7 +209,9 @@ class Featurizer:
         trajs = _as_list(trajs)
         for index, traj in enumerate(trajs):
             if traj.n_atoms != self.n_atoms_:
-                raise DataError(f"{_name(traj, index)} has {traj.n_atoms} atoms; the Featurizer was fitted to {self.n_atoms_}.")
+                raise DataError(
+                    f"{_name(traj, index)} has {traj.n_atoms} atoms; the Featurizer was fitted to {self.n_atoms_}."
+                )
         with tqdm(total=sum(len(traj) for traj in trajs), desc="features", unit="frame", disable=not progress) as bar:
             return [self._transform_one(traj, _name(traj, index), bar) for index, traj in enumerate(trajs)]
 

@@ -19,6 +19,7 @@ from mdtok.runfolder import read_json, write_json
 logger = logging.getLogger(__name__)
 
 FIT_FRAMES = 200_000  # k-means sees at most so many frames; centres of 100 states do not improve with more
+_SETTINGS = ("n_states", "n_macrostates", "lagtime", "tica_dim", "seed")
 
 
 class StateTokenizer:
@@ -104,7 +105,9 @@ class StateTokenizer:
         features = as_features(features)
         longest = max(len(array) for array in features)
         if longest <= self.lagtime:
-            raise DataError(f"lagtime is {self.lagtime} frames; the longest trajectory has {longest}. Choose a shorter lagtime.")
+            raise DataError(
+                f"lagtime is {self.lagtime} frames; the longest trajectory has {longest}. Choose a shorter lagtime."
+            )
         self.n_features_ = features[0].shape[1]
         if self.tica_dim is not None and self.tica_dim > self.n_features_:
             raise SettingsError(f"tica_dim is {self.tica_dim}; the features have only {self.n_features_} columns.")
@@ -114,10 +117,10 @@ class StateTokenizer:
             bar.update()
             centers = self._fit_centers(projected)
             bar.update()
-            dtrajs = [pairwise_distances_argmin(array, centers) for array in projected]
+            dtrajs = [self._nearest(array, centers) for array in projected]
             self.cluster_centers_ = centers = self._keep_connected(centers, dtrajs)
             bar.update()
-            dtrajs = [pairwise_distances_argmin(array, centers) for array in projected]
+            dtrajs = [self._nearest(array, centers) for array in projected]
             self._fit_macrostates(dtrajs)
             bar.update()
         return self
@@ -132,7 +135,9 @@ class StateTokenizer:
         self._tica_offset = model.transform(np.zeros((1, self.n_features_)))[0]
         self._tica_matrix = model.transform(np.eye(self.n_features_)) - self._tica_offset  # (n_features, n_dimensions)
         if self._tica_matrix.shape[1] < self.tica_dim:
-            raise DataError(f"TICA finds only {self._tica_matrix.shape[1]} independent components; tica_dim is {self.tica_dim}.")
+            raise DataError(
+                f"TICA finds only {self._tica_matrix.shape[1]} independent components; tica_dim is {self.tica_dim}."
+            )
 
     def _project(self, array):
         return array if self._tica_matrix is None else array @ self._tica_matrix + self._tica_offset
@@ -140,12 +145,19 @@ class StateTokenizer:
     def _fit_centers(self, projected):
         frames = np.concatenate(projected)
         if len(frames) > FIT_FRAMES:
-            frames = frames[np.random.default_rng(self.seed).choice(len(frames), FIT_FRAMES, replace=False, shuffle=False)]
+            rng = np.random.default_rng(self.seed)
+            frames = frames[rng.choice(len(frames), FIT_FRAMES, replace=False, shuffle=False)]
         n_distinct = len(np.unique(frames, axis=0))
         if n_distinct < self.n_states:
-            raise DataError(f"The features have {n_distinct} distinct frames; n_states={self.n_states} needs as many at least.")
+            raise DataError(
+                f"The features have {n_distinct} distinct frames; n_states={self.n_states} needs as many at least."
+            )
         kmeans = KMeans(self.n_states, init="k-means++", n_init=1, random_state=self.seed).fit(frames)
         return kmeans.cluster_centers_
+
+    @staticmethod
+    def _nearest(array, centers):
+        return pairwise_distances_argmin(array, centers).astype(np.int64)
 
     def _keep_connected(self, centers, dtrajs):
         counts = self._count(dtrajs)
@@ -155,14 +167,14 @@ class StateTokenizer:
         if self.n_dropped_:
             lost = 1 - sum(np.isin(dtraj, kept).sum() for dtraj in dtrajs) / sum(map(len, dtrajs))
             logger.warning(
-                "%d of %d states (%.2g %% of the frames) are not connected both ways at lag %d; their frames go to the nearest "
-                "connected state.", self.n_dropped_, len(centers), 100 * lost, self.lagtime,
+                "%d of %d states (%.2g %% of the frames) are not connected both ways at lag %d; their frames go to the "
+                "nearest connected state.", self.n_dropped_, len(centers), 100 * lost, self.lagtime,
             )
         self.n_states_ = len(kept)
         if self.n_states_ < 2:
             raise DataError(
-                f"A single connected state is left of {len(centers)} at lag {self.lagtime}; use a shorter lagtime, fewer states, "
-                "or trajectories that come back."
+                f"A single connected state is left of {len(centers)} at lag {self.lagtime}; use a shorter lagtime, "
+                "fewer states, or trajectories that come back."
             )
         if self.n_macrostates is not None and self.n_macrostates > self.n_states_:
             raise DataError(f"n_macrostates is {self.n_macrostates}; only {self.n_states_} connected states are left.")
@@ -172,7 +184,8 @@ class StateTokenizer:
         return TransitionCountEstimator(self.lagtime, "sliding").fit_fetch([d for d in dtrajs if len(d) > self.lagtime])
 
     def _fit_macrostates(self, dtrajs):
-        msm = MaximumLikelihoodMSM(reversible=True).fit_fetch(self._count(dtrajs).submodel_largest(sort_by_population=True))
+        counts = self._count(dtrajs).submodel_largest(sort_by_population=True)
+        msm = MaximumLikelihoodMSM(reversible=True).fit_fetch(counts)
         self.stationary_distribution_ = np.asarray(msm.stationary_distribution)
         self.macrostates_ = np.arange(self.n_states_)
         if self.n_macrostates is None:
@@ -192,8 +205,8 @@ class StateTokenizer:
         )
         times = ", ".join(f"{time:.3g}" for time in msm.timescales(k=self.n_macrostates))
         return (
-            f"{self.n_macrostates} macrostates were asked for, but PCCA+ leaves some of them without a state (relaxation times "
-            f"{times} frames); ask for n_macrostates={possible}."
+            f"{self.n_macrostates} macrostates were asked for, but PCCA+ leaves some of them without a state "
+            f"(relaxation times {times} frames); ask for n_macrostates={possible}."
         )
 
     def transform(self, features):
@@ -209,7 +222,7 @@ class StateTokenizer:
         """
         self._require_fitted()
         arrays = as_features(features, self.n_features_)
-        return [pairwise_distances_argmin(self._project(array), self.cluster_centers_).astype(np.int64) for array in arrays]
+        return [self._nearest(self._project(array), self.cluster_centers_) for array in arrays]
 
     def fit_transform(self, features, progress=True):
         """`fit`, then `transform`."""
@@ -246,8 +259,8 @@ class StateTokenizer:
         if not 0 <= state < n_states:
             raise SettingsError(f"state is {state}; {'macrostates' if macro else 'states'} are 0 .. {n_states - 1}.")
         dtrajs = self.to_macrostates(dtrajs) if macro else as_dtrajs(dtrajs, self.n_states_)
-        visits = np.array([(i, frame) for i, dtraj in enumerate(dtrajs) for frame in np.flatnonzero(dtraj == state)], dtype=int)
-        visits = visits.reshape(-1, 2)
+        frames = [np.flatnonzero(dtraj == state) for dtraj in dtrajs]
+        visits = np.column_stack([np.repeat(np.arange(len(frames)), [len(f) for f in frames]), np.concatenate(frames)])
         if n_frames is None or n_frames >= len(visits):
             return visits
         return visits[np.sort(np.random.default_rng(seed).choice(len(visits), n_frames, replace=False))]
@@ -273,7 +286,10 @@ class StateTokenizer:
         dtrajs = as_dtrajs(dtrajs, self.n_states_)
         lengths, n_tokens = [len(traj) for traj in trajs], [len(dtraj) for dtraj in dtrajs]
         if lengths != n_tokens:
-            raise DataError(f"Trajectories have {lengths} frames, tokens {n_tokens}; pass the trajectories the tokens were made from.")
+            raise DataError(
+                f"Trajectories have {lengths} frames, tokens {n_tokens}; pass the trajectories the tokens were made "
+                "from."
+            )
         visits = self.frames_in_state(dtrajs, state, n_frames, seed, macro)
         if len(visits) == 0:
             raise DataError(f"{'Macrostate' if macro else 'State'} {state} is not visited in these trajectories.")
@@ -295,7 +311,7 @@ class StateTokenizer:
             np.save(folder / "tica_offset.npy", self._tica_offset, allow_pickle=False)
         write_json(folder / "state_tokenizer.json", {
             "schema": 1,
-            "settings": {name: getattr(self, name) for name in ("n_states", "n_macrostates", "lagtime", "tica_dim", "seed")},
+            "settings": {name: getattr(self, name) for name in _SETTINGS},
             "n_features": self.n_features_,
             "n_dropped": self.n_dropped_,
             "macrostates": self.macrostates_,

@@ -43,7 +43,9 @@ def windows(dtrajs, length, shift):
     array([ True, False, False])
     """
     if length < 1 or not 1 <= shift <= length:
-        raise SettingsError(f"length is {length}, shift {shift}; 1 <= shift <= length was expected, or tokens would be lost.")
+        raise SettingsError(
+            f"length is {length}, shift {shift}; 1 <= shift <= length was expected, or tokens would be lost."
+        )
     tokens, masks = [], []
     for dtraj in as_dtrajs(dtrajs, min_length=1):
         n_padding = max(0, length - len(dtraj))

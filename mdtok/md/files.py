@@ -1,4 +1,4 @@
-"""The input files that a user names: paths and patterns."""
+"""The input files that a user names: paths and patterns, and what readers say of them."""
 
 import glob
 import re
@@ -56,3 +56,8 @@ def find_files(paths):
 
 def _natural_order(path):
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(path)) if part]
+
+
+def one_line(error):
+    """What another library's error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

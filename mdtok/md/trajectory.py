@@ -3,8 +3,6 @@
 Opening walks over headers only, so that a truncated file or a wrong topology is known before anything is computed.
 """
 
-import mmap
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,8 @@ import numpy as np
 from mdtraj.formats import DCDTrajectoryFile, HDF5TrajectoryFile, XTCTrajectoryFile
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.md.files import find_files
+from mdtok.md.files import find_files, one_line
+from mdtok.md.headers import read_header
 
 _FILE_CLASS = {
     ".dcd": DCDTrajectoryFile,
@@ -75,21 +74,23 @@ def open_trajectories(paths, top=None, dt_ps=None, stride=1):
         raise SettingsError(f"dt_ps is {dt_ps}; a positive number of picoseconds was expected.")
     paths = _find_trajectories(paths)
     topology = _load_topology(top)
-    scans = []
+    headers = []
     for path in paths:
-        scan = _scan(path)
+        header = read_header(path)
         if topology is None:
-            topology = scan.topology
+            topology = header.topology
         if topology is None:
             raise SettingsError(f"{path} carries no topology; pass top= (a PDB file, for instance).")
-        if scan.n_atoms != topology.n_atoms:
+        if header.n_atoms != topology.n_atoms:
             raise DataError(
-                f"{path} has {scan.n_atoms} atoms, the topology has {topology.n_atoms}; pass the topology of these very atoms."
+                f"{path} has {header.n_atoms} atoms, the topology has {topology.n_atoms}; "
+                "pass the topology of these very atoms."
             )
-        scans.append(scan)
-    dt_ps = _common_dt(paths, scans, dt_ps)
+        headers.append(header)
+    dt_ps = _common_dt(paths, headers, dt_ps)
     return Trajectories(
-        TrajectoryFile(path, topology, scan.n_frames, float(dt_ps), int(stride)) for path, scan in zip(paths, scans)
+        TrajectoryFile(path, topology, header.n_frames, float(dt_ps), int(stride))
+        for path, header in zip(paths, headers)
     )
 
 
@@ -165,7 +166,10 @@ class TrajectoryFile:
         if indices.size == 0:
             raise DataError(f"No frame of {self.path} was asked for; give at least one frame number.")
         if indices.min() < 0 or indices.max() >= self.n_frames:
-            raise DataError(f"Frames {indices.min()} .. {indices.max()} of {self.path} were asked for; it has 0 .. {self.n_frames - 1}.")
+            raise DataError(
+                f"Frames {indices.min()} .. {indices.max()} of {self.path} were asked for; it has 0 .. "
+                f"{self.n_frames - 1}."
+            )
         with self._open() as file:
             frames = {index: self._read(file, index, 1) for index in np.unique(indices)}
         return mdtraj.join([frames[index] for index in indices], check_topology=False)
@@ -185,9 +189,14 @@ class TrajectoryFile:
             else:
                 chunk = file.read_as_traj(self.topology, n_frames=n_to_read, stride=self.stride)
         except (RuntimeError, OSError, ValueError) as error:
-            raise DataError(f"{self.path} cannot be read at frame {start} and after ({_one_line(error)}); write it again.") from None
+            raise DataError(
+                f"{self.path} cannot be read at frame {start} and after ({one_line(error)}); write it again."
+            ) from None
         if len(chunk) != n_frames:
-            raise DataError(f"{self.path} gave {len(chunk)} of {n_frames} frames from frame {start} on; it changed since it was opened.")
+            raise DataError(
+                f"{self.path} gave {len(chunk)} of {n_frames} frames from frame {start} on; it changed since it was "
+                "opened."
+            )
         if not np.any(chunk.time) or isinstance(file, DCDTrajectoryFile):
             chunk.time = self.dt_ps * np.arange(start, start + n_frames)
         return chunk
@@ -218,7 +227,8 @@ class Trajectories(Sequence):
         return Trajectories(self._files[index]) if isinstance(index, slice) else self._files[index]
 
     def __repr__(self):
-        return f"<Trajectories: {len(self)} files, {self.n_frames} frames, {self.topology.n_atoms} atoms, {self.dt_ps:g} ps a frame>"
+        n_atoms = self.topology.n_atoms
+        return f"<Trajectories: {len(self)} files, {self.n_frames} frames, {n_atoms} atoms, {self.dt_ps:g} ps a frame>"
 
     @property
     def topology(self):
@@ -241,14 +251,18 @@ def _find_trajectories(paths):
     paths = find_files(paths)
     for path in paths:
         if path.suffix.lower() not in _FILE_CLASS:
-            raise DataError(f"{path} is no DCD, XTC or HDF5 (.h5) file; convert it with mdtraj (mdconvert) or leave it out.")
+            raise DataError(
+                f"{path} is no DCD, XTC or HDF5 (.h5) file; convert it with mdtraj (mdconvert) or leave it out."
+            )
     return paths
 
 
 def _load_topology(top):
     if isinstance(top, (list, tuple)):
         if len(top) != 1:
-            raise SettingsError(f"{len(top)} topologies were given; all files must share one. Open each molecule by itself.")
+            raise SettingsError(
+                f"{len(top)} topologies were given; all files must share one. Open each molecule by itself."
+            )
         top = top[0]
     if top is None or isinstance(top, mdtraj.Topology):
         return top
@@ -259,170 +273,29 @@ def _load_topology(top):
     try:
         return mdtraj.load_topology(str(top))
     except Exception as error:  # mdtraj's readers raise nearly anything on a file that is not theirs
-        raise DataError(f"The topology {top} cannot be read ({_one_line(error)}); give a PDB file, for instance.") from None
+        raise DataError(
+            f"The topology {top} cannot be read ({one_line(error)}); give a PDB file, for instance."
+        ) from None
 
 
-def _common_dt(paths, scans, given):
+def _common_dt(paths, headers, given):
     """The one time step of all files, checked against `given`."""
-    known = [(path, scan.dt_ps) for path, scan in zip(paths, scans) if scan.dt_ps is not None]
+    known = [(path, header.dt_ps) for path, header in zip(paths, headers) if header.dt_ps is not None]
     for path, dt_ps in known:
         if given is not None and not _agree(dt_ps, given):
-            raise DataError(f"{path} has frames {dt_ps:g} ps apart, but dt_ps={given:g} was given; leave dt_ps out or correct it.")
+            raise DataError(
+                f"{path} has frames {dt_ps:g} ps apart, but dt_ps={given:g} was given; leave dt_ps out or correct it."
+            )
         if not _agree(dt_ps, known[0][1]):
             raise DataError(
-                f"{known[0][0]} has frames {known[0][1]:g} ps apart, {path} {dt_ps:g} ps; open files of one time step only."
+                f"{known[0][0]} has frames {known[0][1]:g} ps apart, {path} {dt_ps:g} ps; "
+                "open files of one time step only."
             )
-    if given is None and len(known) < len(scans):
-        path = next(path for path, scan in zip(paths, scans) if scan.dt_ps is None)
+    if given is None and len(known) < len(headers):
+        path = next(path for path, header in zip(paths, headers) if header.dt_ps is None)
         raise DataError(f"{path} does not say how far apart its frames are; pass dt_ps= (picoseconds between frames).")
     return given if given is not None else known[0][1]
 
 
 def _agree(a, b):
     return abs(a - b) <= 1e-3 * max(a, b)
-
-
-def _one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-# What a file says of itself, from its headers
-
-
-@dataclass(frozen=True)
-class _Scan:
-    n_frames: int
-    n_atoms: int
-    dt_ps: float | None = None
-    topology: mdtraj.Topology | None = None
-
-
-def _scan(path):
-    scan_format = {".dcd": _scan_dcd, ".xtc": _scan_xtc}.get(path.suffix.lower(), _scan_hdf5)
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty (0 frames); leave it out.")
-    scan = scan_format(path)
-    if scan.n_frames == 0:
-        raise DataError(f"{path} holds 0 frames; leave it out.")
-    return scan
-
-
-def _scan_xtc(path):
-    """Walk from frame header to frame header (the layout is GROMACS's xtc: big-endian XDR)."""
-    times, offset, size, n_atoms = [], 0, path.stat().st_size, None
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        while offset < size:
-            is_sound, end = False, size
-            if offset + 16 <= size:
-                magic, n_here, _, time = struct.unpack_from(">iiif", data, offset)
-                if offset == 0 and magic != 1995:
-                    raise DataError(f"{path} is not an XTC file (it starts with {magic}, 1995 was expected).")
-                n_atoms = n_here if offset == 0 else n_atoms
-                end = _end_of_xtc_frame(data, offset, n_atoms)
-                is_sound = magic == 1995 and n_here == n_atoms and end <= size
-            if not is_sound:
-                raise _damaged(path, len(times), f"keep them with: head -c {offset}")
-            times.append(time)
-            offset = end
-    return _Scan(len(times), n_atoms, _frame_spacing(path, times))
-
-
-def _end_of_xtc_frame(data, offset, n_atoms):
-    if n_atoms <= 9:  # so few are stored without compression
-        return offset + 56 + 12 * n_atoms
-    if offset + 92 > len(data):
-        return len(data) + 1
-    n_bytes, = struct.unpack_from(">i", data, offset + 88)
-    return offset + 92 + -(-n_bytes // 4) * 4 if n_bytes >= 0 else len(data) + 1
-
-
-def _scan_dcd(path):
-    """Compare the size of the file with what its header says (CHARMM, NAMD and OpenMM write the same layout)."""
-    size = path.stat().st_size
-    try:
-        with open(path, "rb") as file:
-            layout = _dcd_layout(file)
-    except struct.error:
-        raise DataError(f"{path} is no DCD file, or ends within its header (0 sound frames); leave it out.") from None
-    n_frames_said, n_atoms, first_frame_at, first_frame_bytes, frame_bytes = layout
-    rest = size - first_frame_at - first_frame_bytes
-    n_whole = 1 + rest // frame_bytes if rest >= 0 else 0
-    if rest < 0 and size > first_frame_at or rest > 0 and rest % frame_bytes:
-        raise _damaged(path, n_whole, "write these anew with mdtraj")
-    if n_whole != n_frames_said:
-        raise DataError(
-            f"{path} says {n_frames_said} frames in its header, its size holds {n_whole} sound frames; write these anew with mdtraj."
-        )
-    return _Scan(n_whole, n_atoms)
-
-
-def _dcd_layout(file):
-    """Frames in the header, atoms, offset of the first frame, bytes of the first and of each further frame."""
-    start = file.read(8)
-    marker, order = next(
-        ((kind, order) for kind, n in (("i", 4), ("q", 8)) for order in "<>" if struct.unpack(order + kind, start[:n])[0] == 84),
-        (None, None),
-    )
-    if marker is None:
-        raise struct.error("no DCD")
-    marker_bytes = struct.calcsize(marker)
-
-    def read(kinds):
-        return struct.unpack(order + kinds, file.read(struct.calcsize(order + kinds)))
-
-    file.seek(marker_bytes)
-    magic, *control = read("4s20i")
-    if magic != b"CORD":
-        raise struct.error("no DCD")
-    read(marker)
-    title_bytes, = read(marker)
-    file.seek(title_bytes + marker_bytes, 1)
-    _, n_atoms, _ = read(marker + "i" + marker)
-    n_fixed, is_charmm = control[8], control[19] != 0
-    n_free = n_atoms - n_fixed
-    if n_fixed:
-        file.seek(2 * marker_bytes + 4 * n_free, 1)
-    cell_bytes = 2 * marker_bytes + 48 if is_charmm and control[10] else 0
-    n_axes = 4 if is_charmm and control[11] else 3
-
-    def bytes_of(n):
-        return cell_bytes + n_axes * (2 * marker_bytes + 4 * n)
-
-    return control[0], n_atoms, file.tell(), bytes_of(n_atoms), bytes_of(n_free)
-
-
-def _scan_hdf5(path):
-    try:
-        import tables
-    except ImportError:
-        raise DataError(f'{path} needs the package tables to be read; install it with: pip install "mdtok[h5]".') from None
-    try:
-        with HDF5TrajectoryFile(str(path)) as file:
-            n_frames, n_atoms, _ = file.root.coordinates.shape
-            times = file.root.time[:] if "time" in file.root else []
-            topology = file.topology
-    except (tables.exceptions.HDF5ExtError, tables.exceptions.NoSuchNodeError, OSError, ValueError) as error:
-        raise DataError(f"{path} is no whole HDF5 trajectory of mdtraj ({_one_line(error).split(' File ')[0]}); write it again.") from None
-    return _Scan(n_frames, n_atoms, _frame_spacing(path, times), topology)
-
-
-def _damaged(path, n_sound, remedy):
-    return DataError(f"{path} is truncated or damaged: {n_sound} frames are sound; {remedy}, or leave it out.")
-
-
-def _frame_spacing(path, times):
-    """Picoseconds between frames, None where the file does not tell; DataError where they are not equally far apart."""
-    times = np.asarray(times, dtype=float)
-    if len(times) < 2 or times[0] == times[-1]:
-        return None
-    steps = np.diff(times)
-    typical = np.median(steps)
-    tolerance = 1e-3 * abs(typical) + 4 * np.finfo(np.float32).eps * np.abs(times).max()  # times are stored as float32
-    odd = np.flatnonzero(~(np.abs(steps - typical) <= tolerance))
-    if len(odd) or typical < 0:
-        at = odd[0] if len(odd) else 0
-        raise DataError(
-            f"{path} goes from {times[at]:g} to {times[at + 1]:g} ps between frames {at} and {at + 1}, but most frames are "
-            f"{typical:g} ps apart; cut it there."
-        )
-    return float(f"{(times[-1] - times[0]) / (len(times) - 1):.6g}")
