@@ -61,7 +61,7 @@ class BackOffModel(DynamicsModel):
     def _check_states(self, n_states):
         """Raise SettingsError where a setting does not fit the alphabet."""
 
-    def fit(self, dtrajs, validation=None, n_states=None):
+    def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Count, and choose the strengths on `validation` (see `DynamicsModel.fit`).
 
         Without `validation` the strengths are chosen on the last tenth of each trajectory, with counts from the nine

@@ -74,7 +74,7 @@ class MarkovModel(DynamicsModel):
         self.bayesian_samples = bayesian_samples
         self.progress = progress
 
-    def fit(self, dtrajs, validation=None, n_states=None):
+    def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Count transitions and estimate; `validation` has nothing to decide here (see `DynamicsModel.fit`).
 
         Raises
