@@ -79,7 +79,9 @@ class BackOffModel(DynamicsModel):
             self._count([dtraj[:cut] for dtraj, cut in zip(dtrajs, cuts)], n_states)
             strengths = self._choose_strengths(dtrajs, [cut - 1 for cut in cuts])
             self._count(dtrajs, n_states)
-        self.levels_ = [replace(level, strength=strength) for level, strength in zip(self.levels_, strengths)]
+        useful = 1 + max(np.flatnonzero(np.isfinite(strengths)), default=-1)
+        levels = zip(self.levels_[:useful], strengths)
+        self.levels_ = [replace(level, strength=strength) for level, strength in levels]
         self.n_states_ = n_states
         return self
 
@@ -191,14 +193,15 @@ class BackOffModel(DynamicsModel):
 
     @property
     def strengths_(self):
-        """Strength s_j of each level from the second on; infinity where a level did not help held-out data."""
+        """Strength s_j of each level from the second to the deepest that helped held-out data; infinity: it did not."""
         return [level.strength for level in self.levels_]
 
     @property
     def n_parameters(self):
-        """Free transition probabilities: those of the Markov chain, and followers less one of each deeper context."""
+        """Free transition probabilities: those of the Markov chain, and followers less one of each context in use."""
         self.require_fitted()
-        return self.markov_.n_parameters + sum(len(level.counts) - len(level.keys) for level in self.levels_)
+        in_use = [level for level in self.levels_ if np.isfinite(level.strength)]
+        return self.markov_.n_parameters + sum(len(level.counts) - len(level.keys) for level in in_use)
 
     def save(self, folder):
         """Write ``model.json``, ``arrays.npz`` and ``markov/`` to `folder`, which appears whole or not at all."""

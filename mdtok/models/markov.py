@@ -320,7 +320,7 @@ def read_model(folder, model_class):
     if content.get("class") != model_class.__name__:
         raise DataError(f"{folder} holds a {content.get('class')}, not a {model_class.__name__}; use mdtok.load_model.")
     try:
-        with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+        with open(folder / "arrays.npz", "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return content["settings"], content["n_states"], dict(arrays)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise RunFolderError(f"{folder}/arrays.npz cannot be read ({error}); fit and save the model again.") from None

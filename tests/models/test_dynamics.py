@@ -1,0 +1,242 @@
+"""The contract of `DynamicsModel`, walked through by every model that fits in a moment."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare, norm
+
+from mdtok.errors import DataError, RunFolderError, SettingsError
+from mdtok.models import MarkovModel, OrderKModel, SemiMarkovModel, load_model
+
+N_STATES = 4
+MODELS = {
+    "msm": MarkovModel,
+    "msm-lag5": lambda: MarkovModel(lagtime=5),
+    "msm-irreversible": lambda: MarkovModel(reversible=False),
+    "order1": lambda: OrderKModel(order=1),
+    "order4": lambda: OrderKModel(order=4),
+    "semi-markov": SemiMarkovModel,
+    "semi-markov-macro": lambda: SemiMarkovModel(macrostates=[0, 0, 1, 1]),
+}
+CALLS = {
+    "predict_log_proba": lambda model: model.predict_log_proba([0, 1, 0, 1, 0, 1]),
+    "log_prob": lambda model: model.log_prob([[0, 1, 0, 1, 0, 1]]),
+    "nats_per_token": lambda model: model.nats_per_token([[0, 1, 0, 1, 0, 1]]),
+    "sample": lambda model: model.sample([[0]], n_steps=1, seed=0),
+    "n_parameters": lambda model: model.n_parameters,
+    "save": lambda model: model.save("never-written"),
+}
+
+
+def simulate(seed, n_frames=6000):
+    """Four states on a ring, two and two close, with a memory: what entered a frame ago tends to go back."""
+    rng = np.random.default_rng(seed)
+    neighbours = np.array([[1, 3], [0, 2], [3, 1], [2, 0]])
+    dtraj = [0, 0]
+    for chance in rng.random((n_frames, 2)):
+        before, now = dtraj[-2:]
+        if before != now and chance[0] < 0.4:
+            dtraj.append(before)
+        else:
+            dtraj.append(now if chance[1] < 0.7 else neighbours[now][int(chance[1] > 0.97)])
+    return np.array(dtraj[2:])
+
+
+TRAIN = [simulate(seed=1), simulate(seed=2, n_frames=3000)]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    return MODELS[request.param]().fit(TRAIN)
+
+
+@pytest.fixture(params=MODELS)
+def unfitted(request):
+    return MODELS[request.param]()
+
+
+def test_fit_gives_itself_back(unfitted):
+    assert not unfitted.is_fitted
+    assert unfitted.fit(TRAIN) is unfitted
+    assert unfitted.is_fitted and unfitted.n_states_ == N_STATES
+
+
+def test_alphabet_may_be_larger_than_the_training_tokens(unfitted):
+    short_of_one = [np.where(dtraj == 3, 2, dtraj) for dtraj in TRAIN]
+    model = unfitted.fit(short_of_one, n_states=4)
+    rows = np.exp(model.predict_log_proba(np.repeat([0, 3, 3, 0], model.lagtime)))
+    assert rows.shape[1] == 4
+    np.testing.assert_allclose(rows.sum(axis=1), 1)
+    assert rows[0, 3] < 1e-6  # a state never visited is all but impossible, not quite
+
+
+@settings(max_examples=30, deadline=None)
+@given(dtraj=st.lists(st.integers(0, N_STATES - 1), min_size=6, max_size=60))
+def test_every_row_is_a_distribution(model, dtraj):
+    log_rows = model.predict_log_proba(dtraj)
+    assert log_rows.shape == (len(dtraj) - model.lagtime, N_STATES)
+    assert np.all(np.isfinite(log_rows))
+    np.testing.assert_allclose(np.exp(log_rows).sum(axis=1), 1, rtol=1e-9)
+
+
+@settings(max_examples=15, deadline=None)
+@given(dtraj=st.lists(st.integers(0, N_STATES - 1), min_size=12, max_size=40))
+def test_no_row_knows_the_future(model, dtraj):
+    whole = model.predict_log_proba(dtraj)
+    start = model.predict_log_proba(dtraj[:10])
+    np.testing.assert_array_equal(start, whole[:len(start)])
+
+
+def test_log_prob_is_read_off_the_rows(model):
+    test = [simulate(seed=3, n_frames=200), simulate(seed=4, n_frames=50)]
+    log_probs = model.log_prob(test)
+    for dtraj, log_prob in zip(test, log_probs):
+        rows = model.predict_log_proba(dtraj)
+        np.testing.assert_allclose(log_prob, rows[np.arange(len(rows)), dtraj[model.lagtime:]], rtol=1e-10)
+    assert model.nats_per_token(test) == pytest.approx(-np.concatenate(log_probs).mean())
+
+
+def test_sample_is_as_long_as_asked_and_seeded(model):
+    prompts = [[0], np.array([1, 1, 2]), simulate(seed=5, n_frames=100)]
+    chains = model.sample(prompts, n_steps=500, seed=7)
+    assert [chain.shape for chain in chains] == [(500,)] * 3
+    assert all(np.issubdtype(chain.dtype, np.integer) and chain.min() >= 0 and chain.max() < N_STATES for chain in chains)
+    again, other = model.sample(prompts, n_steps=500, seed=7), model.sample(prompts, n_steps=500, seed=8)
+    np.testing.assert_array_equal(chains, again)
+    assert not np.array_equal(chains, other)
+
+
+def test_first_sampled_token_follows_the_predicted_row(model):
+    """Chi-square at p = 1e-4; tokens expected less than five times are pooled."""
+    prompt, n_chains = [3, 2, 2, 2], 20_000
+    expected = n_chains * np.exp(model.predict_log_proba(np.repeat([*prompt, 0], model.lagtime))[-1])
+    counts = np.bincount(np.concatenate(model.sample([prompt] * n_chains, n_steps=1, seed=11)), minlength=N_STATES)
+    rare = expected < 5
+    if rare.any():
+        expected, counts = np.append(expected[~rare], expected[rare].sum()), np.append(counts[~rare], counts[rare].sum())
+    assert chisquare(counts, expected).pvalue > 1e-4
+
+
+def test_later_sampled_tokens_follow_the_predicted_rows(model):
+    """Surprise less its expectation is a martingale: its sum over its standard deviation is normal; two-sided 1e-4."""
+    surprise, variance = 0.0, 0.0
+    for chain in model.sample([[0, 1], [2]] * 20, n_steps=400, seed=13):
+        frames = np.repeat(chain, model.lagtime)
+        log_rows = model.predict_log_proba(frames)[::model.lagtime][60:]  # the prompt's memory has faded
+        observed = log_rows[np.arange(len(log_rows)), chain[61:61 + len(log_rows)]]
+        mean = (np.exp(log_rows) * log_rows).sum(axis=1)
+        surprise += (observed - mean).sum()
+        variance += (np.exp(log_rows) * (log_rows - mean[:, None]) ** 2).sum()
+    assert abs(surprise) / np.sqrt(variance) < norm.isf(0.5e-4)
+
+
+def test_save_and_load_give_the_same_model(model, tmp_path):
+    model.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    test = simulate(seed=6, n_frames=300)
+    assert type(loaded) is type(model)
+    assert (loaded.n_states_, loaded.lagtime, loaded.n_parameters) == (model.n_states_, model.lagtime, model.n_parameters)
+    np.testing.assert_array_equal(loaded.predict_log_proba(test), model.predict_log_proba(test))
+    np.testing.assert_array_equal(
+        loaded.sample([[0], [1, 2]], n_steps=200, seed=3), model.sample([[0], [1, 2]], n_steps=200, seed=3)
+    )
+
+
+def test_what_is_saved_is_never_pickled(model, tmp_path):
+    model.save(tmp_path / "model")
+    files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".json", ".npz"}
+    for path in files:
+        json.loads(path.read_text()) if path.suffix == ".json" else dict(np.load(path, allow_pickle=False))
+
+
+def test_saving_is_whole_or_not_at_all(model, tmp_path, monkeypatch):
+    model.save(tmp_path / "model")
+
+    def disk_full(*args, **arrays):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", disk_full)
+    for target in ("model", "other"):
+        with pytest.raises(OSError, match="No space left"):
+            model.save(tmp_path / target)
+    assert not (tmp_path / "other").exists()
+    assert load_model(tmp_path / "model").n_parameters == model.n_parameters
+
+
+def test_a_damaged_folder_is_named(model, tmp_path):
+    model.save(tmp_path / "model")
+    arrays = tmp_path / "model" / "arrays.npz"
+    arrays.write_bytes(arrays.read_bytes()[:40])
+    with pytest.raises(RunFolderError, match="arrays.npz cannot be read"):
+        load_model(tmp_path / "model")
+    arrays.unlink()
+    with pytest.raises(RunFolderError, match="arrays.npz cannot be read"):
+        load_model(tmp_path / "model")
+
+
+def test_a_folder_of_another_class_is_refused(model, tmp_path):
+    model.save(tmp_path / "model")
+    other = SemiMarkovModel if not isinstance(model, SemiMarkovModel) else MarkovModel
+    with pytest.raises(DataError, match=f"holds a {type(model).__name__}, not a {other.__name__}"):
+        other.load(tmp_path / "model")
+
+
+def test_parameters_are_counted(model):
+    assert isinstance(model.n_parameters, int)
+    assert model.n_parameters >= N_STATES - 1
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_nothing_works_before_fit(unfitted, call):
+    with pytest.raises(DataError, match="is not fitted; call fit"):
+        CALLS[call](unfitted)
+
+
+@pytest.mark.parametrize(
+    ("dtrajs", "message"),
+    [
+        ([], "No discrete trajectory"),
+        ([[0.5, 1.0, 0.0]], "not whole numbers"),
+        ([[0, -1, 0, 1, 0, 1, 0]], "tokens start at 0"),
+        ([[[0, 1], [1, 0]]], "one token a frame"),
+        ([[0]], "1 frames"),
+        ([[0] * 50], "no two of them back and forth"),
+        ([[0] * 10 + [1] * 10 + [2] * 10], "no two of them back and forth"),
+    ],
+)
+def test_trajectories_that_cannot_be_fitted(unfitted, dtrajs, message):
+    with pytest.raises(DataError, match=message):
+        unfitted.fit(dtrajs)
+
+
+def test_training_tokens_outside_the_alphabet(unfitted):
+    with pytest.raises(DataError, match=r"holds the token 3; 0 \.\. 2 were expected"):
+        unfitted.fit(TRAIN, n_states=3)
+
+
+def test_tokens_that_the_model_does_not_know(model):
+    for call in (model.predict_log_proba, lambda d: model.log_prob([d]), lambda d: model.sample([d], n_steps=2, seed=0)):
+        with pytest.raises(DataError, match=r"holds the token 9; 0 \.\. 3 were expected"):
+            call([0, 1, 9, 1, 0, 0, 1])
+
+
+@pytest.mark.parametrize("n_steps", [0, -3, 2.5])
+def test_number_of_steps(model, n_steps):
+    with pytest.raises(SettingsError, match="n_steps is"):
+        model.sample([[0]], n_steps=n_steps, seed=0)
+
+
+def test_empty_prompts(model):
+    with pytest.raises(DataError):
+        model.sample([], n_steps=3, seed=0)
+    with pytest.raises(DataError):
+        model.sample([[]], n_steps=3, seed=0)
+
+
+def test_trajectory_too_short_to_predict(model):
+    with pytest.raises(DataError, match="frames; at least"):
+        model.predict_log_proba([0] * model.lagtime)
