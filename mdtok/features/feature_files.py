@@ -113,7 +113,8 @@ def _read(path, columns, periodic):
             f"periodic names {names[min(asked_periodic - set(kept))]}, which is not among the columns to keep."
         )
     is_periodic = np.array([i in asked_periodic or _is_angle(path, names[i], ranges) for i in kept], dtype=bool)
-    array = array[:, list(kept)].astype(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused below
+        array = array[:, list(kept)].astype(np.float32)
     names = [names[i] for i in kept]
     wrong = first_not_finite(array)
     if wrong:

@@ -11,10 +11,10 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin
 from tqdm import tqdm
 
-from mdtok.errors import DataError, SettingsError
+from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.dtrajs import as_dtrajs
-from mdtok.runfolder import read_json, write_json
+from mdtok.runfolder import read_json, whole, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -304,11 +304,10 @@ class StateTokenizer:
         """Write ``state_tokenizer.json`` and the arrays (``centers.npy``, …) to `folder`."""
         self._require_fitted()
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(folder / "centers.npy", self.cluster_centers_, allow_pickle=False)
+        _save_array(folder / "centers.npy", self.cluster_centers_)
         if self._tica_matrix is not None:
-            np.save(folder / "tica_matrix.npy", self._tica_matrix, allow_pickle=False)
-            np.save(folder / "tica_offset.npy", self._tica_offset, allow_pickle=False)
+            _save_array(folder / "tica_matrix.npy", self._tica_matrix)
+            _save_array(folder / "tica_offset.npy", self._tica_offset)
         write_json(folder / "state_tokenizer.json", {
             "schema": 1,
             "settings": {name: getattr(self, name) for name in _SETTINGS},
@@ -320,15 +319,15 @@ class StateTokenizer:
 
     @classmethod
     def load(cls, folder):
-        """Read what `save` wrote."""
+        """Read what `save` wrote; RunFolderError where a file of it is missing."""
         folder = Path(folder)
         content = read_json(folder / "state_tokenizer.json")
         tokenizer = cls(**content["settings"])
-        tokenizer.cluster_centers_ = np.load(folder / "centers.npy", allow_pickle=False)
+        tokenizer.cluster_centers_ = _load_array(folder / "centers.npy")
         tokenizer._tica_matrix, tokenizer._tica_offset = None, None
         if tokenizer.tica_dim is not None:
-            tokenizer._tica_matrix = np.load(folder / "tica_matrix.npy", allow_pickle=False)
-            tokenizer._tica_offset = np.load(folder / "tica_offset.npy", allow_pickle=False)
+            tokenizer._tica_matrix = _load_array(folder / "tica_matrix.npy")
+            tokenizer._tica_offset = _load_array(folder / "tica_offset.npy")
         tokenizer.n_states_ = len(tokenizer.cluster_centers_)
         tokenizer.n_features_ = content["n_features"]
         tokenizer.n_dropped_ = content["n_dropped"]
@@ -339,3 +338,14 @@ class StateTokenizer:
     def _require_fitted(self):
         if not hasattr(self, "cluster_centers_"):
             raise DataError("This StateTokenizer is not fitted; call fit(features) first.")
+
+
+def _save_array(path, array):
+    with whole(path) as partial, open(partial, "wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def _load_array(path):
+    if not path.is_file():
+        raise RunFolderError(f"{path} does not exist; run the stage that saves the tokenizer again.")
+    return np.load(path, allow_pickle=False)

@@ -37,7 +37,7 @@ def read_header(path):
 def _read_xtc(path):
     ends = frame_ends(path)
     if not ends or ends[-1] < path.stat().st_size:
-        raise _damaged(path, len(ends), f"keep them with: head -c {ends[-1] if ends else 0}")
+        raise _damaged(path, len(ends), f"keep them with: head -c {ends[-1] if ends else 0} {path.name} > sound.xtc")
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         starts = [struct.unpack_from(">iiif", data, start) for start in (0, *ends[:-1])]
     n_atoms = starts[0][1]
@@ -59,11 +59,11 @@ def _read_dcd(path):
     rest = size - first_frame_at - first_frame_bytes
     n_whole = 1 + rest // frame_bytes if rest >= 0 else 0
     if rest < 0 and size > first_frame_at or rest > 0 and rest % frame_bytes:
-        raise _damaged(path, n_whole, "write these anew with mdtraj")
+        raise _damaged(path, n_whole, f"keep them with mdtraj.load(…)[:{n_whole}].save_dcd(…)")
     if n_whole != n_frames_said:
         raise DataError(
             f"{path} says {n_frames_said} frames in its header, its size holds {n_whole} sound frames; "
-            "write these anew with mdtraj."
+            f"keep them with mdtraj.load(…)[:{n_whole}].save_dcd(…)."
         )
     return Header(n_whole, n_atoms)
 
@@ -124,6 +124,8 @@ def _read_hdf5(path):
 
 
 def _damaged(path, n_sound, remedy):
+    if n_sound == 0:
+        return DataError(f"{path} is damaged, or no {path.suffix[1:].upper()} file: 0 frames are sound; leave it out.")
     return DataError(f"{path} is truncated or damaged: {n_sound} frames are sound; {remedy}, or leave it out.")
 
 

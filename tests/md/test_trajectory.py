@@ -185,7 +185,7 @@ def test_truncated_xtc_says_how_many_frames_are_sound(files, tmp_path, part):
     path = tmp_path / "cut.xtc"
     path.write_bytes(whole[:cut])
     n_sound = sum(end <= cut for end in ends)
-    with pytest.raises(DataError, match=rf"cut\.xtc is truncated or damaged: {n_sound} frames are sound"):
+    with pytest.raises(DataError, match=rf"cut\.xtc is .*: {n_sound} frames are sound"):
         open_trajectories(path, top=files[0])
     if n_sound:  # the remedy that the message names
         path.write_bytes(whole[:ends[n_sound - 1]])
@@ -271,7 +271,7 @@ def test_files_that_are_not_there_or_not_trajectories(files, tmp_path):
     with pytest.raises(DataError, match=r"empty\.xtc is empty \(0 frames\)"):
         open_trajectories(tmp_path / "empty.xtc", top=top)
     (tmp_path / "text.xtc").write_text("this is no trajectory " * 10)
-    with pytest.raises(DataError, match=r"text\.xtc is not sound after 0 frames"):
+    with pytest.raises(DataError, match=r"text\.xtc is damaged, or no XTC file: 0 frames are sound"):
         open_trajectories(tmp_path / "text.xtc", top=top)
 
 

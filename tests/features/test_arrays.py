@@ -1,0 +1,60 @@
+"""Feature arrays: checked, and angles put on the circle."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mdtok.errors import DataError
+from mdtok.features import as_features, encode_periodic
+
+
+@pytest.mark.parametrize("given_", [
+    [0.0, 1.0], np.array([0.0, 1.0]), np.array([[0.0], [1.0]]), [np.array([0.0, 1.0])], np.array([0, 1]), [[0, 1]],
+])
+def test_one_column_in_any_form(given_):
+    checked = as_features(given_)
+    assert len(checked) == 1 and checked[0].dtype.kind == "f"
+    assert checked[0].tolist() == [[0.0], [1.0]]
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ([], "No features were given"),
+    ([np.zeros((3, 2)), np.zeros((3, 4))], "trajectory 1 have 4 columns; 2 were expected"),
+    ([np.zeros((3, 2)), np.array([[0, 0], [0, np.nan]])], "trajectory 1 hold nan at frame 1, column 1"),
+    ([np.array([1, np.inf])], "trajectory 0 hold inf at frame 1, column 0"),
+    (np.zeros((0, 2)), r"shape \(0, 2\)"),
+    (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
+    ([np.array(["a"])], "numbers were expected"),
+])
+def test_bad_features(wrong, message):
+    with pytest.raises(DataError, match=message):
+        as_features(wrong)
+
+
+@given(arrays(np.float64, (5, 3), elements=st.floats(-np.pi, np.pi)), st.lists(st.booleans(), min_size=3, max_size=3))
+def test_angles_can_be_read_back_from_the_circle(angles, periodic):
+    (encoded,), names = encode_periodic(angles, periodic, ["a", "b", "c"])
+    assert encoded.shape == (5, 3 + sum(periodic)) and len(names) == encoded.shape[1]
+    columns = dict(zip(names, encoded.T))
+    for name, angle, p in zip("abc", angles.T, periodic):
+        if p:
+            assert names.index(f"sin {name}") == names.index(f"cos {name}") + 1
+            difference = np.arctan2(columns[f"sin {name}"], columns[f"cos {name}"]) - angle
+            np.testing.assert_allclose(np.exp(1j * difference), 1, atol=1e-12)
+        else:
+            np.testing.assert_array_equal(columns[name], angle)
+
+
+def test_encoding_keeps_float32_and_trajectories():
+    encoded = encode_periodic([np.zeros((4, 2), np.float32), np.ones((2, 2), np.float32)], [True, True])
+    assert [array.shape for array in encoded] == [(4, 4), (2, 4)]
+    assert encoded[0].dtype == np.float32
+
+
+def test_encoding_needs_one_entry_a_column():
+    with pytest.raises(DataError, match="each of the 2 columns"):
+        encode_periodic(np.zeros((3, 2)), [True])
+    with pytest.raises(DataError, match="1 names were given for 2 columns"):
+        encode_periodic(np.zeros((3, 2)), [True, True], ["phi"])
