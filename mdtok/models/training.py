@@ -1,7 +1,7 @@
 """Training of a network on windows of tokens: Hugging Face Trainer, early stopping, checkpoints that survive a kill.
 
-Checkpoints are our own (safetensors and JSON, written through the callbacks of the Trainer), so that nothing is ever pickled
-and a checkpoint is on disk whole or not at all.
+Checkpoints are our own (safetensors and JSON, written through the callbacks of the Trainer), so that nothing is ever
+pickled and a checkpoint is on disk whole or not at all.
 """
 
 import contextlib
@@ -49,16 +49,16 @@ class TrainingSettings:
         Order of the windows and dropout.
     """
 
-    window_shift: int = 50
-    learning_rate: float = 5e-4
-    adam_betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.01
-    warmup_steps: int = 100
-    batch_size: int = 64
-    max_steps: int = 2000
-    evaluate_every_steps: int = 100
-    patience: int = 5
-    seed: int = 0
+    window_shift: int
+    learning_rate: float
+    adam_betas: tuple[float, float]
+    weight_decay: float
+    warmup_steps: int
+    batch_size: int
+    max_steps: int
+    evaluate_every_steps: int
+    patience: int
+    seed: int
 
     def __post_init__(self):
         for name in ("window_shift", "batch_size", "max_steps", "evaluate_every_steps", "patience"):
@@ -93,7 +93,7 @@ def score_windows(dtraj, n_positions):
     Returns
     -------
     inputs, labels : ndarray of int64, shape (n_windows, n_positions)
-        Labels are -100 where a token is predicted in the window before, from more of its past, or where a window is padded.
+        Labels are -100 where a token is predicted in the window before, from more of its past, and in padding.
     """
     n_predicted, half = len(dtraj) - 1, n_positions // 2
     n_windows = 1 + max(0, -(-(n_predicted - n_positions) // half))
@@ -116,8 +116,8 @@ def train_network(network, train, validation, settings, checkpoint_folder=None, 
         Labels of -100 are not counted.
     settings : TrainingSettings
     checkpoint_folder : path-like, optional
-        State is saved there at every evaluation; a run that was killed goes on from there and ends with the same weights.
-        Left in place when training is done.
+        State is saved there at every evaluation; a run that was killed goes on from there and ends with the same
+        weights. Left in place when training is done.
     progress : bool
 
     Returns
@@ -215,7 +215,9 @@ def mean_nats(network, dataset, batch_size=64):
         batch = dataset[slice(start, start + batch_size)]
         labels = batch["labels"].to(network.device)
         logits = network(batch["input_ids"].to(network.device)).logits
-        total += F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum").item()
+        total += F.cross_entropy(
+            logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum"
+        ).item()
         n_counted += int((labels != -100).sum())
     network.train(was_training)
     return total / n_counted
@@ -239,7 +241,8 @@ class Keeper(TrainerCallback):
     def load_progress(self, folder):
         """Take up what a checkpoint knows."""
         saved = read_json(folder / "progress.json")
-        self.history, self.n_without_gain, self.best_nats = saved["history"], saved["n_without_gain"], saved["best_nats"]
+        self.history, self.n_without_gain = saved["history"], saved["n_without_gain"]
+        self.best_nats = saved["best_nats"]
         self.best_weights = load_file(folder / "best.safetensors")
         self.resumed_from = folder
 
@@ -255,7 +258,7 @@ class Keeper(TrainerCallback):
 
     def on_step_begin(self, args, state, control, **kwargs):
         # dropout depends on seed and step only: a resumed run needs no stored generator
-        torch.manual_seed((self.settings.seed << 32) + state.global_step)
+        torch.manual_seed(int(np.random.SeedSequence([self.settings.seed, state.global_step]).generate_state(1)[0]))
 
     def on_step_end(self, args, state, control, **kwargs):
         self.bar.update(1)
@@ -269,19 +272,22 @@ class Keeper(TrainerCallback):
         nats = metrics["eval_nats"]
         if not (np.isfinite(nats) and np.isfinite(self.train_nats)):
             raise DataError(
-                f"Training diverged: {self.train_nats} training and {nats} held-out nats per token at step {state.global_step}. "
-                f"Lower learning_rate (it is {self.settings.learning_rate})."
+                f"Training diverged: {self.train_nats} training and {nats} held-out nats per token at step "
+                f"{state.global_step}. Lower learning_rate (it is {self.settings.learning_rate})."
             )
         seconds = self.seconds_before + time.perf_counter() - self.began
-        self.history.append(
-            {"step": state.global_step, "train_nats": self.train_nats, "validation_nats": nats, "seconds": round(seconds, 2)}
-        )
+        self.history.append({
+            "step": state.global_step, "train_nats": self.train_nats, "validation_nats": nats,
+            "seconds": round(seconds, 2),
+        })
         if nats < self.best_nats:
             self.best_nats, self.n_without_gain = nats, 0
             self.best_weights = {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
         else:
             self.n_without_gain += 1
-        self.bar.set_postfix_str(f"train {self.train_nats:.4f}, held-out {nats:.4f} (best {self.best_nats:.4f}) nats/token")
+        self.bar.set_postfix_str(
+            f"train {self.train_nats:.4f}, held-out {nats:.4f} (best {self.best_nats:.4f}) nats/token"
+        )
         control.should_training_stop = control.should_training_stop or self.is_finished
         if state.is_world_process_zero:
             self.checkpoints.save(self, state, model, optimizer, lr_scheduler)
@@ -304,10 +310,14 @@ class Checkpoints:
         if (self.folder / "training.json").exists():
             seen = read_json(self.folder / "training.json")
             if seen != wanted:
-                raise RunFolderError(f"{self.folder} holds checkpoints of another training ({_difference(seen, wanted)}); "
-                                     "choose another checkpoint folder, or remove this one.")
+                raise RunFolderError(
+                    f"{self.folder} holds checkpoints of another training ({_difference(seen, wanted)}); "
+                    "choose another checkpoint folder, or remove this one."
+                )
         elif any(self.folder.iterdir()):
-            raise RunFolderError(f"{self.folder} is not empty and holds no checkpoints of mdtok; choose another checkpoint folder.")
+            raise RunFolderError(
+                f"{self.folder} is not empty and holds no checkpoints of mdtok; choose another checkpoint folder."
+            )
         else:
             write_json(self.folder / "training.json", wanted)
 
@@ -340,18 +350,25 @@ class Checkpoints:
 
 
 def _difference(seen, wanted):
-    settings = {**seen.get("settings", {})}
-    other = [f"{key}: {settings.get(key)!r} there, {value!r} asked for" for key, value in wanted["settings"].items()
-             if settings.get(key) != value]
+    there = seen.get("settings", {})
+    other = [
+        f"{key}: {there.get(key)!r} there, {value!r} asked for"
+        for key, value in wanted["settings"].items() if there.get(key) != value
+    ]
     return "; ".join(other) or "other tokens or another network"
 
 
 def save_optimizer(folder, optimizer, lr_scheduler):
     """Write the state of optimizer and scheduler as safetensors and JSON."""
     state = optimizer.state_dict()
-    tensors = {f"{index}.{name}": value.contiguous() for index, values in state["state"].items() for name, value in values.items()}
+    tensors = {
+        f"{index}.{name}": tensor.contiguous()
+        for index, values in state["state"].items() for name, tensor in values.items()
+    }
     save_file(tensors, folder / "optimizer.safetensors")
-    write_json(folder / "optimizer.json", {"param_groups": state["param_groups"], "scheduler": lr_scheduler.state_dict()})
+    write_json(folder / "optimizer.json", {
+        "param_groups": state["param_groups"], "scheduler": lr_scheduler.state_dict(),
+    })
 
 
 def load_optimizer(folder, optimizer, lr_scheduler):
@@ -368,7 +385,9 @@ def load_optimizer(folder, optimizer, lr_scheduler):
 def _random_state_kept():
     """The Trainer seeds every global generator; give them back as they were."""
     of_python, of_numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        yield
-    random.setstate(of_python)
-    np.random.set_state(of_numpy)
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
