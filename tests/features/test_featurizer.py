@@ -121,7 +121,8 @@ def test_progress_can_be_silenced(capfd):
 
 def test_dihedral_that_the_molecule_does_not_have():
     traj = random_trajectory(peptide(("GLY", "GLY")))
-    with pytest.raises(DataError, match=r"chi1 was asked for; this molecule \(GLY1 GLY2, 8 atoms\) has phi \(1\), psi \(1\)"):
+    seen = r"chi1 was asked for; this molecule \(GLY1 GLY2, 8 atoms\) has phi \(1\), psi \(1\)"
+    with pytest.raises(DataError, match=seen):
         Featurizer([Dihedrals("phi chi1")]).fit(traj)
 
 
@@ -190,8 +191,8 @@ def test_real_alanine_dipeptide():
     trajs = open_trajectories(folder / "trajectory-0.dcd", top=folder / "ala2.pdb", dt_ps=1)
     featurizer = Featurizer([Dihedrals("phi psi")])
     features, = featurizer.fit_transform(trajs, progress=False)
-    assert featurizer.feature_names_ == ["cos phi ALA2", "sin phi ALA2", "cos psi ALA2", "sin psi ALA2"]
+    assert featurizer.feature_names_ == [f"{f} {angle} ALA2" for angle in ("phi", "psi") for f in ("cos", "sin")]
     phi = mdtraj.compute_phi(trajs[0].load())[1][:, 0]
     np.testing.assert_allclose(np.arctan2(features[:, 1], features[:, 0]), phi, atol=1e-5)
-    with pytest.raises(DataError, match=r"omega was asked for; this molecule \(ACE1 ALA2 NME3, 22 atoms\) has phi \(1\), psi"):
+    with pytest.raises(DataError, match=r"omega was asked for; .* \(ACE1 ALA2 NME3, 22 atoms\) has phi \(1\), psi"):
         Featurizer([Dihedrals("omega")]).fit(trajs)

@@ -36,7 +36,8 @@ def three_wells(n_frames=20_000, seed=0):
 def fitted():
     pieces = [three_wells(seed=seed) for seed in range(3)]
     features, hidden = [f for f, _ in pieces], [h for _, h in pieces]
-    return features, hidden, StateTokenizer(n_states=20, n_macrostates=3, lagtime=5, seed=7).fit(features, progress=False)
+    tokenizer = StateTokenizer(n_states=20, n_macrostates=3, lagtime=5, seed=7)
+    return features, hidden, tokenizer.fit(features, progress=False)
 
 
 def test_macrostates_are_the_hidden_states_in_order_of_population(fitted):
