@@ -107,7 +107,14 @@ class MarkovModel(DynamicsModel):
         estimator = MaximumLikelihoodMSM(
             reversible=self.reversible, allow_disconnected=False, transition_matrix_tolerance=_TOLERANCE
         )
-        return estimator.fit(connected).fetch_model()
+        estimate = estimator.fit(connected).fetch_model()
+        return self._msm(estimate.transition_matrix, estimate.stationary_distribution, connected)
+
+    def _msm(self, transition_matrix, distribution, count_model):
+        return MarkovStateModel(
+            transition_matrix, distribution, reversible=self.reversible, count_model=count_model,
+            transition_matrix_tolerance=_TOLERANCE,
+        )
 
     def _predictive_matrix(self):
         counts = dense(self.count_model_.count_matrix)
@@ -147,13 +154,7 @@ class MarkovModel(DynamicsModel):
         counts = dense(self.msm_.count_model.count_matrix) / self.lagtime
         with tqdm(total=n_samples, desc="Bayesian MSM", delay=2, disable=not self.progress) as bar:
             matrices, distributions = self._draw_matrices(counts, n_samples, seed, bar.update)
-        samples = [
-            MarkovStateModel(
-                matrix, distribution, reversible=self.reversible, count_model=self.msm_.count_model,
-                transition_matrix_tolerance=_TOLERANCE,
-            )
-            for matrix, distribution in zip(matrices, distributions)
-        ]
+        samples = [self._msm(*drawn, self.msm_.count_model) for drawn in zip(matrices, distributions)]
         return BayesianMSMPosterior(prior=self.msm_, samples=samples)
 
     def _draw_matrices(self, counts, n_samples, seed, callback):
@@ -224,10 +225,8 @@ class MarkovModel(DynamicsModel):
         model.count_model_ = TransitionCountModel(
             arrays["counts"], "sliding", model.lagtime, state_histogram=arrays["state_histogram"]
         )
-        model.msm_ = MarkovStateModel(
-            arrays["transition_matrix"], arrays["stationary_distribution"], reversible=model.reversible,
-            count_model=model.count_model_.submodel(arrays["connected_set"]), transition_matrix_tolerance=_TOLERANCE,
-        )
+        connected = model.count_model_.submodel(arrays["connected_set"])
+        model.msm_ = model._msm(arrays["transition_matrix"], arrays["stationary_distribution"], connected)
         model.predictive_matrix_ = model._predictive_matrix()
         model.n_states_ = n_states
         return model
