@@ -80,7 +80,8 @@ class MarkovModel(DynamicsModel):
         Raises
         ------
         DataError
-            A trajectory is not longer than the lag time, or no two states are visited back and forth.
+            A trajectory is not longer than the lag time, no two states are visited back and forth, or the counts are
+            so far from detailed balance that the reversible estimate fails.
         """
         dtrajs = as_dtrajs(dtrajs, n_states)
         shortest = min(len(dtraj) for dtraj in dtrajs)
@@ -107,7 +108,12 @@ class MarkovModel(DynamicsModel):
         estimator = MaximumLikelihoodMSM(
             reversible=self.reversible, allow_disconnected=False, transition_matrix_tolerance=_TOLERANCE
         )
-        estimate = estimator.fit(connected).fetch_model()
+        try:
+            estimate = estimator.fit(connected).fetch_model()
+        except RuntimeError as error:
+            raise DataError(
+                f"deeptime finds no transition matrix with detailed balance ({error}); use reversible=False."
+            ) from None
         return self._msm(estimate.transition_matrix, estimate.stationary_distribution, connected)
 
     def _msm(self, transition_matrix, distribution, count_model):
@@ -198,7 +204,7 @@ class MarkovModel(DynamicsModel):
 
     @property
     def n_parameters(self):
-        """Free transition probabilities of `msm_`: nonzero ones less one a row; with detailed balance, pairs less one."""
+        """Free transition probabilities of `msm_`: nonzero ones less one a row (pairs less one if reversible)."""
         self.require_fitted()
         matrix = dense(self.msm_.transition_matrix)
         if self.reversible:
@@ -236,9 +242,9 @@ def smooth(transition_matrix, counts):
     """Give transitions that were never seen a probability without making rare ones less rare.
 
     Row i of T becomes ``(1 - e_i) T_i + e_i (1 + T T)_i / 2``, where e_i is Good and Turing's estimate of the
-    probability of what was not seen yet: the share of transitions out of i that were seen once. It goes to where none or
-    two steps lead, so one step on average: as ``(1 + T T) / 2 - T = (1 - T)^2 / 2``, a process that relaxes slowly, with
-    eigenvalue l near 1, keeps it but for ``(1 - l)^2 / 2``. A floor of 1e-8, shared by all states, keeps logarithms finite.
+    probability of what was not seen yet: the share of transitions out of i that were seen once. It goes to where none
+    or two steps lead, so one step on average: as ``(1 + T T) / 2 - T = (1 - T)^2 / 2``, the eigenvalue l of a slow
+    process, near 1, is kept to within ``(1 - l)^2 / 2``. A floor of 1e-8, shared by all states, keeps logarithms finite.
 
     Additive pseudo-counts are wrong here: with 100 states and crossings that take a nanosecond at a picosecond a frame,
     one pseudo-count a row sends as many steps across the barriers as the physics does, or more, and each such factor is
@@ -273,7 +279,7 @@ def smooth(transition_matrix, counts):
 
 
 def normalise_counts(counts):
-    """Transition matrix of row-normalised counts; states never left are followed by every state as often as it occurs."""
+    """Row-normalised counts; a state that was never left is followed by every state as often as that occurs."""
     leaving = counts.sum(axis=1, keepdims=True)
     arriving = counts.sum(axis=0)
     return np.where(leaving > 0, counts / np.maximum(leaving, 1e-300), arriving / arriving.sum())
@@ -300,13 +306,11 @@ class JumpTable:
 
 
 def write_model(folder, model, settings, arrays, parts=None):
-    """Write ``model.json`` (class, n_states, settings), ``arrays.npz`` and a folder for each model that is a part of it.
-
-    All of it appears whole or not at all.
-    """
+    """Write ``model.json``, ``arrays.npz`` and a folder for each model that is part of it, whole or not at all."""
+    content = {"class": type(model).__name__, "n_states": model.n_states_, "settings": settings}
     with whole(folder) as partial:
         partial.mkdir()
-        write_json(partial / "model.json", {"class": type(model).__name__, "n_states": model.n_states_, "settings": settings})
+        write_json(partial / "model.json", content)
         np.savez_compressed(partial / "arrays.npz", **arrays)
         for name, part in (parts or {}).items():
             part.save(partial / name)
