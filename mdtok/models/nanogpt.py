@@ -61,8 +61,8 @@ class NanoGPT(DynamicsModel):
     """
 
     def __init__(
-        self, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary", dropout=0.1,
-        window_shift=None, learning_rate=5e-4, adam_betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=100,
+        self, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary", dropout=0.2,
+        window_shift=None, learning_rate=5e-4, adam_betas=(0.9, 0.98), weight_decay=0.1, warmup_steps=100,
         batch_size=64, max_steps=2000, evaluate_every_steps=100, patience=5, seed=0, progress=True,
     ):
         given = dict(locals())

@@ -49,7 +49,7 @@ class NanoGPTConfig(PretrainedConfig):
 
     def __init__(
         self, n_states=2, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary",
-        dropout=0.1, initializer_range=0.02, use_cache=True, **kwargs,
+        dropout=0.2, initializer_range=0.02, use_cache=True, **kwargs,
     ):
         unknown = sorted(set(kwargs) - _KEYS_OF_EVERY_CONFIG)
         if unknown:
