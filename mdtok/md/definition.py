@@ -36,14 +36,15 @@ class SystemDefinition:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
                 raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
         if self.solvent not in SOLVENTS:
-            raise SettingsError(f"{self.name}: the solvent {self.solvent!r} is not known; {', '.join(SOLVENTS)} were expected.")
+            raise SettingsError(f"{self.name}: solvent is {self.solvent!r}; {' or '.join(SOLVENTS)} was expected.")
         steps = self.frame_interval_ps * 1000 / self.timestep_fs
         if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
             raise SettingsError(
-                f"{self.name}: frame_interval_ps {self.frame_interval_ps} is not a whole number of time steps of {self.timestep_fs} fs."
+                f"{self.name}: frame_interval_ps is {self.frame_interval_ps}; "
+                f"a whole number of time steps of {self.timestep_fs} fs was expected."
             )
         if not isinstance(self.starts, dict) or not all(_is_angles(angles) for angles in self.starts.values()):
-            raise SettingsError(f"{self.name}: starts must read like 'alpha_R: {{phi: -60, psi: -45}}', angles in degrees.")
+            raise SettingsError(f"{self.name}: starts must read like 'alpha_R: {{phi: -60, psi: -45}}', in degrees.")
 
 
 def _is_angles(angles):
@@ -98,11 +99,11 @@ def load_definition(name, **overrides):
     for key in ("forcefield", "references"):
         content[key] = _texts(path, key, content.get(key, []))
     content["structure"] = folder / content["structure"]
-    content.update({key: value for key, value in overrides.items() if value is not None})
     try:
-        return SystemDefinition(name=folder.name, folder=folder, **content)
+        definition = SystemDefinition(name=folder.name, folder=folder, **content)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
+    return dataclasses.replace(definition, **{key: value for key, value in overrides.items() if value is not None})
 
 
 def _find_folder(name):
@@ -110,7 +111,8 @@ def _find_folder(name):
         if (folder / "system.yaml").is_file():
             return folder.resolve()
     raise SettingsError(
-        f"There is no system {str(name)!r}; available are {', '.join(available_systems())}, or give a folder with a system.yaml."
+        f"There is no system {str(name)!r}; available are {', '.join(available_systems())}, "
+        "or give the path of a folder with a system.yaml."
     )
 
 

@@ -108,7 +108,7 @@ def _atoms_beyond(topology, start, end):
         for atom in neighbours[here] - reached:
             if atom == start:
                 if here != end:
-                    raise StructureError(f"The bond of atoms {start} and {end} is in a ring; its dihedral angle cannot be set.")
+                    raise StructureError(f"The bond of atoms {start} and {end} is in a ring and cannot be turned.")
                 continue
             reached.add(atom)
             to_visit.append(atom)

@@ -106,10 +106,10 @@ def select_platform(platform, system, n_processes=1):
 
 def _named(platform, names, system, n_threads):
     if platform not in names:
-        raise PlatformError(f"The platform {platform!r} is not there; available are {', '.join(sorted(names))} and auto.")
+        raise PlatformError(f"There is no platform {platform!r} here; choose {', '.join(sorted(names))} or auto.")
     choice = PlatformChoice(platform, _properties(platform, n_threads))
     try:
-        openmm.Context(system.system, system.make_integrator(1), openmm.Platform.getPlatformByName(platform), choice.properties)
+        _make_context(choice, system)
     except openmm.OpenMMException as error:
         raise PlatformError(f"The platform {platform} does not work here ({' '.join(str(error).split())}).") from None
     return choice
@@ -126,11 +126,15 @@ def _label(choice):
     return f"{choice.name} ({choice.properties['Threads']} threads)" if "Threads" in choice.properties else choice.name
 
 
+def _make_context(choice, system):
+    platform = openmm.Platform.getPlatformByName(choice.name)
+    return openmm.Context(system.system, system.make_integrator(1), platform, choice.properties)
+
+
 def _measure(choice, system):
     """Steps per second, by doubling the number of steps until the time is up."""
-    platform = openmm.Platform.getPlatformByName(choice.name)
-    integrator = system.make_integrator(1)
-    context = openmm.Context(system.system, integrator, platform, choice.properties)
+    context = _make_context(choice, system)
+    integrator = context.getIntegrator()
     context.setPositions(system.positions)
     context.setVelocitiesToTemperature(system.temperature_kelvin * unit.kelvin, 1)
     integrator.step(1)  # compiles kernels where there are any
@@ -139,6 +143,6 @@ def _measure(choice, system):
         n_steps *= 2
         began = time.perf_counter()
         integrator.step(n_steps)
-        context.getState(getPositions=True)  # a GPU is asynchronous: waits until the steps are done
+        context.getState(positions=True)  # a GPU is asynchronous: waits until the steps are done
         spent = time.perf_counter() - began
     return n_steps / spent

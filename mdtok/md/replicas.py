@@ -1,27 +1,32 @@
 """Many replicas of one system side by side: each its own seed, start and folder, all cores, one progress bar."""
 
 import contextlib
-import logging
+import math
 import multiprocessing
 import os
 import signal
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
+from openmm import unit
 from tqdm import tqdm
 
-from mdtok.errors import SettingsError
+from mdtok.errors import MdtokError, SettingsError
 from mdtok.md.platforms import available_cores, select_platform
 from mdtok.md.simulation import (
     BAR_FORMAT, TOPOLOGY, TRAJECTORY, check_folder, recorded_steps, run_simulation, simulation_settings,
 )
-
-logger = logging.getLogger(__name__)
+from mdtok.md.system import plain
 
 _SECONDS_BETWEEN_POLLS = 0.2
+_BROKEN_POOL = (
+    "A worker process ended by itself. In a script, call run_replicas under `if __name__ == '__main__':`; "
+    "otherwise look for a lack of memory. Run again, it continues where it stopped."
+)
 
 
 def run_replicas(
@@ -37,7 +42,7 @@ def run_replicas(
     ----------
     system : MolecularSystem
     n_replicas : int
-    length_ns : float
+    length_ns : float or Quantity
         Of each replica; rounded to whole frames.
     seed : int
         Each replica gets its own, drawn from this one.
@@ -77,6 +82,7 @@ def run_replicas(
     """
     from mdtok.md.trajectory import open_trajectories  # here, so that workers do not import it
 
+    length_ns = plain(length_ns, unit.nanosecond)
     interval = system.frame_interval_steps
     n_steps = _count_steps(system, n_replicas, length_ns)
     starts = list(system.starts) or [None] if starts is None else list(starts)
@@ -88,9 +94,10 @@ def run_replicas(
     ]
     n_done = []
     for folder, replica_seed, start in replicas:
-        system.start_positions(start)
         n_done.append(check_folder(folder, simulation_settings(system, replica_seed, start, interval), n_steps))
     to_run = [replica for replica, steps in zip(replicas, n_done) if steps < n_steps]
+    if n_processes is not None and (int(n_processes) != n_processes or n_processes < 1):
+        raise SettingsError(f"n_processes is {n_processes}; a whole number of at least 1 was expected.")
     if to_run:
         n_side_by_side = min(len(to_run), n_processes or available_cores())
         choice = select_platform(platform, system, n_side_by_side)
@@ -98,7 +105,7 @@ def run_replicas(
             n_side_by_side = 1
         jobs = [(system, n_steps, folder, replica_seed, start, choice) for folder, replica_seed, start in to_run]
         with _worker_pool(n_side_by_side) if executor is None else contextlib.nullcontext(executor) as pool:
-            _run_all(pool, jobs, system, n_steps * n_replicas, sum(n_done), progress)
+            _run_all(pool, jobs, system, n_steps, n_replicas, sum(n_done), progress)
     paths = [folder / TRAJECTORY for folder, _, _ in replicas]
     return open_trajectories(paths, top=replicas[0][0] / TOPOLOGY, dt_ps=interval * system.timestep_fs / 1000)
 
@@ -106,9 +113,9 @@ def run_replicas(
 def _count_steps(system, n_replicas, length_ns):
     if int(n_replicas) != n_replicas or n_replicas < 1:
         raise SettingsError(f"n_replicas is {n_replicas}; a whole number of at least 1 was expected.")
-    n_frames = round(length_ns * 1000 / system.frame_interval_ps)
+    n_frames = round(length_ns * 1000 / system.frame_interval_ps) if math.isfinite(length_ns) else 0
     if n_frames < 1:
-        raise SettingsError(f"length_ns is {length_ns}; at least one frame ({system.frame_interval_ps / 1000} ns) was expected.")
+        raise SettingsError(f"length_ns is {length_ns}; at least one frame ({system.frame_interval_ps} ps) is needed.")
     return n_frames * system.frame_interval_steps
 
 
@@ -120,38 +127,39 @@ def _replica_seeds(seed, n_replicas):
 
 
 def _run_replica(system, n_steps, folder, seed, start, choice):
-    run_simulation(system, n_steps, out=folder, seed=seed, start=start, platform=choice, progress=False)
+    try:
+        run_simulation(system, n_steps, out=folder, seed=seed, start=start, platform=choice, progress=False)
+    except MdtokError as error:
+        raise type(error)(f"{folder.name}: {error}") from None
 
 
-def _run_all(pool, jobs, system, n_steps_in_all, n_steps_before, progress):
+def _run_all(pool, jobs, system, n_steps, n_replicas, n_steps_before, progress):
     """Wait for all jobs while the bar follows what they write; the first failure cancels those that wait."""
-    ns_per_step = system.timestep_fs * 1e-6
-    futures = []
-    began = time.monotonic()
+    ns_per_step, futures, began = system.timestep_fs * 1e-6, [], time.monotonic()
     with tqdm(
-        total=n_steps_in_all * ns_per_step, initial=n_steps_before * ns_per_step, desc=system.name,
+        total=n_replicas * n_steps * ns_per_step, initial=n_steps_before * ns_per_step, desc=system.name,
         bar_format=BAR_FORMAT, smoothing=0, disable=not progress,
     ) as bar:
-        n_finished_before = n_steps_before - sum(recorded_steps(job[2]) for job in jobs)
         try:
-            futures = [pool.submit(_run_replica, *job) for job in jobs]
-            waiting = list(futures)
+            futures.extend(pool.submit(_run_replica, *job) for job in jobs)
+            waiting = dict(zip(futures, jobs))
             while waiting:
-                finished = [future for future in waiting if _is_finished(future)]
-                for future in finished:
+                for future in [future for future in waiting if _is_finished(future)]:
                     future.result()
-                    waiting.remove(future)
-                n_steps = n_finished_before + sum(recorded_steps(job[2]) for job in jobs)
-                ns_per_day = (n_steps - n_steps_before) * ns_per_step * 86400 / (time.monotonic() - began)
-                bar.set_postfix_str(f"{ns_per_day:,.0f} ns/day", refresh=False)
-                bar.update(n_steps * ns_per_step - bar.n)
+                    del waiting[future]
+                n_recorded = sum(recorded_steps(folder) for _, _, folder, *_ in waiting.values())
+                n_done = (n_replicas - len(waiting)) * n_steps + n_recorded
+                speed = (n_done - n_steps_before) * ns_per_step * 86400 / (time.monotonic() - began)
+                bar.set_postfix_str(f"{speed:,.0f} ns/day", refresh=False)
+                bar.update(n_done * ns_per_step - bar.n)
                 if waiting:
                     time.sleep(_SECONDS_BETWEEN_POLLS)
-        except BaseException:
+        except BrokenProcessPool:
+            raise MdtokError(_BROKEN_POOL) from None
+        finally:
             for future in futures:
                 if hasattr(future, "cancel"):
-                    future.cancel()
-            raise
+                    future.cancel()  # does nothing to those that are finished
 
 
 def _is_finished(future):

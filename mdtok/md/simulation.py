@@ -1,5 +1,6 @@
 """One simulation in one folder: it can be killed at any moment and, run again, ends as if nothing had happened."""
 
+import copy
 import logging
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from mdtok.runfolder import read_json, whole, write_json
 
 logger = logging.getLogger(__name__)
 
+BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} ns [{elapsed}<{remaining}{postfix}]"
 TRAJECTORY = "trajectory.xtc"
 TOPOLOGY = "topology.pdb"
 _SECONDS_BETWEEN_FLUSHES = 0.5
@@ -32,7 +34,8 @@ def run_simulation(
     """Simulate a system for `n_steps` steps in all, and leave its trajectory in a folder.
 
     Run again, it continues from the last checkpoint: frames written after it are cut off first. On the Reference
-    platform the outcome is the same to the last bit, however often the run was killed.
+    platform the outcome is the same to the last bit, however often the run was killed or interrupted with Ctrl-C
+    (as long as no other simulation runs on Reference in the same process: they share their random numbers).
 
     Parameters
     ----------
@@ -80,23 +83,25 @@ def run_simulation(
     """
     out = Path(out)
     interval = system.frame_interval_steps if frame_interval_steps is None else frame_interval_steps
-    for name, value in {"n_steps": n_steps, "frame_interval_steps": interval, "checkpoint_interval_steps": checkpoint_interval_steps}.items():
-        if value is not None and (int(value) != value or value < 1):
-            raise SettingsError(f"{name} is {value}; a whole number of at least 1 was expected.")
-    positions = system.start_positions(start)
-    n_done = check_folder(out, simulation_settings(system, seed, start, interval), n_steps)
+    _check_count("n_steps", n_steps)
+    _check_count("frame_interval_steps", interval)
+    _check_count("checkpoint_interval_steps", 1 if checkpoint_interval_steps is None else checkpoint_interval_steps)
+    settings = simulation_settings(system, seed, start, interval)
+    n_done = check_folder(out, settings, n_steps)
     if n_done == n_steps:
         return out / TRAJECTORY
     choice = select_platform(platform, system)
 
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "settings.json", simulation_settings(system, seed, start, interval))
+    write_json(out / "settings.json", settings)
     simulation = _make_simulation(system, choice, seed, n_done)
     if n_done:
         _restore(simulation, out)
     else:
+        positions = system.start_positions(start)
         simulation.context.setPositions(positions)
-        simulation.context.setVelocitiesToTemperature(system.temperature_kelvin * unit.kelvin, _openmm_seeds(seed, 0)[2])
+        velocities_seed = _openmm_seeds(seed, 0)[2]
+        simulation.context.setVelocitiesToTemperature(system.temperature_kelvin * unit.kelvin, velocities_seed)
         _write_topology(out / TOPOLOGY, system, positions)
     simulation.reporters.extend(reporters)
     recorder = _Recorder(out, system, interval, simulation.currentStep)
@@ -105,22 +110,23 @@ def run_simulation(
         total=n_steps * ns_per_step, initial=simulation.currentStep * ns_per_step, desc=system.name,
         bar_format=BAR_FORMAT, smoothing=0, disable=not progress,
     ) as bar:
-        try:
-            _advance(simulation, n_steps, interval, checkpoint_interval_steps, recorder, bar)
-        except KeyboardInterrupt:
-            recorder.checkpoint(simulation)
-            raise
+        _advance(simulation, n_steps, interval, checkpoint_interval_steps, recorder, bar)
     return out / TRAJECTORY
 
 
-BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {n:.2f}/{total:.2f} ns [{elapsed}<{remaining}{postfix}]"
+def _check_count(name, value):
+    if int(value) != value or value < 1:
+        raise SettingsError(f"{name} is {value}; a whole number of at least 1 was expected.")
 
 
 def simulation_settings(system, seed, start, frame_interval_steps):
     """Everything that decides what a simulation computes, as it stands in settings.json."""
+    system.start_positions(start)
     if isinstance(seed, bool) or int(seed) != seed or seed < 0:
         raise SettingsError(f"seed is {seed}; a whole number of at least 0 was expected.")
-    return {**system.settings, "seed": int(seed), "start": start, "frame_interval_steps": int(frame_interval_steps)}
+    settings = {key: value for key, value in system.settings.items() if key != "starts"}
+    settings["start"] = None if start is None else {"name": start, **system.settings["starts"][start]}
+    return {**settings, "seed": int(seed), "frame_interval_steps": int(frame_interval_steps)}
 
 
 def check_folder(out, settings, n_steps):
@@ -135,21 +141,24 @@ def check_folder(out, settings, n_steps):
     if not path.exists():
         others = [entry.name for entry in out.iterdir() if entry.suffix != ".partial"] if out.is_dir() else []
         if others or (out.exists() and not out.is_dir()):
-            raise RunFolderError(f"{out} exists and holds no simulation of mdtok (no settings.json); choose another folder.")
+            raise RunFolderError(f"{out} exists and holds no simulation (no settings.json); choose another folder.")
         return 0
     there = read_json(path)
     if not isinstance(there, dict):
-        raise RunFolderError(f"{path} does not hold settings of a simulation; choose another folder, or remove this one.")
+        raise RunFolderError(f"{path} holds no settings of a simulation; choose another folder, or remove this one.")
     other = [
         f"{key}: {there.get(key)!r} there, {settings.get(key)!r} asked for"
         for key in sorted({*there, *settings}) if there.get(key) != settings.get(key)
     ]
     if other:
-        raise RunFolderError(f"{out} holds another simulation ({'; '.join(other)}); choose another folder or these settings.")
+        raise RunFolderError(
+            f"{out} holds another simulation ({'; '.join(other)}); choose another folder, or those settings."
+        )
     n_done = _checkpointed_steps(out)
     if n_done > n_steps:
         raise RunFolderError(
-            f"{out} holds {n_done} steps already, and {n_steps} in all were asked for; ask for at least {n_done}, or choose another folder."
+            f"{out} holds {n_done} steps already and {n_steps} in all were asked for; "
+            f"ask for at least {n_done}, or choose another folder."
         )
     return n_done
 
@@ -162,7 +171,7 @@ def _checkpointed_steps(out):
     try:
         return int(next(ElementTree.iterparse(path, events=("start",)))[1].attrib["stepCount"])
     except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise RunFolderError(f"{path} is not a state of OpenMM ({error}); remove the folder {out} and run it again.") from None
+        raise RunFolderError(f"{path} is no state of OpenMM ({error}); remove its folder and run it again.") from None
 
 
 def recorded_steps(out):
@@ -177,9 +186,8 @@ def recorded_steps(out):
 
 
 def _make_simulation(system, choice, seed, n_done):
-    """The step is part of the seed: a run continued on another platform must not repeat its noise."""
     thermostat, barostat, _ = _openmm_seeds(seed, n_done)
-    openmm_system = system.system
+    openmm_system = copy.deepcopy(system.system)
     for force in openmm_system.getForces():
         if isinstance(force, openmm.MonteCarloBarostat):
             force.setRandomNumberSeed(barostat)
@@ -189,13 +197,16 @@ def _make_simulation(system, choice, seed, n_done):
 
 
 def _openmm_seeds(seed, n_done):
-    """Three seeds in 1 .. 2**31 - 2 (OpenMM takes 0 for "choose one at random")."""
+    """Three seeds in 1 .. 2**31 - 2 (OpenMM takes 0 for "choose one at random").
+
+    The step is part of them: a run continued on another platform must not repeat its noise.
+    """
     state = np.random.SeedSequence([int(seed), int(n_done)]).generate_state(3)
     return [1 + int(value) % (2**31 - 2) for value in state]
 
 
 def _restore(simulation, out):
-    """Load the checkpoint, or the portable state where OpenMM finds the checkpoint to be of another platform or version."""
+    """Load the checkpoint, or the portable state where the checkpoint is of another platform or version of OpenMM."""
     try:
         simulation.loadCheckpoint(str(out / "checkpoint.chk"))
     except (openmm.OpenMMException, OSError) as error:
@@ -204,8 +215,9 @@ def _restore(simulation, out):
 
 
 def _write_topology(path, system, positions):
+    solute = positions[system.solute_atoms] * unit.nanometer
     with whole(path) as partial, open(partial, "w", encoding="utf-8") as file:
-        app.PDBFile.writeFile(system.solute_topology, positions[system.solute_atoms] * unit.nanometer, file, keepIds=True)
+        app.PDBFile.writeFile(system.solute_topology, solute, file, keepIds=True)
 
 
 def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar):
@@ -226,9 +238,11 @@ def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar):
         if step % interval == 0:
             recorder.add_frame(simulation)
         now = time.monotonic()
-        if step == n_steps or (
-            step % checkpoint_interval == 0 if checkpoint_interval else now - last_checkpoint > _SECONDS_BETWEEN_CHECKPOINTS
-        ):
+        if checkpoint_interval:
+            is_due = step % checkpoint_interval == 0
+        else:
+            is_due = now - last_checkpoint > _SECONDS_BETWEEN_CHECKPOINTS
+        if is_due or step == n_steps:
             recorder.checkpoint(simulation)
             last_checkpoint = now
         if recorder.flush_if_due(now) or step == n_steps:
@@ -238,13 +252,19 @@ def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar):
 def _blown_up(simulation):
     timestep_fs = simulation.integrator.getStepSize().value_in_unit(unit.femtosecond)
     return SettingsError(
-        f"The simulation blew up (NaN) at step {simulation.currentStep}; use a time step shorter than {timestep_fs:g} fs, "
-        "a lower temperature, or a structure without clashes."
+        f"The simulation blew up (NaN) at step {simulation.currentStep}; "
+        f"use a time step shorter than {timestep_fs:g} fs, a lower temperature, or a structure without clashes."
     )
 
 
+def _count_degrees_of_freedom(system):
+    n_moving = sum(system.getParticleMass(i) > 0 * unit.dalton for i in range(system.getNumParticles()))
+    n_of_centre = 3 if any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces()) else 0
+    return 3 * n_moving - system.getNumConstraints() - n_of_centre
+
+
 class _Recorder:
-    """Writes the frames, the rows of state.csv and the checkpoints of one simulation, in an order that survives a kill."""
+    """Writes frames, rows of state.csv and checkpoints of one simulation, in an order that survives a kill."""
 
     def __init__(self, out, system, interval, step):
         self.out, self.system, self.interval = out, system, interval
@@ -255,8 +275,7 @@ class _Recorder:
         self._rows, self._last_flush = [], time.monotonic()
         self._all_atoms = len(system.solute_atoms) == system.n_atoms
         self._periodic = system.system.usesPeriodicBoundaryConditions()
-        n_free = sum(3 for i in range(system.n_atoms) if system.system.getParticleMass(i)._value > 0)
-        self._degrees_of_freedom = n_free - system.system.getNumConstraints()
+        self._degrees_of_freedom = _count_degrees_of_freedom(system.system)
 
     def _truncate_rows(self, step):
         path = self.out / "state.csv"
@@ -278,9 +297,9 @@ class _Recorder:
         self._trajectory.add(positions if self._all_atoms else positions[self.system.solute_atoms], time_ps, step, box)
         if with_row:
             potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-            kinetic = state.getKineticEnergy()
-            temperature = (2 * kinetic / (self._degrees_of_freedom * unit.MOLAR_GAS_CONSTANT_R)).value_in_unit(unit.kelvin)
-            self._rows.append(f"{step},{time_ps:.6g},{potential:.6f},{temperature:.3f}\n")
+            kinetic = state.getKineticEnergy() / self._degrees_of_freedom
+            temperature = (2 * kinetic / unit.MOLAR_GAS_CONSTANT_R).value_in_unit(unit.kelvin)
+            self._rows.append(f"{step},{time_ps:.3f},{potential:.6f},{temperature:.3f}\n")
 
     def flush_if_due(self, now):
         if now - self._last_flush < _SECONDS_BETWEEN_FLUSHES:
@@ -296,10 +315,9 @@ class _Recorder:
         self._rows.clear()
 
     def checkpoint(self, simulation):
-        """Frames first, so that no checkpoint is ahead of its frames; after Ctrl-C a frame may just be missing, then none is made."""
-        if simulation.currentStep // self.interval != self.n_frames:
-            return
+        """Frames first, so that no checkpoint is ahead of its frames."""
         self._flush()
+        self._trajectory.sync()
         with whole(self.out / "checkpoint.chk") as partial:
             simulation.saveCheckpoint(str(partial))
         with whole(self.out / "state.xml") as partial:

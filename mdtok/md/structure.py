@@ -29,12 +29,11 @@ def load_structure(path):
     if not path.is_file():
         raise StructureError(f"The structure {path} does not exist; give the path of a PDB file.")
     try:
-        pdb = app.PDBFile(str(path))
+        with open(path, encoding="utf-8") as file:
+            pdb = app.PDBFile(file)
         positions = pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     except Exception as error:  # OpenMM's parser raises whatever it stumbles over
-        raise StructureError(f"{path} cannot be read as a PDB file ({error}).") from None
-    if len(positions) == 0:
-        raise StructureError(f"{path} holds no atoms; a PDB file with ATOM records was expected.")
+        raise StructureError(f"{path} cannot be read as a PDB file with atoms ({error}).") from None
     check_chirality(pdb.topology, positions)
     return pdb.topology, np.array(positions)
 
@@ -65,4 +64,4 @@ def check_chirality(topology, positions):
             if np.dot(n, np.cross(c, cb)) <= 0:
                 wrong.append(f"{residue.name} {residue.id}")
     if wrong:
-        raise StructureError(f"The structure holds D-residues: {', '.join(wrong)}; L-residues were expected. Mend the structure.")
+        raise StructureError(f"The structure holds D-residues ({', '.join(wrong)}); mend it, L-residues were expected.")

@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import openmm
 from openmm import app, unit
+from tqdm import tqdm
 
 from mdtok.errors import SettingsError
 from mdtok.md import solvent as solvents
@@ -82,7 +83,9 @@ class MolecularSystem:
         if not 1 <= seed < 2**31:
             raise SettingsError(f"The integrator's seed is {seed}; 1 to 2**31 - 1 was expected.")
         integrator = openmm.LangevinMiddleIntegrator(
-            self.temperature_kelvin * unit.kelvin, self.friction_per_ps / unit.picosecond, self.timestep_fs * unit.femtosecond
+            self.temperature_kelvin * unit.kelvin,
+            self.friction_per_ps / unit.picosecond,
+            self.timestep_fs * unit.femtosecond,
         )
         integrator.setRandomNumberSeed(int(seed))
         return integrator
@@ -98,12 +101,13 @@ class MolecularSystem:
         if start is None:
             return self.positions
         if start not in self.starts:
-            raise SettingsError(f"{self.name} has no start {start!r}; {', '.join(self.starts) or 'none at all'} were expected.")
+            raise SettingsError(f"{self.name} has no start {start!r}; it has {', '.join(self.starts) or 'none'}.")
         return self.starts[start]
 
 
 def load_system(
-    name, *, structure=None, solvent=None, temperature_kelvin=None, friction_per_ps=None, timestep_fs=None, frame_interval_ps=None
+    name, *, structure=None, solvent=None, temperature_kelvin=None, friction_per_ps=None, timestep_fs=None,
+    frame_interval_ps=None, progress=True,
 ):
     """Load a molecular system by name, ready to simulate.
 
@@ -116,6 +120,8 @@ def load_system(
     solvent : {"obc2", "vacuum", "tip3p"}, optional
     temperature_kelvin, friction_per_ps, timestep_fs, frame_interval_ps : float or Quantity, optional
         In place of the values in system.yaml.
+    progress : bool
+        Show a progress bar where the start structures take long to minimise, in a box of water.
 
     Returns
     -------
@@ -138,10 +144,10 @@ def load_system(
         name,
         structure=structure,
         solvent=solvent,
-        temperature_kelvin=_plain(temperature_kelvin, unit.kelvin),
-        friction_per_ps=_plain(friction_per_ps, unit.picosecond**-1),
-        timestep_fs=_plain(timestep_fs, unit.femtosecond),
-        frame_interval_ps=_plain(frame_interval_ps, unit.picosecond),
+        temperature_kelvin=plain(temperature_kelvin, unit.kelvin),
+        friction_per_ps=plain(friction_per_ps, unit.picosecond**-1),
+        timestep_fs=plain(timestep_fs, unit.femtosecond),
+        frame_interval_ps=plain(frame_interval_ps, unit.picosecond),
     )
     topology, positions = load_structure(definition.structure)
     n_solute = topology.getNumAtoms()
@@ -151,7 +157,8 @@ def load_system(
     if definition.solvent == "tip3p":
         topology, structures = solvents.add_water(forcefield, topology, structures)
     system = solvents.create_system(forcefield, topology, definition)
-    minimised = [_minimise(system, topology, positions, start) for positions, start in zip(structures, angles)]
+    bar = tqdm(structures, desc=f"{definition.name}: minimise", disable=not progress or _is_small(system))
+    minimised = [_minimise(system, topology, positions, start) for positions, start in zip(bar, angles)]
     return MolecularSystem(
         name=definition.name,
         system=system,
@@ -173,11 +180,13 @@ def load_system(
             "friction_per_ps": float(definition.friction_per_ps),
             "timestep_fs": float(definition.timestep_fs),
             "hydrogen_mass_amu": float(definition.hydrogen_mass_amu),
+            "starts": definition.starts,
         },
     )
 
 
-def _plain(value, unit_of_field):
+def plain(value, unit_of_field):
+    """A plain number in the unit given, from an OpenMM Quantity or a number that is taken to be in it."""
     return value.value_in_unit(unit_of_field) if unit.is_quantity(value) else value
 
 
@@ -189,7 +198,7 @@ def _turn(topology, positions, angles):
 
 
 def _minimise(system, topology, positions, angles):
-    """Minimise a structure while its start's dihedral angles are held; without, a start may slide into the next basin."""
+    """Minimise a structure with its start's dihedral angles held, or a start may slide into the next basin."""
     system = copy.deepcopy(system)
     held = openmm.PeriodicTorsionForce()
     for name, degrees in angles.items():
@@ -197,9 +206,13 @@ def _minimise(system, topology, positions, angles):
             held.addTorsion(*atoms, 1, np.radians(degrees) + np.pi, _HOLDING_KJ_MOL)
     system.addForce(held)
     # Reference is exact and the same everywhere, but too slow for a box of water.
-    small = system.getNumParticles() < 200
-    platform, properties = ("Reference", {}) if small else ("CPU", {"DeterministicForces": "true"})
-    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName(platform), properties)
+    name, properties = ("Reference", {}) if _is_small(system) else ("CPU", {"DeterministicForces": "true"})
+    platform = openmm.Platform.getPlatformByName(name)
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), platform, properties)
     context.setPositions(positions)
-    openmm.LocalEnergyMinimizer.minimize(context, 10.0, 0 if small else 100)
-    return np.array(context.getState(getPositions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+    openmm.LocalEnergyMinimizer.minimize(context, 10.0, 0 if _is_small(system) else 100)
+    return np.array(context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer))
+
+
+def _is_small(system):
+    return system.getNumParticles() < 200

@@ -1,4 +1,4 @@
-"""XTC files that grow in chunks and can be cut back to a number of frames, also after a kill in the middle of a write."""
+"""XTC files that grow in chunks and can be cut back to a number of frames, also after a kill during a write."""
 
 import os
 import struct
@@ -9,8 +9,8 @@ from mdtraj.formats import XTCTrajectoryFile
 
 from mdtok.errors import DataError
 
-# A frame: magic, atoms, step (int32), time (float), box (9 floats), atoms; then 3 floats an atom for up to nine atoms,
-# or precision, 3 + 3 bounds, small index, number of bytes and the packed coordinates, padded to 4 bytes. All big-endian.
+# Big-endian frames: magic, atoms, step (int32), time (float), box (9 floats), atoms. Then for up to nine atoms 3 floats
+# each; for more: precision, 3 + 3 bounds, small index, number of bytes and the packed coordinates, padded to 4 bytes.
 _MAGIC = 1995
 _START = struct.Struct(">ii")
 _FIXED_BYTES = 56
@@ -35,7 +35,8 @@ class XtcWriter:
 
     def add(self, positions, time_ps, step, box):
         """Keep a frame: positions (n_atoms, 3) and box (3, 3) in nm, box None where there is none."""
-        self._frames.append((np.asarray(positions, dtype=np.float32), time_ps, step, np.zeros((3, 3)) if box is None else box))
+        box = np.zeros((3, 3)) if box is None else box
+        self._frames.append((np.asarray(positions, dtype=np.float32), time_ps, step, box))
 
     def flush(self):
         """Write the frames that wait, by one append."""
@@ -56,9 +57,14 @@ class XtcWriter:
         chunk.unlink()
         self._frames.clear()
 
+    def sync(self):
+        """Return when what was written is on the disk."""
+        with open(self.path, "rb+") as file:
+            os.fsync(file.fileno())
+
 
 def frame_ends(path):
-    """Byte positions at which the whole frames of an XTC file end; a torn last frame does not count.
+    """Byte positions at which the sound frames of an XTC file end; a torn frame, and what follows it, do not count.
 
     Parameters
     ----------
@@ -68,11 +74,6 @@ def frame_ends(path):
     -------
     list of int
         One a frame.
-
-    Raises
-    ------
-    DataError
-        What stands where a frame should begin is none.
     """
     size, ends, position = os.path.getsize(path), [], 0
     with open(path, "rb") as file:
@@ -82,14 +83,16 @@ def frame_ends(path):
             if len(header) < _START.size:
                 return ends
             magic, n_atoms = _START.unpack_from(header)
-            if magic != _MAGIC:
-                raise DataError(f"{path} is not sound after {len(ends)} frames (byte {position}); an XTC frame was expected there.")
+            if magic != _MAGIC or n_atoms < 1:
+                return ends
             if n_atoms <= _MOST_UNPACKED_ATOMS:
                 position += _FIXED_BYTES + 12 * n_atoms
             elif len(header) < _PACKED_AT + _PACKED_BYTES.size:
                 return ends
             else:
                 n_bytes = _PACKED_BYTES.unpack_from(header, _PACKED_AT)[0]
+                if n_bytes < 1:
+                    return ends
                 position += _PACKED_AT + _PACKED_BYTES.size + 4 * -(-n_bytes // 4)
             if position > size:
                 return ends
@@ -102,9 +105,11 @@ def truncate_frames(path, n_frames):
     Raises
     ------
     DataError
-        The file has fewer whole frames.
+        The file has fewer sound frames.
     """
     ends = frame_ends(path)
     if len(ends) < n_frames:
-        raise DataError(f"{path} holds {len(ends)} whole frames; {n_frames} were expected. Remove the folder and run it again.")
+        raise DataError(
+            f"{path} holds {len(ends)} sound frames and {n_frames} were expected; remove its folder and run it again."
+        )
     os.truncate(path, ends[n_frames - 1] if n_frames else 0)

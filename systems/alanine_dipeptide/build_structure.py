@@ -47,7 +47,8 @@ RESIDUES = {
     "ALA": ["N", "H", "CA", "HA", "CB", "HB1", "HB2", "HB3", "C", "O"],
     "NME": ["N", "H", "CH3", "HH31", "HH32", "HH33"],
 }
-BONDS = [(atom, parents[0]) for atom, parents in INTERNAL_COORDINATES.items()] + [("ACE CH3", "ACE C"), ("ACE C", "ACE O")]
+BONDS = [("ACE CH3", "ACE C"), ("ACE C", "ACE O")]
+BONDS += [(atom, values[0]) for atom, values in INTERNAL_COORDINATES.items()]
 
 
 def place(bonded, angled, twisted, length_nm, angle_degrees, dihedral_degrees):
