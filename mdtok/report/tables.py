@@ -1,0 +1,210 @@
+"""The tables of a report, as HTML; every text that comes from outside is escaped here."""
+
+from html import escape
+
+import numpy as np
+
+from mdtok.kinetics import verdicts
+from mdtok.report.maps import peaks
+from mdtok.report.style import numbers, titled
+
+_COLUMNS = {
+    "timescales_ps": "timescales", "mfpt_ps": "MFPT", "populations_jsd": "populations", "dwell_ks": "dwell times",
+    "ck_rmse": "CK", "transition_calibration": "transitions",
+}
+_FACTORS = ("timescales_ps", "mfpt_ps")
+_MOST_PAIRS = 30
+MISSING = "–"
+
+
+def status(row):
+    """What a row comes to: "pass", "fail" or "open"."""
+    if row["passes"]:
+        return "pass"
+    off = [v for metric, v in row["verdicts"].items() if metric in _COLUMNS and v not in (verdicts.WITHIN, verdicts.UNTESTED)]
+    return "fail" if off else "open"
+
+
+def table(header, rows, name="", n_heads=1):
+    """An HTML table: `header` texts and `rows` of cells that are HTML already; the first `n_heads` cells of a row are its headings."""
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
+    body = "".join(
+        "<tr>" + "".join(f'<th scope="row">{c}</th>' for c in cells[:n_heads]) + "".join(map(_cell, cells[n_heads:])) + "</tr>"
+        for cells in rows
+    )
+    return f'<div class="scroll"><table class="{name}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(content):
+    return content if content.startswith("<td") else f"<td>{content}</td>"
+
+
+def score_table(content):
+    """The scorecard: nats per token and a verdict a metric for every model, and the noise floor."""
+    rows = []
+    for name, row in content["models"].items():
+        nats, above = row["nll_nats_per_token"], row.get("nats_above_best")
+        behind = "best" if above is None else _nats(above, "+.4f")
+        rows.append([escape(name), _nats(nats, ".4f"), behind, *(_verdict_cell(row, metric) for metric in _COLUMNS)])
+    floor = [_floor(content["noise_floor"].get(metric), metric) for metric in _COLUMNS]
+    rows.append(["MD noise floor", MISSING, MISSING, *floor])
+    return table(["model", "held-out nats/token", "above the best", *_COLUMNS.values()], rows, "score")
+
+
+def _nats(estimate, spec):
+    value, low, high = (numbers(estimate[part]) for part in ("value", "low", "high"))
+    if not np.isfinite(value):
+        return MISSING
+    interval = f"[{low:{spec}}, {high:{spec}}]" if np.isfinite(low) else ""
+    return f"{value:{spec}} <small>{interval}</small>"
+
+
+def _verdict_cell(row, metric):
+    check = row["checks"].get(metric)
+    if check is None:
+        return MISSING
+    return (
+        f'<td title="{escape(check["sentence"], quote=True)}">{_mark(check)} {escape(check["verdict"])}'
+        f"<small>{_evidence(row, check, metric)}</small></td>"
+    )
+
+
+def _mark(check):
+    look, mark = {verdicts.WITHIN: ("pass", "✓"), verdicts.UNTESTED: ("open", "?")}.get(check["verdict"], ("fail", "✗"))
+    return f'<span class="mark {look}">{mark}</span>'
+
+
+def _evidence(row, check, metric):
+    """What the verdict rests on, small under it."""
+    if check["verdict"] == verdicts.UNTESTED:
+        return ""
+    if metric == "transition_calibration":
+        return f"×{_number(row[metric]['value'])} as many"
+    allowed, ratio = numbers(check.get("allowed")), numbers(check.get("ratio"))
+    if metric in _FACTORS:
+        return f"{verdicts.factor(float(ratio))}, {verdicts.factor(float(allowed))} allowed"
+    return f"{_number(ratio * allowed, 2)}, {_number(allowed, 2)} allowed"
+
+
+def _floor(summary, metric):
+    if summary is None or not np.isfinite(numbers(summary["value"])):
+        return MISSING
+    typical, high = (verdicts.factor(float(x)) if metric in _FACTORS else _number(x, 2) for x in (summary["value"], summary["high"]))
+    return f"{typical}<small>up to {high}</small>"
+
+
+def _number(value, digits=3):
+    """Significant digits without an exponent where a reader would not want one."""
+    value = float(numbers(value))
+    if not np.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
+
+
+def check_table(content):
+    """What each check found, in words."""
+    rows = [
+        [escape(name), verdicts.title(metric), f"{_mark(check)} {escape(check['verdict'])}", escape(check["sentence"])]
+        for name, row in content["models"].items() for metric, check in row["checks"].items()
+    ]
+    return table(["model", "check", "verdict", "worst case"], rows, "words", n_heads=2)
+
+
+def state_table(content, projection=None):
+    """Names and populations of the macrostates, and where they are."""
+    at = peaks(projection) if projection is not None else []
+    names = content["macrostate_names"]
+    rows = []
+    for state, name in enumerate(names):
+        cells = [escape(name), *(_percent(content[key]["populations"][state]) for key in ("reference", "md"))]
+        if projection is not None:
+            cells.append(_place(at[state], projection) if state < len(at) else MISSING)
+        rows.append(cells)
+    header = ["macrostate", "population, held-out MD", "population, all MD"]
+    return table([*header, "densest at (" + ", ".join(projection.names) + ")"] if projection is not None else header, rows)
+
+
+def _percent(value):
+    value = numbers(value)
+    return f"{100 * value:.3g} %" if np.isfinite(value) else MISSING
+
+
+def _place(peak, projection):
+    if not np.isfinite(peak).all():
+        return "never seen"
+    return ", ".join(f"{x:.0f}°" if periodic else f"{x:.3g}" for x, periodic in zip(peak, projection.periodic))
+
+
+def timescale_table(content):
+    """Implied timescales at the scorecard's lag time (or the nearest that was estimated), for MD and models."""
+    columns = {"held-out MD": content["reference"], "all MD": content["md"], **content["models"]}
+    lags = sorted(content["reference"]["timescales_ps"], key=lambda lag: abs(np.log(int(lag) / content["lagtime_frames"])))
+    lag = lags[0]
+    n_timescales = len(content["reference"]["timescales_ps"][lag]["value"])
+    rows = []
+    for process in range(n_timescales):
+        of_column = (column["timescales_ps"].get(lag) for column in columns.values())
+        rows.append([str(process + 1), *(MISSING if e is None else _time(*(e[p][process] for p in ("value", "low", "high"))) for e in of_column)])
+    caption = f"at a lag time of {verdicts.picoseconds(int(lag) * content['dt_ps'])}"
+    return caption, table(["timescale", *columns], rows)
+
+
+def mfpt_table(content):
+    """Mean first passage times of every ordered pair of macrostates, for MD and models, with the passages seen."""
+    columns = {"held-out MD": content["reference"], "all MD": content["md"], **content["models"]}
+    names = content["macrostate_names"]
+    order = np.nan_to_num(numbers(content["md"]["mfpt_ps"]["value"]), nan=-1.0)
+    pairs = sorted(((i, j) for i in range(len(names)) for j in range(len(names)) if i != j), key=lambda pair: -order[pair])
+    rows = [
+        [f"{escape(names[i])} → {escape(names[j])}", *(_passage(column, i, j) for column in columns.values())] for i, j in pairs[:_MOST_PAIRS]
+    ]
+    left_out = f"The {_MOST_PAIRS} slowest of {len(pairs)} pairs. " if len(pairs) > _MOST_PAIRS else ""
+    return left_out, table(["from → to", *(titled(content, name) for name in columns)], rows)
+
+
+def _passage(column, i, j):
+    mfpt = column["mfpt_ps"]
+    value, low, high = (mfpt[part][i][j] for part in ("value", "low", "high"))
+    n_seen = column["passages"][i][j]
+    return f"{_time(value, low, high)} <small>· {n_seen:,} seen</small>"
+
+
+def _time(value, low, high):
+    """A time with its interval in one unit; in words where it was never reached, or nothing was seen of it."""
+    value, low, high = (float(numbers(x)) for x in (value, low, high))
+    if not np.isfinite(value):
+        return f"never reached <small>above {verdicts.picoseconds(low)}</small>" if np.isfinite(low) else "not seen"
+    unit, size = next(((unit, size) for unit, size in (("µs", 1e6), ("ns", 1e3)) if abs(value) >= size), ("ps", 1.0))
+    limits = f" <small>[{_number(low / size)}, {_number(high / size) if np.isfinite(high) else '∞'}]</small>" if np.isfinite(low) else ""
+    return f"{value / size:.3g} {unit}{limits}"
+
+
+def calibration_table(content):
+    """Transitions expected on held-out tokens over those observed, and what each model costs."""
+    rows = []
+    for name, row in content["models"].items():
+        ratio = row["transition_calibration"]
+        value, low, high = (_number(ratio[part]) for part in ("value", "low", "high"))
+        verdict = row["checks"]["transition_calibration"]["verdict"]
+        seconds = row.get("train_seconds")
+        rows.append([
+            escape(name), f"{value} <small>[{low}, {high}]</small>", escape(verdict), f"{row['n_parameters']:,}",
+            MISSING if seconds is None else f"{seconds:.3g} s", f"{row['n_sampled_tokens']:,}", f"{numbers(row['sample_tokens_per_second']):,.0f}",
+            verdicts.picoseconds(row["lagtime_frames"] * content["dt_ps"]),
+        ])
+    header = ["model", "transitions expected / observed", "verdict", "parameters", "training", "tokens generated", "tokens/s", "time a token"]
+    return table(header, rows)
+
+
+def run_table(run):
+    """Provenance: settings, versions, stage times, flattened to one row a value."""
+    return table(["", "value"], [[escape(key), escape(str(value))] for key, value in _flat(run)], "words")
+
+
+def _flat(content, prefix=""):
+    for key, value in content.items():
+        key = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{key} · ")
+        else:
+            yield key, " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
