@@ -18,6 +18,7 @@ import numpy as np
 
 from mdtok.errors import RunFolderError
 
+_LARGE = 64 * 2**20
 _PACKAGES = ("mdtok", "openmm", "mdtraj", "deeptime", "numpy", "scipy", "scikit-learn", "torch", "transformers")
 
 
@@ -105,9 +106,16 @@ def load_arrays(folder):
 
 
 def hash_file(path):
-    """SHA-256 of a file as hexadecimal digits."""
+    """SHA-256 as hexadecimal digits; of files over 64 MiB, of their size, first and last 16 MiB (trajectories are large)."""
+    size = os.path.getsize(path)
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if size <= _LARGE:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.sha256(str(size).encode())
+        digest.update(file.read(_LARGE // 4))
+        file.seek(-_LARGE // 4, os.SEEK_END)
+        digest.update(file.read())
+        return digest.hexdigest()
 
 
 class RunFolder:

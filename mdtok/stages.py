@@ -101,40 +101,74 @@ def split_in_three(n_trajectories, settings):
     return {"train": [rest[i] for i in train], "validation": [rest[i] for i in validation], "test": test}
 
 
-def tokenize(run, features, periodic, names, dt_ps, tokenizer, settings):
-    """Stage `tokenize`: states fitted on training features, tokens of all, the split; into ``tokens/``.
+def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
+    """Stage `tokenize`: features, states fitted on the training part, tokens of all, the split.
+
+    Writes ``features/`` and ``tokens/``; with `trajs`, also structures of every macrostate.
 
     Parameters
     ----------
     run : RunFolder
-    features : list of arrays, shape (n_frames, n_features) each
-        Periodic columns in radians.
-    periodic : sequence of bool, shape (n_features,)
-    names : list of str
-        Of the columns.
+    table : FeatureTable
+        One array a trajectory, periodic columns in radians; few long trajectories are cut into time blocks.
     dt_ps : float
     tokenizer : StateTokenizer
         Not fitted.
     settings : ModelSettings
+    trajs : Trajectories, optional
+        What the features were made of, frame by frame.
     """
     from mdtok.features import encode_periodic
     from mdtok.features.naming import name_macrostates
 
     with run.stage("tokenize") as figures:
-        split = split_in_three(len(features), settings)
-        check_lag(settings, [len(features[index]) for index in split["test"]])
-        encoded = encode_periodic(features, periodic)
+        blocks = cut_if_few(table.arrays, settings.n_blocks)
+        split = split_in_three(len(blocks), settings)
+        check_lag(settings, [len(blocks[index]) for index in split["test"]])
+        encoded = encode_periodic(blocks, table.periodic)
         tokenizer.fit([encoded[index] for index in split["train"]], progress=settings.progress)
         dtrajs = tokenizer.transform(encoded)
         macro = np.concatenate(tokenizer.to_macrostates(dtrajs))
-        macrostate_names = name_macrostates(np.concatenate(features), macro, names, periodic)
-        data = TokenisedData(dtrajs, split, dt_ps, tokenizer.macrostates_, macrostate_names)
+        names = name_macrostates(np.concatenate(blocks), macro, table.names, table.periodic)
+        save_arrays(run / "features", blocks)
+        write_json(run / "features" / "columns.json", {"names": table.names, "periodic": table.periodic})
         with whole(run / "tokens") as folder:
             folder.mkdir()
-            data.save(folder)
+            TokenisedData(dtrajs, split, dt_ps, tokenizer.macrostates_, names).save(folder)
             tokenizer.save(folder)
+        if trajs is not None:
+            uncut = tokenizer.transform(encode_periodic(table.arrays, table.periodic))
+            save_structures(run / "tokens", trajs, uncut, tokenizer, names, settings.seed)
         figures |= {"n_states": tokenizer.n_states_, "n_dropped": tokenizer.n_dropped_, "n_tokens": sum(map(len, dtrajs))}
-        log.info("tokens: %d states in %d macrostates (%s)", tokenizer.n_states_, len(macrostate_names), ", ".join(macrostate_names))
+        log.info("tokens: %d states in %d macrostates (%s)", tokenizer.n_states_, len(names), ", ".join(names))
+
+
+def save_structures(folder, trajs, dtrajs, tokenizer, names, seed):
+    """Write ten structures of every macrostate as ``macrostate_<k>_<name>.pdb``."""
+    for k, name in enumerate(names):
+        structures = tokenizer.structures(trajs, dtrajs, k, n_frames=10, seed=seed, macro=True)
+        with whole(folder / f"macrostate_{k}_{name}.pdb") as partial:
+            structures.save_pdb(str(partial))
+
+
+def projection(run, columns=None):
+    """Two columns of the features behind the tokens, for the maps of the report; None where there is one column only.
+
+    Parameters
+    ----------
+    run : RunFolder
+    columns : list of str, optional
+        Names of two columns; the first two if not given.
+    """
+    from mdtok.report import Projection
+
+    table = read_json(run / "features" / "columns.json")
+    columns = columns or table["names"][:2]
+    if len(columns) != 2 or any(name not in table["names"] for name in columns):
+        return None
+    chosen = [table["names"].index(name) for name in columns]
+    values = [array[:, chosen] for array in load_arrays(run / "features")]
+    return Projection(values, load_arrays(run / "tokens"), names=tuple(columns), periodic=tuple(table["periodic"][k] for k in chosen))
 
 
 def check_lag(settings, test_lengths):
@@ -187,7 +221,7 @@ def roll_out(run, settings):
             log.info("%s: %s tokens generated in %.0f s", name, f"{rollout.n_tokens:,}", rollout.seconds)
 
 
-def score(run, settings, title, projection=None):
+def score(run, settings, title, shown_on=None):
     """Stage `score`: the scorecard and the report, into ``report/``.
 
     Parameters
@@ -196,7 +230,7 @@ def score(run, settings, title, projection=None):
     settings : ModelSettings
     title : str
         Of the report.
-    projection : mdtok.report.Projection, optional
+    shown_on : mdtok.report.Projection, optional
         Two columns to draw maps on.
 
     Returns
@@ -219,12 +253,12 @@ def score(run, settings, title, projection=None):
             validation=data.part("validation"), macrostates=data.macrostates, macrostate_names=data.macrostate_names,
             lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, rollouts=rollouts, seed=settings.seed, progress=settings.progress,
         )
-        card.save(run / "report", title=title, projection=projection, run=run.manifest)
+        card.save(run / "report", title=title, projection=shown_on, run=run.manifest)
     log.info("\n%s\n\nreport: %s", card, run / "report" / "report.html")
     return card
 
 
-def do_model_stages(run, settings, title, projection=None):
+def do_model_stages(run, settings, title, map_columns=None):
     """Train, roll out and score, as far as the settings ask for it and it is not done; then say where the report is."""
     for name, stage in (("train", train), ("rollout", roll_out)):
         if settings.does(name) and not run.is_done(name):
@@ -233,7 +267,8 @@ def do_model_stages(run, settings, title, projection=None):
         if run.is_done("score"):
             log.info("report: %s (all stages were done before)", run / "report" / "report.html")
         else:
-            score(run, settings, title, projection() if callable(projection) else projection)
+            has_features = (run / "features").is_dir()  # none where the user gave tokens
+            score(run, settings, title, projection(run, map_columns) if has_features else None)
 
 
 def _names(settings):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import mdtok
 from mdtok.cli import parse_settings, run_script
 from mdtok.errors import SettingsError
-from mdtok.runfolder import RunFolder, load_arrays, save_arrays
+from mdtok.features import FeatureTable
+from mdtok.runfolder import RunFolder
 from mdtok.stages import ModelSettings, do_model_stages, tokenize
 
 
@@ -55,7 +56,7 @@ def main():
     if settings.does("tokenize") and not run.is_done("tokenize"):
         run.require("simulate")
         tokenize_replicas(run, settings, stride)
-    do_model_stages(run, settings, "Alanine dipeptide", lambda: ramachandran(run))
+    do_model_stages(run, settings, "Alanine dipeptide")
 
 
 def tokenize_replicas(run, settings, stride):
@@ -64,16 +65,9 @@ def tokenize_replicas(run, settings, stride):
     trajs = mdtok.open_trajectories([folder / "trajectory.xtc" for folder in replicas], top=replicas[0] / "topology.pdb", stride=stride)
     featurizer = mdtok.Featurizer([mdtok.Dihedrals("phi psi", encoding="radians")])
     angles = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
-    save_arrays(run / "features", angles)
+    table = FeatureTable(angles, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps)
     tokenizer = mdtok.StateTokenizer(settings.n_states, settings.n_macrostates, settings.lagtime, seed=settings.seed)
-    tokenize(run, angles, featurizer.periodic_, featurizer.feature_names_, settings.token_interval_ps, tokenizer, settings)
-
-
-def ramachandran(run):
-    """φ and ψ of the frames behind the tokens, for the maps of the report."""
-    from mdtok.report import Projection
-
-    return Projection(load_arrays(run / "features"), load_arrays(run / "tokens"), names=("φ", "ψ"), periodic=(True, True))
+    tokenize(run, table, settings.token_interval_ps, tokenizer, settings, trajs)
 
 
 if __name__ == "__main__":

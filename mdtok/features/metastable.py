@@ -8,53 +8,73 @@ from mdtok.errors import DataError
 
 log = logging.getLogger(__name__)
 
+_MOST_CHOSEN = 5
+_SLOW = 5  # lag times: a relaxation slower than this is a process of its own
 
-def metastable_states(dtrajs, lagtime, n_macrostates, n_states):
-    """The macrostate of each state, by PCCA+, ordered by decreasing stationary population.
+
+def metastable_states(msm, n_macrostates=None):
+    """The metastable set of each state of a reversible MSM, by PCCA+.
 
     Parameters
     ----------
-    dtrajs : list of int arrays, shape (n_frames,) each
-    lagtime : int
-        Frames.
-    n_macrostates, n_states : int
+    msm : deeptime.markov.msm.MarkovStateModel
+    n_macrostates : int, optional
+        Chosen if not given: one more than there are relaxation times slower than five lag times, 2 to 5, as far as PCCA+
+        gives each set a state.
 
     Returns
     -------
-    ndarray of int, shape (n_states,)
-        A state outside the connected set joins the macrostate that it shares most transitions with (said in the log).
+    ndarray of int, shape (msm.n_states,)
+        Sets are numbered by decreasing stationary population.
 
     Raises
     ------
     DataError
-        Fewer connected states than macrostates, or PCCA+ leaves a macrostate empty.
+        Fewer states than sets, or PCCA+ leaves a set without a state; the message says how many sets are possible.
 
     References
     ----------
     S. Röblitz, M. Weber, Adv. Data Anal. Classif. 7, 147 (2013).
-    """
-    from deeptime.markov import TransitionCountEstimator
-    from deeptime.markov.msm import MaximumLikelihoodMSM
 
-    counting = TransitionCountEstimator(lagtime, "sliding", n_states=n_states)
-    counts = counting.fit_fetch([dtraj for dtraj in dtrajs if len(dtraj) > lagtime])
-    connected = counts.submodel_largest()
-    if connected.n_states < n_macrostates:
-        raise DataError(f"Only {connected.n_states} states are connected at lag {lagtime}; {n_macrostates} macrostates were asked for.")
-    msm = MaximumLikelihoodMSM(reversible=True).fit_fetch(connected)
-    found = np.asarray(msm.pcca(n_macrostates).assignments)
-    populations = np.bincount(found, msm.stationary_distribution, minlength=n_macrostates)
-    if len(np.unique(found)) < n_macrostates:
+    Examples
+    --------
+    >>> from deeptime.markov.msm import MarkovStateModel
+    >>> matrix = [[0.90, 0.09, 0.01], [0.09, 0.90, 0.01], [0.005, 0.005, 0.99]]
+    >>> metastable_states(MarkovStateModel(matrix, reversible=True), 2).tolist()
+    [1, 1, 0]
+    """
+    if n_macrostates is None:
+        return _number_by_population(_choose(msm), msm.stationary_distribution)
+    if n_macrostates > msm.n_states:
+        raise DataError(f"n_macrostates is {n_macrostates}; only {msm.n_states} connected states are left.")
+    sets = _pcca(msm, n_macrostates)
+    if sets is None:
+        possible = next((n for n in range(n_macrostates - 1, 1, -1) if _pcca(msm, n) is not None), None)
         times = ", ".join(f"{time:.3g}" for time in msm.timescales(k=n_macrostates))
-        raise DataError(f"PCCA+ leaves some of {n_macrostates} macrostates empty (relaxation times {times} frames); ask for fewer.")
-    rank = np.argsort(np.argsort(-populations, kind="stable"))
-    macrostates = np.full(n_states, -1)
-    macrostates[connected.state_symbols] = rank[found]
-    outside = np.flatnonzero(macrostates < 0)
-    if len(outside):
-        log.warning("%d of %d states are not connected both ways at lag %d; each joins its most frequent neighbour.", len(outside), n_states, lagtime)
-        exchanged = counts.count_matrix + counts.count_matrix.T
-        exchanged = exchanged.toarray() if hasattr(exchanged, "toarray") else np.asarray(exchanged)
-        members = np.eye(n_macrostates)[macrostates[connected.state_symbols]]
-        macrostates[outside] = (exchanged[np.ix_(outside, connected.state_symbols)] @ members).argmax(axis=1)
-    return macrostates
+        raise DataError(
+            f"{n_macrostates} macrostates were asked for, but PCCA+ leaves some of them without a state (relaxation times "
+            f"{times} frames); ask for n_macrostates={possible}."
+        )
+    return _number_by_population(sets, msm.stationary_distribution)
+
+
+def _pcca(msm, n_sets):
+    sets = np.asarray(msm.pcca(n_sets).assignments)
+    return sets if len(np.unique(sets)) == n_sets else None
+
+
+def _choose(msm):
+    if msm.n_states == 2:
+        return np.arange(2)
+    n_slow = int(np.sum(msm.timescales(k=min(_MOST_CHOSEN, msm.n_states) - 1) > _SLOW * msm.lagtime))
+    for n_sets in range(max(2, n_slow + 1), 1, -1):
+        sets = _pcca(msm, n_sets)
+        if sets is not None:
+            log.info("%d macrostates, from the relaxation times; n_macrostates sets another number.", n_sets)
+            return sets
+    raise DataError("PCCA+ finds no two metastable sets; use more states or a longer lag time.")
+
+
+def _number_by_population(sets, distribution):
+    populations = np.bincount(sets, distribution)
+    return np.argsort(np.argsort(-populations, kind="stable"))[sets]

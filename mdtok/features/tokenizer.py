@@ -14,6 +14,7 @@ from tqdm import tqdm
 from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.dtrajs import as_dtrajs
+from mdtok.features.metastable import metastable_states
 from mdtok.runfolder import read_json, whole, write_json
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,9 @@ class StateTokenizer:
     ----------
     n_states : int
         Microstates (k-means centres).
-    n_macrostates : int or None
-        Metastable sets of PCCA+; None leaves each microstate its own macrostate.
+    n_macrostates : int, "auto" or None
+        Metastable sets of PCCA+; "auto" chooses from the relaxation times (see `metastable_states`); None leaves each
+        microstate its own macrostate.
     lagtime : int
         Frames, for TICA, for the connected set and for the Markov state model.
     tica_dim : int, optional
@@ -79,8 +81,8 @@ class StateTokenizer:
         for name, value, least in (("n_states", n_states, 2), ("lagtime", lagtime, 1)):
             if int(value) != value or value < least:
                 raise SettingsError(f"{name} is {value}; a whole number of at least {least} was expected.")
-        if n_macrostates is not None and not 2 <= n_macrostates <= n_states:
-            raise SettingsError(f"n_macrostates is {n_macrostates}; 2 .. n_states ({n_states}) or None was expected.")
+        if n_macrostates not in (None, "auto") and not 2 <= n_macrostates <= n_states:
+            raise SettingsError(f"n_macrostates is {n_macrostates}; 2 .. n_states ({n_states}), 'auto' or None was expected.")
         if tica_dim is not None and tica_dim < 1:
             raise SettingsError(f"tica_dim is {tica_dim}; at least 1, or None for no TICA, was expected.")
         self.n_states = int(n_states)
@@ -176,38 +178,18 @@ class StateTokenizer:
                 f"A single connected state is left of {len(centers)} at lag {self.lagtime}; use a shorter lagtime, "
                 "fewer states, or trajectories that come back."
             )
-        if self.n_macrostates is not None and self.n_macrostates > self.n_states_:
-            raise DataError(f"n_macrostates is {self.n_macrostates}; only {self.n_states_} connected states are left.")
         return centers[kept]
 
     def _count(self, dtrajs):
         return TransitionCountEstimator(self.lagtime, "sliding").fit_fetch([d for d in dtrajs if len(d) > self.lagtime])
 
     def _fit_macrostates(self, dtrajs):
-        counts = self._count(dtrajs).submodel_largest(sort_by_population=True)
-        msm = MaximumLikelihoodMSM(reversible=True).fit_fetch(counts)
+        msm = MaximumLikelihoodMSM(reversible=True).fit_fetch(self._count(dtrajs).submodel_largest(sort_by_population=True))
         self.stationary_distribution_ = np.asarray(msm.stationary_distribution)
-        self.macrostates_ = np.arange(self.n_states_)
         if self.n_macrostates is None:
-            return
-        assignments = np.asarray(msm.pcca(self.n_macrostates).assignments)
-        populations = np.bincount(assignments, self.stationary_distribution_, minlength=self.n_macrostates)
-        if len(np.unique(assignments)) < self.n_macrostates:
-            raise DataError(self._too_few_sets(msm))
-        rank = np.empty(self.n_macrostates, dtype=int)
-        rank[np.argsort(-populations, kind="stable")] = np.arange(self.n_macrostates)
-        self.macrostates_ = rank[assignments]
-
-    def _too_few_sets(self, msm):
-        """What to ask for where PCCA+ leaves some metastable set without a state of its own."""
-        possible = next(
-            (n for n in range(self.n_macrostates - 1, 1, -1) if len(np.unique(msm.pcca(n).assignments)) == n), None
-        )
-        times = ", ".join(f"{time:.3g}" for time in msm.timescales(k=self.n_macrostates))
-        return (
-            f"{self.n_macrostates} macrostates were asked for, but PCCA+ leaves some of them without a state "
-            f"(relaxation times {times} frames); ask for n_macrostates={possible}."
-        )
+            self.macrostates_ = np.arange(self.n_states_)
+        else:
+            self.macrostates_ = metastable_states(msm, None if self.n_macrostates == "auto" else self.n_macrostates)
 
     def transform(self, features):
         """The state of each frame.

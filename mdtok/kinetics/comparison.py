@@ -13,11 +13,12 @@ from scipy.stats import ks_2samp
 
 from mdtok.errors import DataError
 from mdtok.kinetics.estimators import count_matrix, fit_msm, timescales_of
-from mdtok.kinetics.passages import Passages, count_passages, dwell_times, pool_passages
+from mdtok.kinetics.passages import Passages, dwell_times
 
 METRICS = ("populations_jsd", "timescales_ps", "mfpt_ps", "dwell_ks", "ck_rmse")
 _MIN_DWELLS = 10
-_QUANTILE = 0.95
+#: Share of perfect models that pass one metric; six metrics together then let about 95 % of them pass.
+LEVEL = 0.99
 
 
 @dataclass
@@ -66,7 +67,7 @@ class UnitCounts:
     """Everything countable in one trajectory, so that groups of trajectories are sums of it."""
 
     transitions: list  # one sparse (n_states, n_states) a lag, that of the populations last
-    passages: Passages
+    macro: np.ndarray  # (n_frames,)
     propagations: np.ndarray  # (n_steps, n_macrostates, n_macrostates)
     dwells: list  # frames, one array a macrostate
 
@@ -77,7 +78,7 @@ class UnitCounts:
         steps = [protocol.lagtime * k for k in range(1, protocol.n_steps + 1)]
         return cls(
             [csr_array(_count(dtraj, lag, protocol.n_states)) for lag in lagtimes],
-            count_passages(macro, protocol.n_macrostates),
+            macro,
             np.array([_count(macro, step, protocol.n_macrostates) for step in steps]),
             dwell_times([macro], protocol.n_macrostates),
         )
@@ -93,7 +94,8 @@ class Kinetics:
 
     populations: np.ndarray  # (n_macrostates,) stationary distribution of the MSM
     timescales: np.ndarray  # (n_lags, n_timescales), NaN where shorter than the lag
-    passages: Passages
+    mfpt_frames: np.ndarray  # (n_macrostates, n_macrostates)
+    passage_events: np.ndarray  # (n_macrostates, n_macrostates)
     propagators: np.ndarray  # (n_steps, n_macrostates, n_macrostates)
     dwells: list
 
@@ -115,7 +117,8 @@ def estimate_kinetics(units, protocol):
     visits = propagations.sum(axis=2, keepdims=True)
     propagators = np.divide(propagations, visits, out=np.full(propagations.shape, np.nan), where=visits > 0)
     dwells = [np.concatenate(of_state) for of_state in zip(*(unit.dwells for unit in units))]
-    return Kinetics(populations, timescales, pool_passages([unit.passages for unit in units]), propagators, dwells)
+    passages = Passages([unit.macro for unit in units], protocol.n_macrostates)
+    return Kinetics(populations, timescales, passages.mfpt_frames(), passages.events, propagators, dwells)
 
 
 def _fit_or_none(counts, lagtime):
@@ -135,7 +138,7 @@ def compare(kinetics, reference):
         ratios; ``dwell_ks`` (n_macrostates,) are Kolmogorov-Smirnov distances; ``populations_jsd`` (Jensen-Shannon
         divergence in nats) and ``ck_rmse`` have shape (1,). NaN where the reference does not tell.
     """
-    reference_mfpt, mfpt = reference.passages.mfpt_frames.copy(), kinetics.passages.mfpt_frames.copy()
+    reference_mfpt, mfpt = reference.mfpt_frames.copy(), kinetics.mfpt_frames.copy()
     for times in (reference_mfpt, mfpt):
         np.fill_diagonal(times, np.nan)
     reference_mfpt[np.isinf(reference_mfpt)] = np.nan
@@ -161,28 +164,22 @@ def _ks(a, b):
 
 @dataclass
 class NoiseFloor:
-    """Differences between random halves of the same MD, scaled to the lengths compared.
+    """Differences between random halves of the same MD.
 
     Attributes
     ----------
+    n_frames : int
+        All frames of the MD.
     differences : dict of str -> ndarray, shape (n_splits, ...)
-        What `compare` gives for each split, scaled.
+        What `compare` gives for each split.
     """
 
+    n_frames: int
     differences: dict
 
     @classmethod
-    def from_halves(cls, units, protocol, n_frames, compared, n_splits, seed):
-        """Split `units` (UnitCounts) at random into halves, `n_splits` times.
-
-        Parameters
-        ----------
-        n_frames : int
-            All frames in `units`.
-        compared : list of int
-            Frames behind each side of the later comparison: training MD, test MD, rollouts of the model.
-        """
-        scale = np.sqrt(sum(1 / n for n in compared) / (4 / n_frames))  # two halves differ with variance 4/n_frames
+    def from_halves(cls, units, protocol, n_frames, n_splits, seed):
+        """Split `units` (UnitCounts, `n_frames` in all) at random into halves, `n_splits` times."""
         rng = np.random.default_rng(seed)
         splits = []
         for _ in range(n_splits):
@@ -190,27 +187,32 @@ class NoiseFloor:
             half = len(units) // 2
             groups = [[units[i] for i in order[:half]], [units[i] for i in order[half:]]]
             splits.append(compare(*(estimate_kinetics(group, protocol) for group in groups)))
+        return cls(n_frames, {metric: np.array([split[metric] for split in splits]) for metric in METRICS})
+
+    def scaled(self, *compared):
+        """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's rollouts."""
+        scale = np.sqrt(sum(1 / n for n in compared) / (4 / self.n_frames))  # two halves differ with variance 4/n_frames
         powers = {"populations_jsd": 2}  # a divergence goes with the square of the difference
-        return cls({m: np.array([split[m] for split in splits]) * scale ** powers.get(m, 1) for m in METRICS})
+        return NoiseFloor(self.n_frames, {m: d * scale ** powers.get(m, 1) for m, d in self.differences.items()})
 
     def summary(self, metric):
-        """Median and 95 % quantile of the largest difference in a split, factors for ratios; NaN if MD cannot tell."""
+        """Median and `LEVEL` quantile of the largest difference in a split, factors for ratios; NaN if MD cannot tell."""
         sizes = np.abs(self.differences[metric]).reshape(len(self.differences[metric]), -1)
         sizes = np.where(np.isfinite(sizes) & self._testable(metric).ravel(), sizes, 0.0).max(axis=1, initial=0.0)
         if not self._testable(metric).any():
             return {"value": np.nan, "high": np.nan}
         sizes = np.exp(sizes) if metric in ("timescales_ps", "mfpt_ps") else sizes
-        return {"value": float(np.median(sizes)), "high": float(np.quantile(sizes, _QUANTILE))}
+        return {"value": float(np.median(sizes)), "high": float(np.quantile(sizes, LEVEL))}
 
     def _testable(self, metric):
         """Items that both halves tell of in at least nine splits of ten."""
         return np.isfinite(self.differences[metric]).mean(axis=0) >= 0.9
 
     def judge(self, metric, difference):
-        """Hold a difference against the floor, all items of a metric at once (family-wise 5 % error).
+        """Hold a difference against the floor, all items of a metric at once (family-wise error ``1 - LEVEL``).
 
-        Each item is divided by its own spread between halves; the largest of them is compared with the 95 % quantile of
-        the largest between halves.
+        Each item is divided by its own spread between halves; the largest of them is compared with the `LEVEL` quantile
+        of the largest between halves.
 
         Returns
         -------
@@ -221,7 +223,7 @@ class NoiseFloor:
             return Judgement(None, None, None)
         halves = np.where(np.isfinite(self.differences[metric]), self.differences[metric], np.nan)[:, testable]
         spread = np.maximum(np.sqrt(np.nanmean(halves**2, axis=0)), 1e-12)
-        critical = np.quantile(np.nanmax(np.abs(halves) / spread, axis=1), _QUANTILE)
+        critical = np.quantile(np.nanmax(np.abs(halves) / spread, axis=1), LEVEL)
         strength = np.abs(difference[testable]) / spread
         worst = int(np.argmax(strength))
         item = tuple(int(i) for i in np.argwhere(testable)[worst])

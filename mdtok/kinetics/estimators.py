@@ -8,9 +8,12 @@ are the independent ones where the tokens are Markovian at that lag.
 from dataclasses import dataclass, field
 
 import numpy as np
+from deeptime.markov import TransitionCountModel
+from deeptime.markov.tools.analysis import timescales
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.models.markov import draw_posterior, estimate_msm
 
 _CONFIDENCE = 0.95
 
@@ -51,65 +54,12 @@ def count_matrix(dtrajs, lagtime, n_states):
 
 
 def fit_msm(counts, lagtime):
-    """deeptime's reversible maximum-likelihood MSM on the largest connected set of `counts`.
-
-    Parameters
-    ----------
-    counts : ndarray, shape (n_states, n_states)
-        Transition counts, as of `count_matrix`.
-    lagtime : int
-        In frames.
-
-    Returns
-    -------
-    deeptime.markov.msm.MarkovStateModel
-        Its states are numbered within the connected set; ``msm.count_model.state_symbols`` are the tokens.
-
-    Raises
-    ------
-    DataError
-        The connected set is a single state.
-    """
-    from deeptime.markov import TransitionCountModel
-    from deeptime.markov.msm import MaximumLikelihoodMSM
-
-    connected = TransitionCountModel(counts, counting_mode="sliding", lagtime=lagtime).submodel_largest()
-    if connected.n_states < 2:
-        raise DataError(f"At lag {lagtime} no two states are connected in both directions; give longer trajectories or fewer states.")
-    return MaximumLikelihoodMSM(reversible=True).fit_fetch(connected)
-
-
-def sample_posterior(msm, n_samples, seed):
-    """Transition matrices drawn from the Bayesian posterior of a reversible MSM (Trendelkamp-Schroer et al. 2015).
-
-    Sliding counts are divided by the lag: overlapping windows are not independent. (deeptime's ``effective`` mode, which
-    estimates a statistical inefficiency for each count, gave intervals far narrower than the few slow events of alanine
-    dipeptide allow, so it is not used.)
-
-    Returns
-    -------
-    matrices : ndarray, shape (n_samples, n_connected, n_connected)
-    distributions : ndarray, shape (n_samples, n_connected)
-        The stationary distribution of each.
-
-    References
-    ----------
-    B. Trendelkamp-Schroer, H. Wu, F. Paul, F. Noé, J. Chem. Phys. 143, 174101 (2015).
-    """
-    # the sampler class, since deeptime's public front door to it has no seed
-    from deeptime.markov.tools.estimation.dense.tmat_sampling.tmatrix_sampler import TransitionMatrixSampler
-
-    counts = np.asarray(msm.count_model.count_matrix) / msm.lagtime
-    n_steps = int(np.ceil(np.sqrt(len(counts))))  # deeptime's own thinning
-    sampler = TransitionMatrixSampler(counts, reversible=True, P0=msm.transition_matrix, n_steps=n_steps, seed=int(seed))
-    matrices, distributions = sampler.sample(n_samples, return_statdist=True)
-    return np.asarray(matrices), np.asarray(distributions)
+    """Reversible maximum-likelihood MSM of sliding counts, shape (n_states, n_states); see `estimate_msm`."""
+    return estimate_msm(TransitionCountModel(counts, counting_mode="sliding", lagtime=lagtime))
 
 
 def timescales_of(transition_matrix, lagtime, n_timescales, distribution=None):
     """Implied timescales ``-lagtime / ln|λ|`` in frames, slowest first, shape (n_timescales,); NaN where there is none."""
-    from deeptime.markov.tools.analysis import timescales
-
     n_found = min(n_timescales, len(transition_matrix) - 1)
     slowest = timescales(transition_matrix, tau=lagtime, k=n_found + 1, reversible=True, mu=distribution)[1:]
     padded = np.full(n_timescales, np.nan)
@@ -227,7 +177,7 @@ def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=10
 
     References
     ----------
-    W. Swope, J. Pitera, F. Suits, J. Phys. Chem. B 108, 6571 (2004); the posterior is that of `sample_posterior`.
+    W. Swope, J. Pitera, F. Suits, J. Phys. Chem. B 108, 6571 (2004); the posterior is that of `mdtok.models.markov.draw_posterior`.
 
     Examples
     --------
@@ -240,14 +190,15 @@ def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=10
     """
     dtrajs = as_dtrajs(dtrajs, n_states)
     n_states = n_states or count_states(dtrajs)
+    for lagtime in lagtimes:
+        check_lagtime(dtrajs, lagtime)
     result = Timescales([int(lag) for lag in lagtimes], dt_ps)
     for lagtime in result.lagtimes_frames:
-        check_lagtime(dtrajs, lagtime)
         msm = fit_msm(count_matrix(dtrajs, lagtime, n_states), lagtime)
         value = timescales_of(msm.transition_matrix, lagtime, n_timescales, msm.stationary_distribution)
         samples = np.full((1, n_timescales), np.nan)
         if n_samples:
-            matrices, distributions = sample_posterior(msm, n_samples, seed)
+            matrices, distributions = draw_posterior(msm, n_samples, seed)
             samples = [timescales_of(p, lagtime, n_timescales, pi) for p, pi in zip(matrices, distributions)]
         result.estimates[lagtime] = Estimate.from_samples(value, samples) * dt_ps
     return result
@@ -360,7 +311,7 @@ def mfpt_from_msm(dtrajs, lagtime, macrostates=None, dt_ps=1.0, n_samples=100, s
     value = _mfpt(msm.transition_matrix, msm.stationary_distribution, members, n_macrostates)
     samples = np.full((1, *value.shape), np.nan)
     if n_samples:
-        samples = [_mfpt(p, pi, members, n_macrostates) for p, pi in zip(*sample_posterior(msm, n_samples, seed))]
+        samples = [_mfpt(p, pi, members, n_macrostates) for p, pi in zip(*draw_posterior(msm, n_samples, seed))]
     return Estimate.from_samples(value, samples) * (lagtime * dt_ps)
 
 

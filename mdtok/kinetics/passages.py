@@ -24,69 +24,119 @@ def independent_units(dtrajs, n_units=20):
     return split_time_blocks(dtrajs, n_blocks)
 
 
-@dataclass
 class Passages:
-    """First passages seen in one trajectory or more: waiting times and events of every ordered pair of states.
+    """First passages between states seen in some trajectories: every wait, and whether it ended with the arrival.
 
-    Attributes
+    Parameters
     ----------
-    exposure_frames : ndarray, shape (n_states, n_states)
-        [i, j]: frames during which i was visited later than j, whether or not j was reached in the end.
-    events : ndarray of int, shape (n_states, n_states)
-        [i, j]: how often j was reached after i.
+    dtrajs : list of int arrays, shape (n_frames,) each
+    n_states : int
     """
 
-    exposure_frames: np.ndarray
-    events: np.ndarray
+    def __init__(self, dtrajs, n_states):
+        found = [_find_waits(dtraj, n_states) for dtraj in dtrajs]
+        self.n_states, self.n_units = n_states, len(dtrajs)
+        self.waits = {pair: Waits.of_units([waits.get(pair, _NONE) for waits in found]) for pair in set().union(*found)}
 
     @property
-    def mfpt_frames(self):
-        """Exposure over events; infinite where nothing was reached, NaN where nothing was waited for."""
-        times = np.full(self.events.shape, np.nan)
-        waited = self.exposure_frames > 0
-        with np.errstate(divide="ignore"):
-            np.divide(self.exposure_frames, self.events, out=times, where=waited)
+    def events(self):
+        """Arrivals, shape (n_states, n_states): [i, j] is how often j was reached after i."""
+        return self._matrix(lambda waits: waits.arrived.sum(), 0).astype(int)
+
+    @property
+    def exposure_frames(self):
+        """Frames on the clock, shape (n_states, n_states): waits that the trajectory's end cut off included."""
+        return self._matrix(lambda waits: waits.frames.sum(), 0.0)
+
+    def mfpt_frames(self, weights=None):
+        """Mean first passage times, shape (n_states, n_states); infinite where nothing arrived, NaN where nothing waited.
+
+        Parameters
+        ----------
+        weights : array of int, shape (n_units,), optional
+            How often each trajectory counts (a bootstrap's draw).
+        """
+        times = self._matrix(lambda waits: waits.mean(weights), np.nan)
         np.fill_diagonal(times, 0.0)
         return times
 
+    def _matrix(self, figure, otherwise):
+        matrix = np.full((self.n_states, self.n_states), otherwise, dtype=float)
+        for pair, waits in self.waits.items():
+            matrix[pair] = figure(waits)
+        return matrix
 
-def count_passages(dtraj, n_states):
-    """Waiting times and first passages of one trajectory (see `Passages`)."""
-    changes = np.flatnonzero(np.diff(dtraj)) + 1
-    starts = np.concatenate([[0], changes])
+
+_NONE = (np.empty(0, dtype=np.int64), np.empty(0, dtype=bool))
+
+
+def _find_waits(dtraj, n_states):
+    """Waits of one trajectory: {(i, j): (frames on the clock, whether j was reached)}."""
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(dtraj)) + 1])
     visited = dtraj[starts]  # (n_runs,)
-    last_frame = len(dtraj) - 1
-    exposure = np.zeros((n_states, n_states))
-    events = np.zeros((n_states, n_states), dtype=np.int64)
-    present = np.unique(visited)
-    for i in range(n_states):
-        for j in range(i + 1, n_states):
-            if i not in present and j not in present:
+    present, waits = np.unique(visited), {}
+    for i in present:
+        for j in range(n_states):
+            if i == j:
                 continue
             of_pair = (visited == i) | (visited == j)
             entered, labels = starts[of_pair], visited[of_pair]
-            waited = np.diff(entered, append=last_frame)  # the last wait is censored by the trajectory's end
-            exposure[i, j] = waited[labels == i].sum()
-            exposure[j, i] = waited[labels == j].sum()
-            events[i, j] = np.count_nonzero((labels[:-1] == i) & (labels[1:] == j))
-            events[j, i] = np.count_nonzero((labels[:-1] == j) & (labels[1:] == i))
-    return Passages(exposure, events)
+            first = np.concatenate([[True], labels[1:] != labels[:-1]])  # later visits of i go on waiting
+            entered, labels = entered[first], labels[first]
+            left = np.append(entered[1:], len(dtraj) - 1)  # the last wait is cut off by the trajectory's end
+            arrived = np.append(np.ones(len(entered) - 1, dtype=bool), False)
+            waits[int(i), j] = (left - entered)[labels == i], arrived[labels == i]
+    return waits
 
 
-def pool_passages(passages, weights=None):
-    """Sum of passages over trajectories, each with a weight (how often a bootstrap drew it)."""
-    weights = np.ones(len(passages), dtype=int) if weights is None else weights
-    exposure = np.einsum("u,uij->ij", weights, np.array([p.exposure_frames for p in passages]))
-    events = np.einsum("u,uij->ij", weights, np.array([p.events for p in passages]))
-    return Passages(exposure, events)
+@dataclass
+class Waits:
+    """Waits for one passage, sorted: frames on the clock, whether it arrived, and the trajectory it was seen in."""
+
+    frames: np.ndarray
+    arrived: np.ndarray
+    unit: np.ndarray
+
+    @classmethod
+    def of_units(cls, units):
+        frames, arrived = (np.concatenate(columns) for columns in zip(*units))
+        unit = np.repeat(np.arange(len(units)), [len(frames_of_unit) for frames_of_unit, _ in units])
+        order = np.lexsort((~arrived, frames))  # of equal waits, arrivals first
+        return cls(frames[order], arrived[order], unit[order])
+
+    def mean(self, weights=None):
+        """Mean wait in frames: Kaplan-Meier up to the median arrival, a constant rate after it.
+
+        Without censoring this is the plain mean. With it, the rate after the median arrival stands for the tail that no
+        trajectory was long enough to see.
+        """
+        weights = np.ones(len(self.frames)) if weights is None else np.asarray(weights, dtype=float)[self.unit]
+        arrivals = weights * self.arrived
+        total = np.cumsum(arrivals)
+        if len(total) == 0 or not weights @ self.frames > 0:
+            return np.nan
+        if total[-1] == 0:
+            return np.inf
+        cut = self.frames[np.searchsorted(total, total[-1] / 2)] if total[-1] >= _FEW_EVENTS else 0
+        later = np.maximum(self.frames - cut, 0)
+        if not arrivals[self.frames > cut].sum() > 0:
+            cut, later = 0, self.frames
+        at_risk = np.cumsum(weights[::-1])[::-1]
+        survival = np.cumprod(1 - np.divide(arrivals, at_risk, out=np.zeros_like(arrivals), where=at_risk > 0))
+        before = np.append(1.0, survival[:-1])
+        within = np.minimum(self.frames, cut)
+        seen = before @ np.diff(within, prepend=0)
+        surviving = survival[np.searchsorted(self.frames, cut, side="right") - 1] if cut else 1.0
+        return seen + surviving * (weights @ later) / arrivals[self.frames > cut].sum()
 
 
 def mfpt_counted(dtrajs, dt_ps=1.0, n_states=None, n_bootstrap=200, seed=0):
     """Mean first passage times counted directly from trajectories, with censoring handled and 95 % intervals.
 
-    The clock of i → j starts when i is entered (for the first time, or coming from j) and stops when j is reached. The
-    estimate is all time on the clock over the number of arrivals, so that waits cut off by a trajectory's end count as
-    time without an arrival and do not bias it: it is the maximum-likelihood estimate of a waiting time under censoring.
+    The clock of i → j starts when i is entered (for the first time, or after j) and stops when j is reached. Waits that a
+    trajectory's end cuts off are censored, not left out: the waiting-time distribution is the Kaplan-Meier estimate up to
+    the median arrival, and has a constant rate after it, counted there. Where every wait ends in an arrival this is their
+    mean; where hardly any does it needs a rate that is constant by then, as it is between metastable states.
 
     Parameters
     ----------
@@ -107,32 +157,30 @@ def mfpt_counted(dtrajs, dt_ps=1.0, n_states=None, n_bootstrap=200, seed=0):
 
     References
     ----------
-    D. R. Cox, Renewal Theory (1962); the exact interval is that of F. Garwood, Biometrika 28, 437 (1936).
+    E. L. Kaplan, P. Meier, J. Am. Stat. Assoc. 53, 457 (1958); F. Garwood, Biometrika 28, 437 (1936).
 
     Examples
     --------
     >>> import numpy as np
-    >>> mfpt_counted([np.array([0, 0, 0, 0, 1] * 40)], n_states=2).value[0, 1]
+    >>> float(mfpt_counted([np.array([0, 0, 0, 0, 1] * 40)], n_states=2).value[0, 1])
     4.0
     """
     dtrajs = as_dtrajs(dtrajs, n_states)
     n_states = n_states or count_states(dtrajs)
-    whole = pool_passages([count_passages(d, n_states) for d in dtrajs])
-    units = [count_passages(d, n_states) for d in independent_units(dtrajs)]
+    passages = Passages(dtrajs, n_states)
+    units = Passages(independent_units(dtrajs), n_states)
     rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), size=n_bootstrap)
-    estimate = Estimate.from_samples(whole.mfpt_frames, _finite([pool_passages(units, w).mfpt_frames for w in draws]))
-    return _widen_where_few(estimate, whole) * dt_ps
-
-
-def _finite(samples):
-    samples = np.array(samples)
-    return np.where(np.isfinite(samples), samples, np.nan)
+    draws = rng.multinomial(units.n_units, np.full(units.n_units, 1 / units.n_units), size=n_bootstrap)
+    samples = np.array([units.mfpt_frames(weights) for weights in draws])
+    samples[np.isinf(samples)] = np.nan
+    estimate = Estimate.from_samples(passages.mfpt_frames(), samples)
+    return _widen_where_few(estimate, passages) * dt_ps
 
 
 def _widen_where_few(estimate, passages):
-    few = (passages.events < _FEW_EVENTS) & (passages.exposure_frames > 0) & ~np.eye(len(passages.events), dtype=bool)
-    low, high = poisson_interval(passages.exposure_frames[few], passages.events[few])
+    events, exposure = passages.events, passages.exposure_frames
+    few = (events < _FEW_EVENTS) & (exposure > 0)
+    low, high = poisson_interval(exposure[few], events[few])
     estimate.low[few] = np.fmin(estimate.low[few], low)
     estimate.high[few] = np.fmax(estimate.high[few], high)
     return estimate

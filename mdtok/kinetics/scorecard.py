@@ -71,7 +71,7 @@ class Scorecard:
 
 def score(
     models, train, test, dt_ps, *, validation=None, macrostates=None, macrostate_names=None, lagtimes=None, lagtime=None,
-    n_timescales=None, rollouts=None, n_chains=None, n_steps=None, n_splits=50, n_posterior_samples=100, seed=0, progress=True,
+    n_timescales=None, rollouts=None, n_chains=None, n_steps=None, n_splits=100, n_posterior_samples=100, seed=0, progress=True,
 ):
     """Fit what is not fitted, sample, estimate, compare: the scorecard of some models on held-out MD.
 
@@ -212,7 +212,7 @@ class _Referee:
             "populations_counted": np.bincount(np.concatenate(macro), minlength=protocol.n_macrostates) / sum(map(len, macro)),
             "timescales_ps": {str(int(lag) * stride): value for lag, value in timescales.items()},
             "mfpt_ps": mfpt_counted(macro, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict(),
-            "passages": pooled.passages.events,
+            "passages": pooled.passage_events,
             "propagators": pooled.propagators,
             "dwell_survival": [_survival(dwells * frame_ps) for dwells in pooled.dwells],
         }
@@ -256,18 +256,16 @@ class _Referee:
         return self._counted[stride]
 
     def _floor(self, stride, n_model_frames):
-        key = stride, n_model_frames
-        if key not in self._floors:
-            n_test, n_train = self._sizes()
+        n_test, n_train = self._sizes()
+        if stride not in self._floors:
             md_units, _ = self._units(stride)
-            self._floors[key] = NoiseFloor.from_halves(
-                md_units, self.protocol.every(stride), n_test + n_train, [n_train, n_test, n_model_frames], self.n_splits, self.seed
-            )
-        return self._floors[key]
+            self._floors[stride] = NoiseFloor.from_halves(md_units, self.protocol.every(stride), n_test + n_train, self.n_splits, self.seed)
+        return self._floors[stride].scaled(n_train, n_test, n_model_frames)
 
     def floor_summary(self):
-        """The floor behind the rows (that of frame-by-frame models where there is one)."""
-        return {metric: self._floors[min(self._floors)].summary(metric) for metric in METRICS}
+        """The floor of a perfect model with endless rollouts, frame by frame where there is such a model."""
+        floor = self._floors[min(self._floors)].scaled(*self._sizes())
+        return {metric: floor.summary(metric) for metric in METRICS}
 
 
 def _survival(dwells_ps, n_points=60):

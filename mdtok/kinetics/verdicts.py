@@ -1,6 +1,9 @@
 """From differences and the noise floor to verdicts and sentences that a reader understands without the manual."""
 
 import numpy as np
+from scipy.stats import norm
+
+from mdtok.kinetics.comparison import LEVEL
 
 WITHIN = "within noise"
 UNTESTED = "MD too short to tell"
@@ -72,7 +75,7 @@ def _judge_times(metric, difference, judgement, model, reference, protocol, name
         seen, expected = model.timescales[item] * frame_ps, reference.timescales[item] * frame_ps
         what = f"timescale {item[1] + 1} at lag {picoseconds(lag)}"
     else:
-        seen, expected = (k.passages.mfpt_frames[item] * frame_ps for k in (model, reference))
+        seen, expected = (k.mfpt_frames[item] * frame_ps for k in (model, reference))
         what = f"MFPT {names[item[0]]} → {names[item[1]]}"
     how = f"{picoseconds(seen)}" if np.isfinite(seen) else "never"
     sentence = f"{what}: {how} against {picoseconds(expected)} in held-out MD ({factor(ratio)} {'too slow' if ratio > 1 else 'too fast'}, {factor(allowed)} allowed)"
@@ -82,13 +85,13 @@ def _judge_times(metric, difference, judgement, model, reference, protocol, name
 def judge_calibration(estimate, n_test, n_train):
     """Expected over observed transitions: within noise where the interval holds 1.
 
-    The interval is of the held-out count alone; what the model learnt from was counted too, so for the verdict it is
-    widened (on the logarithmic scale) by the share of the training MD, as a perfect model would need.
+    The interval is the 95 % one of the held-out count alone. For the verdict it is widened, on the logarithmic scale: to
+    the level of the other checks, and because what the model learnt from was counted too.
     """
     value, low, high = (float(x) for x in (estimate.value, estimate.low, estimate.high))
     if not (np.isfinite(value) and low > 0):
         return {"verdict": UNTESTED, "sentence": "held-out transitions: too few observed"}
-    widening = np.sqrt(1 + n_test / n_train)
+    widening = norm.isf((1 - LEVEL) / 2) / norm.isf(0.025) * np.sqrt(1 + n_test / n_train)
     low, high = (value * (limit / value) ** widening for limit in (low, high))
     within = low <= 1 <= high
     sentence = f"expects {value:.3g} [{low:.3g}, {high:.3g}] times the held-out transitions between macrostates"

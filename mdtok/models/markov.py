@@ -24,6 +24,89 @@ FLOOR = 1e-8  # share of every row spread over all states, so that no log-probab
 _TOLERANCE = 1e-6  # how far a row of a transition matrix may be from one, deeptime's default for estimated ones
 
 
+def estimate_msm(count_model, reversible=True):
+    """Maximum-likelihood MSM of deeptime on the connected set with the most counts.
+
+    Parameters
+    ----------
+    count_model : deeptime.markov.TransitionCountModel
+    reversible : bool
+
+    Returns
+    -------
+    deeptime.markov.msm.MarkovStateModel
+        Its states are numbered within the connected set; ``msm.count_model.state_symbols`` are the tokens.
+
+    Raises
+    ------
+    DataError
+        No two states are visited back and forth, or no matrix with detailed balance is found.
+    """
+    connected = count_model.submodel_largest(directed=True, sort_by_population=True)
+    if connected.n_states < 2:
+        raise DataError(
+            f"Of {count_model.n_states} states no two are visited back and forth at lag {count_model.lagtime}, so there is "
+            "no Markov model; use fewer states or longer trajectories."
+        )
+    estimator = MaximumLikelihoodMSM(
+        reversible=reversible, allow_disconnected=False, transition_matrix_tolerance=_TOLERANCE
+    )
+    try:
+        estimate = estimator.fit(connected).fetch_model()
+    except RuntimeError as error:
+        raise DataError(f"deeptime finds no transition matrix with detailed balance ({error}); use reversible=False.") from None
+    return _msm(estimate.transition_matrix, estimate.stationary_distribution, connected, reversible)
+
+
+def _msm(transition_matrix, distribution, count_model, reversible):
+    return MarkovStateModel(
+        transition_matrix, distribution, reversible=reversible, count_model=count_model, transition_matrix_tolerance=_TOLERANCE,
+    )
+
+
+def draw_posterior(msm, n_samples, seed, callback=None):
+    """Transition matrices from the Bayesian posterior of an MSM.
+
+    A sliding window counts one event up to lagtime times. Divided by lagtime the likelihood is the geometric mean over the
+    lagtime ways to subsample the trajectory (deeptime's "sliding-effective"), so that an event counts once. Its mode
+    "effective" divides further, by autocorrelation times that it estimates from the same few events, transition by
+    transition: noisier where it matters most, with intervals far too narrow for the six slow events of 250 ns of alanine.
+
+    Parameters
+    ----------
+    msm : deeptime.markov.msm.MarkovStateModel
+        Of `estimate_msm`, with sliding counts.
+    n_samples : int
+    seed : int
+    callback : callable, optional
+        Called after each sample.
+
+    Returns
+    -------
+    matrices : ndarray, shape (n_samples, n_connected, n_connected)
+    distributions : ndarray, shape (n_samples, n_connected)
+        The stationary distribution of each.
+
+    References
+    ----------
+    B. Trendelkamp-Schroer, H. Wu, F. Paul, F. Noé, J. Chem. Phys. 143, 174101 (2015).
+    """
+    counts = dense(msm.count_model.count_matrix) / msm.lagtime
+    rng = np.random.default_rng(seed)
+    if msm.reversible:
+        # deeptime's BayesianMSM takes no seed, its samplers do
+        sampler = TransitionMatrixSampler(
+            counts, reversible=True, P0=msm.transition_matrix, n_steps=1 + int(np.sqrt(len(counts))), seed=int(rng.integers(2**31)),
+        )
+        matrices, distributions = sampler.sample(n_samples, return_statdist=True, callback=callback)
+        return np.asarray(matrices), np.asarray(distributions)
+    matrices = np.zeros((n_samples, *counts.shape))  # without detailed balance rows are independent
+    for state, row in enumerate(counts):
+        seen = row > 0
+        matrices[:, state, seen] = rng.dirichlet(row[seen], size=n_samples)
+    return matrices, np.array([stationary_distribution(matrix, check_inputs=False) for matrix in matrices])
+
+
 class MarkovModel(DynamicsModel):
     """A Markov state model, maximum likelihood and Bayesian, estimated by deeptime.
 
@@ -93,34 +176,10 @@ class MarkovModel(DynamicsModel):
         n_states = n_states or count_states(dtrajs)
         counting = TransitionCountEstimator(lagtime=self.lagtime, count_mode="sliding", n_states=n_states)
         self.count_model_ = counting.fit_fetch(dtrajs)
-        self.msm_ = self._estimate(self.count_model_)
+        self.msm_ = estimate_msm(self.count_model_, self.reversible)
         self.predictive_matrix_ = self._predictive_matrix()
         self.n_states_ = n_states
         return self
-
-    def _estimate(self, count_model):
-        connected = count_model.submodel_largest(directed=True, sort_by_population=True)
-        if connected.n_states < 2:
-            raise DataError(
-                f"{len(count_model.visited_set)} states are visited but no two of them back and forth, so there is no "
-                "Markov model; use fewer states or longer trajectories."
-            )
-        estimator = MaximumLikelihoodMSM(
-            reversible=self.reversible, allow_disconnected=False, transition_matrix_tolerance=_TOLERANCE
-        )
-        try:
-            estimate = estimator.fit(connected).fetch_model()
-        except RuntimeError as error:
-            raise DataError(
-                f"deeptime finds no transition matrix with detailed balance ({error}); use reversible=False."
-            ) from None
-        return self._msm(estimate.transition_matrix, estimate.stationary_distribution, connected)
-
-    def _msm(self, transition_matrix, distribution, count_model):
-        return MarkovStateModel(
-            transition_matrix, distribution, reversible=self.reversible, count_model=count_model,
-            transition_matrix_tolerance=_TOLERANCE,
-        )
 
     def _predictive_matrix(self):
         counts = dense(self.count_model_.count_matrix)
@@ -153,30 +212,10 @@ class MarkovModel(DynamicsModel):
         self.require_fitted()
         n_samples = n_samples or self.bayesian_samples or 100
         require_whole_number("n_samples", n_samples, 2)
-        # A sliding window counts one event up to lagtime times. Divided by lagtime the likelihood is the geometric mean
-        # over the lagtime ways to subsample the trajectory (deeptime's "sliding-effective"), so that an event counts
-        # once. Its mode "effective" divides further, by autocorrelation times that it estimates from the same few
-        # events, transition by transition: noisier where it matters most, and minutes where this takes seconds.
-        counts = dense(self.msm_.count_model.count_matrix) / self.lagtime
         with tqdm(total=n_samples, desc="Bayesian MSM", delay=2, disable=not self.progress) as bar:
-            matrices, distributions = self._draw_matrices(counts, n_samples, seed, bar.update)
-        samples = [self._msm(*drawn, self.msm_.count_model) for drawn in zip(matrices, distributions)]
+            matrices, distributions = draw_posterior(self.msm_, n_samples, seed, bar.update)
+        samples = [_msm(*drawn, self.msm_.count_model, self.reversible) for drawn in zip(matrices, distributions)]
         return BayesianMSMPosterior(prior=self.msm_, samples=samples)
-
-    def _draw_matrices(self, counts, n_samples, seed, callback):
-        # deeptime's BayesianMSM takes no seed, its samplers do; without detailed balance rows are independent.
-        rng = np.random.default_rng(seed)
-        if self.reversible:
-            sampler = TransitionMatrixSampler(
-                counts, reversible=True, P0=self.msm_.transition_matrix, n_steps=1 + int(np.sqrt(len(counts))),
-                seed=int(rng.integers(2**31)),
-            )
-            return sampler.sample(n_samples, return_statdist=True, callback=callback)
-        matrices = np.zeros((n_samples, *counts.shape))
-        for state, row in enumerate(counts):
-            seen = row > 0
-            matrices[:, state, seen] = rng.dirichlet(row[seen], size=n_samples)
-        return matrices, [stationary_distribution(matrix, check_inputs=False) for matrix in matrices]
 
     def predict_log_proba(self, dtraj):
         """See `DynamicsModel.predict_log_proba`; row i is the distribution at frame ``i + lagtime`` given frame i."""
@@ -232,7 +271,7 @@ class MarkovModel(DynamicsModel):
             arrays["counts"], "sliding", model.lagtime, state_histogram=arrays["state_histogram"]
         )
         connected = model.count_model_.submodel(arrays["connected_set"])
-        model.msm_ = model._msm(arrays["transition_matrix"], arrays["stationary_distribution"], connected)
+        model.msm_ = _msm(arrays["transition_matrix"], arrays["stationary_distribution"], connected, model.reversible)
         model.predictive_matrix_ = model._predictive_matrix()
         model.n_states_ = n_states
         return model

@@ -1,0 +1,89 @@
+"""Your discrete trajectories: models, scorecard, report.
+
+    python protocols/analyze_tokens.py --train a.txt b.npy --test c.txt --dt-ps 200 --models msm,order8,semi-markov,nanogpt
+    python protocols/analyze_tokens.py --train one_long_trajectory.txt --dt-ps 1     # cut into time blocks, some held out
+
+Labels may be any whole numbers from 0 up: they are renumbered 0 .. n-1 in their order, and keep their names in the report.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import mdtok
+from mdtok.cli import parse_settings, run_script
+from mdtok.errors import DataError, SettingsError
+from mdtok.features import relabel
+from mdtok.features.dtrajs import split_indices
+from mdtok.features.metastable import metastable_states
+from mdtok.runfolder import RunFolder, whole
+from mdtok.stages import ModelSettings, TokenisedData, check_lag, cut_if_few, do_model_stages, split_in_three
+
+_MANY_STATES = 12  # beyond, MFPT between all pairs of states can neither be counted well nor read
+
+
+@dataclass
+class TokenSettings(ModelSettings):
+    """Settings of analyze_tokens.py."""
+
+    out: str = field(default="runs/tokens", metadata={"help": "Folder of the run."})
+    train: list[str] = field(default_factory=list, metadata={"help": "Text or .npy files of tokens, one trajectory each."})
+    test: list[str] = field(default_factory=list, metadata={"help": "Held-out trajectories; some of --train are held out if not given."})
+    dt_ps: float = field(default=0.0, metadata={"help": "Picoseconds between tokens."})
+    n_macrostates: int = field(default=0, metadata={"help": f"Metastable states (PCCA+); 0: the tokens themselves, or chosen from the relaxation times where there are more than {_MANY_STATES}."})
+
+    QUICK = {"training_steps": 100, "models": "msm,order2,semi-markov,nanogpt-tiny"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.train:
+            raise SettingsError("Give --train, files of tokens.")
+        if not self.dt_ps > 0:
+            raise SettingsError("Give --dt-ps, the picoseconds between tokens.")
+
+
+def main():
+    settings = parse_settings(TokenSettings, description=__doc__.splitlines()[0])
+    given = mdtok.load_dtrajs(settings.train), mdtok.load_dtrajs(settings.test)
+    (train, test), labels = relabel(*given)
+    if len(labels) < 2:
+        raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")
+    blocks, split = split_tokens(train, test, settings)
+    check_lag(settings, [len(blocks[index]) for index in split["test"]])
+    run = RunFolder(settings.out, settings.computed(), inputs=[*settings.train, *settings.test])
+    if settings.does("tokenize") and not run.is_done("tokenize"):
+        with run.stage("tokenize") as figures:
+            macrostates, names = find_macrostates([blocks[i] for i in split["train"]], labels, settings)
+            with whole(run / "tokens") as folder:
+                folder.mkdir()
+                TokenisedData(blocks, split, settings.dt_ps, macrostates, names).save(folder)
+            figures |= {"n_states": len(labels), "n_tokens": sum(map(len, blocks)), "labels": labels}
+    do_model_stages(run, settings, "Your discrete trajectories")
+
+
+def split_tokens(train, test, settings):
+    """Trajectories (or time blocks of few long ones) and which of them are for training, validation and test."""
+    blocks = cut_if_few(train, settings.n_blocks)
+    if not test:
+        return blocks, split_in_three(len(blocks), settings)
+    held_out = list(range(len(blocks), len(blocks) + len(test)))
+    training, validation = split_indices(len(blocks), settings.validation_fraction, settings.seed)
+    return [*blocks, *test], {"train": training, "validation": validation, "test": held_out}
+
+
+def find_macrostates(dtrajs, labels, settings):
+    """Metastable states of the tokens and their names: the tokens themselves where they are few."""
+    n_states = len(labels)
+    if not settings.n_macrostates and n_states <= _MANY_STATES:
+        return np.arange(n_states), [str(label) for label in labels]
+    msm = mdtok.MarkovModel(settings.lagtime).fit(dtrajs, n_states=n_states).msm_
+    connected = msm.count_model.state_symbols
+    if len(connected) < n_states:
+        lost = ", ".join(str(label) for label in np.delete(labels, connected)[:5])
+        raise DataError(f"The tokens {lost} are not connected with the others both ways at lag {settings.lagtime}; merge them or take a shorter --lagtime.")
+    macrostates = metastable_states(msm, settings.n_macrostates or None)
+    return macrostates, [chr(ord("A") + k) for k in range(macrostates.max() + 1)]
+
+
+if __name__ == "__main__":
+    run_script(main)

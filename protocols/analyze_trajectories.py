@@ -1,0 +1,84 @@
+"""Your trajectories: features, tokens, models, scorecard, report.
+
+    python protocols/analyze_trajectories.py --traj 'runs/*.dcd' --top protein.pdb --dt-ps 1 --features "phi psi"
+    python protocols/analyze_trajectories.py --traj a.xtc b.xtc --top protein.pdb --features "phi psi chi1" --tica-dim 4
+    python protocols/analyze_trajectories.py --feature-files 'run*/COLVAR' --columns phi psi
+    python protocols/analyze_trajectories.py --feature-files dihedrals.npy --columns phi psi --periodic phi psi --dt-ps 1
+"""
+
+from dataclasses import dataclass, field, replace
+
+import mdtok
+from mdtok.cli import parse_settings, run_script
+from mdtok.errors import SettingsError
+from mdtok.features import FeatureTable
+from mdtok.md.files import find_files
+from mdtok.runfolder import RunFolder
+from mdtok.stages import ModelSettings, do_model_stages, tokenize
+
+
+@dataclass
+class TrajectorySettings(ModelSettings):
+    """Settings of analyze_trajectories.py."""
+
+    out: str = field(default="runs/trajectories", metadata={"help": "Folder of the run."})
+    traj: list[str] = field(default_factory=list, metadata={"help": "DCD, XTC or HDF5 files or patterns."})
+    top: str = field(default="", metadata={"help": "Topology (PDB) of the trajectories."})
+    features: str = field(default="phi psi", metadata={"help": "Dihedrals to compute: phi psi omega chi1 …"})
+    feature_files: list[str] = field(default_factory=list, metadata={"help": "Instead of --traj: .npy arrays or PLUMED COLVAR files."})
+    columns: list[str] = field(default_factory=list, metadata={"help": "Columns of the feature files, by name (or names for those of an array)."})
+    periodic: list[str] = field(default_factory=list, metadata={"help": "Columns that are angles in radians."})
+    dt_ps: float = field(default=0.0, metadata={"help": "Picoseconds between frames; needed for DCD and .npy, which carry no time."})
+    stride: int = field(default=1, metadata={"help": "Keep every so many-th frame."})
+    tica_dim: int = field(default=0, metadata={"help": "TICA components before k-means; 0: none."})
+    n_states: int = field(default=100, metadata={"help": "Microstates (k-means)."})
+    n_macrostates: int = field(default=0, metadata={"help": "Metastable states (PCCA+); 0: chosen from the relaxation times."})
+    map_columns: list[str] = field(default_factory=list, metadata={"help": "Two columns for the free-energy maps; the first two if not given."})
+
+    QUICK = {"n_states": 30, "training_steps": 100, "models": "msm,order2,semi-markov,nanogpt-tiny"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        if bool(self.traj) == bool(self.feature_files):
+            raise SettingsError("Give either --traj (with --top) or --feature-files.")
+        if self.stride < 1:
+            raise SettingsError(f"--stride {self.stride} was given; at least 1 was expected.")
+
+
+def main():
+    settings = parse_settings(TrajectorySettings, description=__doc__.splitlines()[0])
+    trajs, table = (None, load_table(settings)) if settings.feature_files else (open_trajectories(settings), None)
+    inputs = find_files(settings.feature_files) if trajs is None else [*trajs.paths, *filter(None, [settings.top])]
+    run = RunFolder(settings.out, settings.computed(), inputs=inputs)
+    if settings.does("tokenize") and not run.is_done("tokenize"):
+        table = featurize(trajs, settings) if table is None else table
+        tokenizer = mdtok.StateTokenizer(
+            settings.n_states, settings.n_macrostates or "auto", settings.lagtime, tica_dim=settings.tica_dim or None, seed=settings.seed
+        )
+        tokenize(run, table, table.dt_ps, tokenizer, settings, trajs)
+    do_model_stages(run, settings, "Your trajectories", settings.map_columns)
+
+
+def open_trajectories(settings):
+    """The coordinate files, checked."""
+    return mdtok.open_trajectories(settings.traj, top=settings.top or None, dt_ps=settings.dt_ps or None, stride=settings.stride)
+
+
+def featurize(trajs, settings):
+    """Dihedrals of every frame, in radians."""
+    featurizer = mdtok.Featurizer([mdtok.Dihedrals(settings.features, encoding="radians")])
+    angles = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
+    return FeatureTable(angles, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps)
+
+
+def load_table(settings):
+    """The feature files, every `stride`-th frame of them."""
+    table = mdtok.load_features(settings.feature_files, settings.columns or None, settings.periodic or None, settings.dt_ps or None)
+    if table.dt_ps is None:
+        raise SettingsError("These files carry no time; give --dt-ps, the picoseconds between frames.")
+    arrays = [array[:: settings.stride] for array in table.arrays]
+    return replace(table, arrays=arrays, dt_ps=table.dt_ps * settings.stride)
+
+
+if __name__ == "__main__":
+    run_script(main)
