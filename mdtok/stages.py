@@ -168,7 +168,8 @@ def projection(run, columns=None):
         return None
     chosen = [table["names"].index(name) for name in columns]
     values = [array[:, chosen] for array in load_arrays(run / "features")]
-    return Projection(values, load_arrays(run / "tokens"), names=tuple(columns), periodic=tuple(table["periodic"][k] for k in chosen))
+    data = TokenisedData.load(run / "tokens")
+    return Projection(values, data.dtrajs, tuple(columns), tuple(table["periodic"][k] for k in chosen), data.macrostates)
 
 
 def check_lag(settings, test_lengths):

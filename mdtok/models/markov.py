@@ -35,19 +35,21 @@ def estimate_msm(count_model, reversible=True):
     Returns
     -------
     deeptime.markov.msm.MarkovStateModel
-        Its states are numbered within the connected set; ``msm.count_model.state_symbols`` are the tokens.
+        Its states are numbered within the connected set, of two states or more; ``msm.count_model.state_symbols`` are the
+        tokens.
 
     Raises
     ------
     DataError
         No two states are visited back and forth, or no matrix with detailed balance is found.
     """
-    connected = count_model.submodel_largest(directed=True, sort_by_population=True)
-    if connected.n_states < 2:
+    sets = [states for states in count_model.connected_sets(sort_by_population=True) if len(states) > 1]
+    if not sets:
         raise DataError(
             f"Of {count_model.n_states} states no two are visited back and forth at lag {count_model.lagtime}, so there is "
             "no Markov model; use fewer states or longer trajectories."
         )
+    connected = count_model.submodel(sets[0])
     estimator = MaximumLikelihoodMSM(
         reversible=reversible, allow_disconnected=False, transition_matrix_tolerance=_TOLERANCE
     )

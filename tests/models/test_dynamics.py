@@ -207,8 +207,8 @@ def test_nothing_works_before_fit(unfitted, call):
         ([[0, -1, 0, 1, 0, 1, 0]], "tokens start at 0"),
         ([[[0, 1], [1, 0]]], "one token a frame"),
         ([[0]], "1 frames"),
-        ([[0] * 50], "no two of them back and forth"),
-        ([[0] * 10 + [1] * 10 + [2] * 10], "no two of them back and forth"),
+        ([[0] * 50], "no two are visited back and forth"),
+        ([[0] * 10 + [1] * 10 + [2] * 10], "no two are visited back and forth"),
     ],
 )
 def test_trajectories_that_cannot_be_fitted(unfitted, dtrajs, message):
