@@ -14,9 +14,20 @@ from mdtok.runfolder import whole
 
 _SHOWN_DPI = 108  # pixels of the page per inch of a figure; more are in the image, for sharp screens and print
 _CHIPS = {"pass": "✓ passes", "fail": "✗ fails", "open": "? open"}
+_HOW_TO_READ = (
+    "✓ within the MD noise, ✗ off, ? the MD is too short to tell. The noise floor is how far two pieces of the same MD are "
+    "apart (typical, and up to 95 %). For timescales and MFPT, × is the factor between model and held-out MD in the worst "
+    "item; for the other distances it is how many times the allowed distance. Brackets are 95 % intervals."
+)
+_TRANSITIONS = (
+    "Transitions between macrostates that a model expects on held-out MD over those observed: 1 is calibrated, above 1 the "
+    "model leaves too easily."
+)
 
 
-def write_report(card, folder, *, title="Does the model reproduce the dynamics?", projection=None, run=None, progress=False):
+def write_report(
+    card, folder, *, title="Does the model reproduce the dynamics?", projection=None, run=None, progress=False
+):
     """Write ``report.html`` and ``figures/*.png`` to `folder`, each whole or not at all.
 
     The page stands alone: images and style are inside it, it needs no network and no script.
@@ -56,7 +67,7 @@ def write_report(card, folder, *, title="Does the model reproduce the dynamics?"
     figures = report_figures(card, projection)
     with tqdm(figures, desc="figures", unit="figure", disable=not progress) as bar:
         images = {figure.name: _draw(figure, folder / "figures") for figure in bar}
-    for left_over in set(NAMES) - set(images):  # of an earlier report, with a projection or a history that this one lacks
+    for left_over in set(NAMES) - set(images):  # of an earlier report, with a projection or history that this one lacks
         (folder / "figures" / f"{left_over}.png").unlink(missing_ok=True)
     page = _page(card, title, figures, images, projection, run)
     with whole(folder / "report.html") as partial:
@@ -75,41 +86,41 @@ def _draw(figure, folder):
 def _page(card, title, figures, images, projection, run):
     content = card.content
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    drawn = "".join(_figure(figure, images[figure.name]) for figure in figures)
+    terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in TERMS.items())
+    references = "".join(f"<li>{escape(reference)}</li>" for reference in REFERENCES)
     sections = [
         _first_screen(card, title),
-        _section("Figures", f'<div class="figures">{"".join(_figure(figure, images[figure.name]) for figure in figures)}</div>'),
-        _states(content, projection),
+        _section("Figures", f'<div class="figures">{drawn}</div>'),
+        _section("Macrostates", tables.state_table(content, projection)),
         _section("What each check found", tables.check_table(content)),
         _passage_times(content),
         _timescales(content),
-        _section("Transitions and cost", _paragraph(
-            "Transitions between macrostates that a model expects on held-out MD over those observed: 1 is calibrated, above 1 the model leaves too easily."
-        ) + tables.calibration_table(content)),
-        _section("Glossary", "<dl>" + "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in TERMS.items()) + "</dl>"),
-        _section("References", "<ol>" + "".join(f"<li>{escape(reference)}</li>" for reference in REFERENCES) + "</ol>"),
+        _section("Transitions and cost", _paragraph(_TRANSITIONS) + tables.calibration_table(content)),
+        _section("Glossary", f"<dl>{terms}</dl>"),
+        _section("References", f"<ol>{references}</ol>"),
         _section("This run", tables.run_table(run)) if run else "",
     ]
+    body = "\n".join(filter(None, sections))
     return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n" + "\n".join(filter(None, sections)) + "\n</body>\n</html>\n"
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
 def _first_screen(card, title):
     rows = card.content["models"].values()
-    sentences = "".join(
-        f'<li><span class="chip {tables.status(row)}">{_CHIPS[tables.status(row)]}</span><span>{escape(sentence)}</span></li>'
-        for row, sentence in zip(rows, card.sentences)
-    )
-    note = (
-        "✓ within the MD noise, ✗ off, ? the MD is too short to tell. The noise floor is how far two pieces of the same MD are apart (typical, and up to "
-        "95 %). For timescales and MFPT, × is the factor between model and held-out MD in the worst item; for the other distances it is "
-        "how many times the allowed distance. Brackets are 95 % intervals."
-    )
+    sentences = "".join(_sentence(tables.status(row), sentence) for row, sentence in zip(rows, card.sentences))
     return (
-        f'<header>\n<h1>{escape(title)}</h1>\n<p class="data">{escape(_data_line(card.content))}</p>\n<ul class="sentences">{sentences}</ul>\n'
-        f'{tables.score_table(card.content)}\n<p class="note"><small>{note}</small></p>\n</header>'
+        f'<header>\n<h1>{escape(title)}</h1>\n<p class="data">{escape(_data_line(card.content))}</p>\n'
+        f'<ul class="sentences">{sentences}</ul>\n{tables.score_table(card.content)}\n'
+        f'<p class="note"><small>{escape(_HOW_TO_READ)}</small></p>\n</header>'
     )
+
+
+def _sentence(status, sentence):
+    return f'<li><span class="chip {status}">{_CHIPS[status]}</span><span>{escape(sentence)}</span></li>'
 
 
 def _data_line(content):
@@ -118,14 +129,12 @@ def _data_line(content):
     n_frames = reference["n_train_tokens"] + reference["n_test_tokens"]
     n_train, n_test = reference["n_train_trajectories"], reference["n_test_trajectories"]
     grouped = f" in {content['n_macrostates']} macrostates" if content["n_macrostates"] < content["n_states"] else ""
+    trajectories = "trajectory" if n_train == 1 else "trajectories"
     return (
-        f"{picoseconds(n_frames * dt_ps)} of MD, one frame every {picoseconds(dt_ps)}: {n_train} {_trajectories(n_train)} to learn from and {n_test} held out "
-        f"({picoseconds(reference['n_test_tokens'] * dt_ps)}); {content['n_states']} states{grouped}, lag time {picoseconds(content['lagtime_frames'] * dt_ps)}."
+        f"{picoseconds(n_frames * dt_ps)} of MD, one frame every {picoseconds(dt_ps)}: {n_train} {trajectories} to learn "
+        f"from and {n_test} held out ({picoseconds(reference['n_test_tokens'] * dt_ps)}); "
+        f"{content['n_states']} states{grouped}, lag time {picoseconds(content['lagtime_frames'] * dt_ps)}."
     )
-
-
-def _trajectories(n):
-    return "trajectory" if n == 1 else "trajectories"
 
 
 def _section(title, body):
@@ -139,14 +148,11 @@ def _paragraph(text):
 def _figure(figure, image):
     width = round(int.from_bytes(image[16:20]) * _SHOWN_DPI / DPI)  # a PNG's width stands in bytes 16 to 19
     source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    title = escape(figure.title)
     return (
-        f'<figure id="{figure.name}"><h3>{escape(figure.title)}</h3><img src="{source}" width="{width}" alt="{escape(figure.title, quote=True)}">'
+        f'<figure id="{figure.name}"><h3>{title}</h3><img src="{source}" width="{width}" alt="{title}">'
         f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
     )
-
-
-def _states(content, projection):
-    return _section("Macrostates", tables.state_table(content, projection))
 
 
 def _passage_times(content):

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 N_BINS = 72  # 5 degrees on a periodic axis
 _SYMBOLS = {"phi": "φ", "psi": "ψ", "omega": "ω"}
 _HIGHEST_KT = 8.0
+_NAME_BOX = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "#444444", "linewidth": 0.6, "alpha": 0.9}
 
 
 @dataclass
@@ -61,11 +62,14 @@ class Projection:
         shapes, expected = [values.shape for values in self.values], [(len(dtraj), 2) for dtraj in self.dtrajs]
         if shapes != expected:
             seen, wanted = next(((s, e) for s, e in zip(shapes, expected) if s != e), (len(shapes), len(expected)))
-            raise DataError(f"The projection has an array of shape {seen} where its tokens ask for {wanted}; give two values a token.")
+            raise DataError(
+                f"The projection has an array of shape {seen} where its tokens ask for {wanted}; give two values a token."
+            )
         if self.macrostates is not None:
             self.macrostates = np.asarray(self.macrostates, dtype=np.int64)
             if self.tokens.max() >= len(self.macrostates):
-                raise DataError(f"The projection holds the token {self.tokens.max()}; macrostates are given for 0 .. {len(self.macrostates) - 1}.")
+                known = f"macrostates are given for 0 .. {len(self.macrostates) - 1}"
+                raise DataError(f"The projection holds the token {self.tokens.max()}; {known}.")
 
     @property
     def frames(self):
@@ -78,7 +82,7 @@ class Projection:
         return np.concatenate(self.dtrajs)
 
     def equilibrium_weights(self, lagtime):
-        """Weight of each frame, shape (n_frames,): the stationary population of its token in an MSM, shared by its frames."""
+        """Weight of each frame, shape (n_frames,): its token's stationary population in an MSM, shared by its frames."""
         tokens = self.tokens
         counts = np.bincount(tokens)
         return (populations(self.dtrajs, len(counts), lagtime) / np.maximum(counts, 1))[tokens]
@@ -119,7 +123,9 @@ def frames_of_tokens(tokens, dtrajs, projection, seed):
 
 
 @styled
-def plot_free_energy_map(xy, ax=None, *, weights=None, names=("x", "y"), periodic=(False, False), highest_kt=None, extent=None):
+def plot_free_energy_map(
+    xy, ax=None, *, weights=None, names=("x", "y"), periodic=(False, False), highest_kt=None, extent=None
+):
     """Free-energy surface of two features, in kT above its lowest point; white where nothing was seen.
 
     Parameters
@@ -162,7 +168,7 @@ def plot_free_energy_map(xy, ax=None, *, weights=None, names=("x", "y"), periodi
     filled = _draw_surface(ax, energies, extent, top)
     _name_axes(ax, names, periodic, extent)
     if not given:
-        ax.figure.colorbar(filled, ax=ax, label="free energy (kT)", extend="max" if top == _HIGHEST_KT else "neither")
+        _draw_colour_bar(filled, [ax], top)
     return ax
 
 
@@ -196,7 +202,7 @@ def free_energy_maps(projection, rollouts, axes=None, *, lagtime=None, seed=0):
         drawn = frames_of_tokens(tokens, projection.dtrajs, projection.values, seed + index)
         unknown = np.isnan(drawn[:, 0]).sum()
         if unknown:
-            log.warning("%d tokens of %s are of states without an MD frame in the projection; they are not on its map.", unknown, name)
+            log.warning("%d tokens of %s have no MD frame in the projection; they are not on its map.", unknown, name)
         clouds[name] = _finite(drawn, None, projection.periodic)
     surfaces = {name: _surface(*cloud, extent) for name, cloud in clouds.items()}
     top = _top_kt(surfaces.values())
@@ -208,7 +214,7 @@ def free_energy_maps(projection, rollouts, axes=None, *, lagtime=None, seed=0):
         ax.set_title(label(name))
     if not given:
         only_left(axes)
-    axes[0].figure.colorbar(filled, ax=list(axes), label="free energy (kT)", extend="max" if top == _HIGHEST_KT else "neither")
+    _draw_colour_bar(filled, list(axes), top)
     return axes
 
 
@@ -236,32 +242,34 @@ def plot_state_map(projection, ax=None, *, macrostate_names=None):
     owner = np.ma.masked_where(density == 0, counts.argmax(axis=0))
     depth = 0.3 + 0.7 * np.log1p(density) / np.log1p(density.max())  # pale where rarely visited
     colours = [STATE_COLOURS[state % len(STATE_COLOURS)] for state in range(len(counts))]
-    ax.pcolormesh(*centres, owner.T, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(counts) - 0.5, alpha=depth.T, rasterized=True)
+    scale = {"cmap": ListedColormap(colours), "vmin": -0.5, "vmax": len(counts) - 0.5}
+    ax.pcolormesh(*centres, owner.T, **scale, alpha=depth.T, rasterized=True)
     low, high = np.array(extent).T
     for state, peak in enumerate(peaks(projection)):
         if np.isfinite(peak).all():
             inside = np.clip(peak, low + 0.05 * (high - low), high - 0.05 * (high - low))
-            ax.text(*inside, label(names[state]), ha="center", va="center", bbox={
-                "boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "#444444", "linewidth": 0.6, "alpha": 0.9,
-            })
+            ax.text(*inside, label(names[state]), ha="center", va="center", bbox=_NAME_BOX)
     _name_axes(ax, projection.names, projection.periodic, extent)
     return ax
 
 
 def peaks(projection):
     """The densest point of each macrostate in drawn units (degrees along periodic axes), shape (n_macrostates, 2)."""
-    counts, (x, y) = _macrostate_counts(projection, _extent(_drawn_units(projection.frames, projection.periodic), projection.periodic))
+    extent = _extent(_drawn_units(projection.frames, projection.periodic), projection.periodic)
+    counts, (x, y) = _macrostate_counts(projection, extent)
     densest = [np.unravel_index(of_state.argmax(), of_state.shape) if of_state.any() else None for of_state in counts]
     return np.array([(np.nan, np.nan) if bin_ is None else (x[bin_[0]], y[bin_[1]]) for bin_ in densest])
 
 
 def _macrostate_counts(projection, extent):
     """Frames of each macrostate in each bin, shape (n_macrostates, N_BINS, N_BINS), and the centres of the bins."""
-    states = projection.tokens if projection.macrostates is None else projection.macrostates[projection.tokens]
-    xy = _drawn_units(projection.frames, projection.periodic)
-    n_macrostates = 1 + int((states if projection.macrostates is None else projection.macrostates).max())
-    counts = np.array([np.histogram2d(*xy[states == state].T, bins=N_BINS, range=extent)[0] for state in range(n_macrostates)])
-    return counts, _centres(extent)
+    tokens = projection.tokens
+    macrostates = np.arange(tokens.max() + 1) if projection.macrostates is None else projection.macrostates
+    states, xy = macrostates[tokens], _drawn_units(projection.frames, projection.periodic)
+    counts = [
+        np.histogram2d(*xy[states == state].T, bins=N_BINS, range=extent)[0] for state in range(macrostates.max() + 1)
+    ]
+    return np.array(counts), _centres(extent)
 
 
 def _drawn_units(xy, periodic):
@@ -281,9 +289,12 @@ def _finite(xy, weights, periodic):
 
 
 def _extent(xy, periodic):
-    return tuple(
-        (-180.0, 180.0) if periodic[axis] else (float(np.nanmin(xy[:, axis])), float(np.nanmax(xy[:, axis])) or 1.0) for axis in (0, 1)
-    )
+    """Range of each axis in drawn units; half a unit either way where all values are the same."""
+    limits = []
+    for values, is_angle in zip(xy.T, periodic):
+        low, high = (-180.0, 180.0) if is_angle else (float(np.nanmin(values)), float(np.nanmax(values)))
+        limits.append((low, high) if high > low else (low - 0.5, high + 0.5))
+    return tuple(limits)
 
 
 def _centres(extent):
@@ -306,12 +317,16 @@ def _draw_surface(ax, energies, extent, top):
     return ax.pcolormesh(*_centres(extent), seen, cmap="viridis", vmin=0.0, vmax=top, rasterized=True)
 
 
+def _draw_colour_bar(filled, axes, top):
+    cut_off = top == _HIGHEST_KT
+    axes[0].figure.colorbar(filled, ax=axes, label="free energy (kT)", extend="max" if cut_off else "neither")
+
+
 def _name_axes(ax, names, periodic, extent):
-    for axis, set_label, set_limits, set_ticks in ((0, ax.set_xlabel, ax.set_xlim, ax.set_xticks), (1, ax.set_ylabel, ax.set_ylim, ax.set_yticks)):
-        name = label(_SYMBOLS.get(names[axis], names[axis]))
-        set_label(f"{name} (°)" if periodic[axis] else name)
-        set_limits(extent[axis])
-        if periodic[axis]:
-            set_ticks(np.arange(-180, 181, 90))
+    x, y = (f"{label(_SYMBOLS.get(name, name))}{' (°)' if is_angle else ''}" for name, is_angle in zip(names, periodic))
+    ax.set(xlabel=x, ylabel=y, xlim=extent[0], ylim=extent[1])
+    for axis, is_angle in zip((ax.xaxis, ax.yaxis), periodic):
+        if is_angle:
+            axis.set_ticks(np.arange(-180, 181, 90))
     if all(periodic):
         ax.set_aspect("equal")

@@ -1,9 +1,13 @@
 """Mean first passage times of models against those of held-out MD."""
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from mdtok.report.style import HELD_OUT_MD, label, label_log_axis, looks_of, numbers, one_axes, styled, time_unit, titled
 
+UP, RIGHT = r"$\uparrow$", r"$\rightarrow$"
+_ARROW = {"markersize": 11, "markeredgewidth": 0.3, "linestyle": "none"}
+_BAND = "factor of 2"
 _MOST_LABELS = 20
 
 
@@ -34,7 +38,7 @@ def plot_mfpt_parity(content, ax=None):
     _label_pairs(ax, reference, models, size, content["macrostate_names"])
     ax.set_xlabel(f"MFPT in {HELD_OUT_MD} ({unit})" + _unseen(reference, models, content["macrostate_names"]))
     ax.set_ylabel(f"MFPT of the model ({unit})")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _draw_legend(ax)
     return ax
 
 
@@ -61,17 +65,24 @@ def _draw_model(ax, reference, model, size, look, name):
     sure = both & reference.reached & model.reached
     x, y = reference.place[sure], model.place[sure]
     ax.errorbar(
-        x / size, y / size, color=look["color"], marker=look["marker"], linestyle="none", elinewidth=0.7, alpha=0.9, label=name,
+        x / size, y / size, **look, linestyle="none", elinewidth=0.7, alpha=0.9, label=name,
         xerr=np.abs([x - reference.low[sure], reference.high[sure] - x]) / size,
         yerr=np.abs([y - model.low[sure], model.high[sure] - y]) / size,
     )
-    arrows = ((both & model.limit, r"$\uparrow$", "never reached (limit)"), (both & ~model.limit & reference.limit, r"$\rightarrow$", "not reached by MD (limit)"))
-    for unsure, marker, what in arrows:
+    for unsure, marker in ((both & model.limit, UP), (both & ~model.limit & reference.limit, RIGHT)):
         if unsure.any():
-            ax.plot(
-                reference.place[unsure] / size, model.place[unsure] / size, marker=marker, markersize=11, linestyle="none",
-                color=look["color"], label=f"{name}: {what}",
-            )
+            x, y = reference.place[unsure] / size, model.place[unsure] / size
+            ax.plot(x, y, color=look["color"], marker=marker, **_ARROW)
+
+
+def _draw_legend(ax):
+    """Models first, then what the arrows and the band mean."""
+    handles = sorted(ax.get_legend_handles_labels()[0], key=lambda handle: handle.get_label() == _BAND)
+    markers = [line.get_marker() for line in ax.get_lines()]
+    for marker, meaning in ((UP, "never reached by the model: lower limit"), (RIGHT, "never reached by MD: lower limit")):
+        if marker in markers:
+            handles.append(Line2D([], [], color="#666666", marker=marker, label=meaning, **_ARROW))
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _draw_guides(ax, places):
@@ -79,7 +90,7 @@ def _draw_guides(ax, places):
     places = places[places > 0]  # NaN compares false
     low, high = (places.min() / 2, places.max() * 2) if len(places) else (1.0, 10.0)
     ends = np.array([low, high])
-    ax.fill_between(ends, ends / 2, ends * 2, color="#eeeeee", linewidth=0, zorder=0, label="factor of 2")
+    ax.fill_between(ends, ends / 2, ends * 2, color="#eeeeee", linewidth=0, zorder=0, label=_BAND)
     ax.plot(ends, ends, color="#888888", linewidth=0.8, zorder=1)
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
     label_log_axis(ax.xaxis)
@@ -87,23 +98,22 @@ def _draw_guides(ax, places):
 
 
 def _label_pairs(ax, reference, models, size, names):
-    """Name each pair once, above the axes, with a thin line down to where it stands; the worst ones where they are many."""
+    """Name each pair once, above the axes, with a thin line down to where it stands; the worst where they are many."""
     pairs = np.argwhere(reference.known & np.any([times.known for times in models.values()], axis=0))
     if not len(pairs):
         return
     if len(pairs) > _MOST_LABELS:
-        ratios = np.array([times.place[*pairs.T] / reference.place[*pairs.T] for times in models.values()])  # (n_models, n_pairs)
-        away = np.nan_to_num(np.abs(np.log(ratios))).max(axis=0)
+        ratios = np.array([times.place[*pairs.T] / reference.place[*pairs.T] for times in models.values()])
+        away = np.nan_to_num(np.abs(np.log(ratios))).max(axis=0)  # (n_pairs,)
         pairs = pairs[np.argsort(-away, kind="stable")[:_MOST_LABELS]]
     pairs = sorted(pairs.tolist(), key=lambda pair: reference.place[*pair])
+    in_axes = {"transform": ax.transAxes}
     low, high = np.log(ax.get_xlim())
     true = np.array([(np.log(reference.place[i, j] / size) - low) / (high - low) for i, j in pairs])
     for (i, j), x, spread in zip(pairs, true, _spread(true, 0.042)):
-        ax.plot([x, x, spread], [0.0, 1.0, 1.04], transform=ax.transAxes, color="#cccccc", linewidth=0.5, zorder=0, clip_on=False)
-        ax.text(
-            spread, 1.05, f"{label(names[i])} → {label(names[j])}", transform=ax.transAxes, rotation=90, fontsize=7.5, color="#444444",
-            ha="center", va="bottom",
-        )
+        ax.plot([x, x, spread], [0.0, 1.0, 1.04], color="#cccccc", linewidth=0.5, zorder=0, clip_on=False, **in_axes)
+        pair = f"{label(names[i])} → {label(names[j])}"
+        ax.text(spread, 1.05, pair, rotation=90, fontsize=7.5, color="#444444", ha="center", va="bottom", **in_axes)
 
 
 def _spread(places, gap):

@@ -35,7 +35,8 @@ def plot_timescales(timescales, dt_ps, ax=None):
 
     Examples
     --------
-    >>> timescales = {"1": {"value": [50.0], "low": [40.0], "high": [60.0]}, "10": {"value": [65.0], "low": [50.0], "high": [80.0]}}
+    >>> timescales = {"1": {"value": [50.0], "low": [40.0], "high": [60.0]}}
+    >>> timescales["10"] = {"value": [65.0], "low": [50.0], "high": [80.0]}
     >>> ax = plot_timescales({"MD": timescales}, dt_ps=1.0)
     >>> ax.get_xlabel()
     'lag time (ps)'
@@ -154,8 +155,8 @@ def plot_dwell_times(content, axes=None):
             dwells = series[name][state]
             is_md = name in MD_COLOURS
             ax.plot(
-                numbers(dwells["time_ps"]) / size, numbers(dwells["survival"]), label=label(titled(content, name)), color=look["color"],
-                linewidth=2.2 if is_md else 1.3, zorder=2 if is_md else 3,
+                numbers(dwells["time_ps"]) / size, numbers(dwells["survival"]), label=label(titled(content, name)),
+                color=look["color"], linewidth=2.2 if is_md else 1.3, zorder=2 if is_md else 3,
             )
         ax.set_xscale("log")
         ax.set_yscale("log")
@@ -245,12 +246,15 @@ def plot_training_curves(content, ax=None):
         history = content["models"][name].get("history")
         if not history:
             continue
-        steps, train, validation = (numbers([point[key] for point in history]) for key in ("step", "train_nats", "validation_nats"))
+        steps, train, validation = (
+            numbers([point[key] for point in history]) for key in ("step", "train_nats", "validation_nats")
+        )
         ax.plot(steps, train, "--", color=look["color"], linewidth=1.0, label=f"{label(name)}, training")
         ax.plot(steps, validation, color=look["color"], label=f"{label(name)}, validation")
         if np.isfinite(validation).any():
             best = np.nanargmin(validation)
-            ax.plot(steps[best], validation[best], **look, linestyle="none", label=f"best step {steps[best]:g}: {validation[best]:.4f}")
+            reached = f"best step {steps[best]:g}: {validation[best]:.4f}"
+            ax.plot(steps[best], validation[best], **look, linestyle="none", label=reached)
     ax.set_xlabel("training step")
     ax.set_ylabel("nats per token")
     ax.legend()

@@ -1,6 +1,7 @@
 """The tables of a report, as HTML; every text that comes from outside is escaped here."""
 
 from html import escape
+from itertools import permutations
 
 import numpy as np
 
@@ -21,18 +22,20 @@ def status(row):
     """What a row comes to: "pass", "fail" or "open"."""
     if row["passes"]:
         return "pass"
-    off = [v for metric, v in row["verdicts"].items() if metric in _COLUMNS and v not in (verdicts.WITHIN, verdicts.UNTESTED)]
-    return "fail" if off else "open"
+    kinetic = {verdict for metric, verdict in row["verdicts"].items() if metric in _COLUMNS}
+    return "fail" if kinetic - {verdicts.WITHIN, verdicts.UNTESTED} else "open"
 
 
 def table(header, rows, name="", n_heads=1):
-    """An HTML table: `header` texts and `rows` of cells that are HTML already; the first `n_heads` cells of a row are its headings."""
+    """An HTML table of `header` texts and `rows` of cells that are HTML already; the first `n_heads` cells head a row."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
-    body = "".join(
-        "<tr>" + "".join(f'<th scope="row">{c}</th>' for c in cells[:n_heads]) + "".join(map(_cell, cells[n_heads:])) + "</tr>"
-        for cells in rows
-    )
-    return f'<div class="scroll"><table class="{name}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    body = "".join(f"<tr>{''.join(map(_head, cells[:n_heads]))}{''.join(map(_cell, cells[n_heads:]))}</tr>" for cells in rows)
+    thead, tbody = f"<thead><tr>{head}</tr></thead>", f"<tbody>{body}</tbody>"
+    return f'<div class="scroll"><table class="{name}">{thead}{tbody}</table></div>'
+
+
+def _head(content):
+    return f'<th scope="row">{content}</th>'
 
 
 def _cell(content):
@@ -70,7 +73,8 @@ def _verdict_cell(row, metric):
 
 
 def _mark(check):
-    look, mark = {verdicts.WITHIN: ("pass", "✓"), verdicts.UNTESTED: ("open", "?")}.get(check["verdict"], ("fail", "✗"))
+    known = {verdicts.WITHIN: ("pass", "✓"), verdicts.UNTESTED: ("open", "?")}
+    look, mark = known.get(check["verdict"], ("fail", "✗"))
     return f'<span class="mark {look}">{mark}</span>'
 
 
@@ -89,7 +93,8 @@ def _evidence(row, check, metric):
 def _floor(summary, metric):
     if summary is None or not np.isfinite(numbers(summary["value"])):
         return MISSING
-    typical, high = (verdicts.factor(float(x)) if metric in _FACTORS else _number(x, 2) for x in (summary["value"], summary["high"]))
+    limits = float(numbers(summary["value"])), float(numbers(summary["high"]))
+    typical, high = (verdicts.factor(x) if metric in _FACTORS else _number(x, 2) for x in limits)
     return f"{typical}<small>up to {high}</small>"
 
 
@@ -121,7 +126,9 @@ def state_table(content, projection=None):
             cells.append(_place(at[state], projection) if state < len(at) else MISSING)
         rows.append(cells)
     header = ["macrostate", "population, held-out MD", "population, all MD"]
-    return table([*header, "densest at (" + ", ".join(projection.names) + ")"] if projection is not None else header, rows)
+    if projection is not None:
+        header.append(f"densest at ({', '.join(projection.names)})")
+    return table(header, rows)
 
 
 def _percent(value):
@@ -138,15 +145,21 @@ def _place(peak, projection):
 def timescale_table(content):
     """Implied timescales at the scorecard's lag time (or the nearest that was estimated), for MD and models."""
     columns = {"held-out MD": content["reference"], "all MD": content["md"], **content["models"]}
-    lags = sorted(content["reference"]["timescales_ps"], key=lambda lag: abs(np.log(int(lag) / content["lagtime_frames"])))
-    lag = lags[0]
-    n_timescales = len(content["reference"]["timescales_ps"][lag]["value"])
-    rows = []
-    for process in range(n_timescales):
-        of_column = (column["timescales_ps"].get(lag) for column in columns.values())
-        rows.append([str(process + 1), *(MISSING if e is None else _time(*(e[p][process] for p in ("value", "low", "high"))) for e in of_column)])
+    of_lag = content["reference"]["timescales_ps"]
+    lag = min(of_lag, key=lambda lag: abs(np.log(int(lag) / content["lagtime_frames"])))
+    rows = [
+        [str(process + 1), *(_timescale(column["timescales_ps"].get(lag), process) for column in columns.values())]
+        for process in range(len(of_lag[lag]["value"]))
+    ]
     caption = f"at a lag time of {verdicts.picoseconds(int(lag) * content['dt_ps'])}"
     return caption, table(["timescale", *columns], rows)
+
+
+def _timescale(estimate, process):
+    if estimate is None:  # a lag that the model does not have
+        return MISSING
+    value, low, high = (estimate[part][process] for part in ("value", "low", "high"))
+    return _time(value, low, high) if np.isfinite(numbers(value)) else MISSING
 
 
 def mfpt_table(content):
@@ -154,9 +167,10 @@ def mfpt_table(content):
     columns = {"held-out MD": content["reference"], "all MD": content["md"], **content["models"]}
     names = content["macrostate_names"]
     order = np.nan_to_num(numbers(content["md"]["mfpt_ps"]["value"]), nan=-1.0)
-    pairs = sorted(((i, j) for i in range(len(names)) for j in range(len(names)) if i != j), key=lambda pair: -order[pair])
+    pairs = sorted(permutations(range(len(names)), 2), key=lambda pair: -order[pair])
     rows = [
-        [f"{escape(names[i])} → {escape(names[j])}", *(_passage(column, i, j) for column in columns.values())] for i, j in pairs[:_MOST_PAIRS]
+        [f"{escape(names[i])} → {escape(names[j])}", *(_passage(column, i, j) for column in columns.values())]
+        for i, j in pairs[:_MOST_PAIRS]
     ]
     left_out = f"The {_MOST_PAIRS} slowest of {len(pairs)} pairs. " if len(pairs) > _MOST_PAIRS else ""
     return left_out, table(["from → to", *(titled(content, name) for name in columns)], rows)
@@ -175,8 +189,9 @@ def _time(value, low, high):
     if not np.isfinite(value):
         return f"never reached <small>above {verdicts.picoseconds(low)}</small>" if np.isfinite(low) else "not seen"
     unit, size = next(((unit, size) for unit, size in (("µs", 1e6), ("ns", 1e3)) if abs(value) >= size), ("ps", 1.0))
-    limits = f" <small>[{_number(low / size)}, {_number(high / size) if np.isfinite(high) else '∞'}]</small>" if np.isfinite(low) else ""
-    return f"{value / size:.3g} {unit}{limits}"
+    if not np.isfinite(low):
+        return f"{value / size:.3g} {unit}"
+    return f"{value / size:.3g} {unit} <small>[{_number(low / size)}, {_number(high / size) if np.isfinite(high) else '∞'}]</small>"
 
 
 def calibration_table(content):
@@ -189,11 +204,12 @@ def calibration_table(content):
         seconds = row.get("train_seconds")
         rows.append([
             escape(name), f"{value} <small>[{low}, {high}]</small>", escape(verdict), f"{row['n_parameters']:,}",
-            MISSING if seconds is None else f"{seconds:.3g} s", f"{row['n_sampled_tokens']:,}", f"{numbers(row['sample_tokens_per_second']):,.0f}",
+            MISSING if seconds is None else f"{seconds:.3g} s", f"{row['n_sampled_tokens']:,}",
+            f"{numbers(row['sample_tokens_per_second']):,.0f}",
             verdicts.picoseconds(row["lagtime_frames"] * content["dt_ps"]),
         ])
-    header = ["model", "transitions expected / observed", "verdict", "parameters", "training", "tokens generated", "tokens/s", "time a token"]
-    return table(header, rows)
+    header = ["model", "transitions expected / observed", "verdict", "parameters", "training", "tokens generated"]
+    return table([*header, "tokens/s", "time a token"], rows)
 
 
 def run_table(run):

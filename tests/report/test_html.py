@@ -80,6 +80,11 @@ def test_the_first_screen_says_who_passes_and_by_how_much(written, scored):
     for row in scored.content["models"].values():
         assert f"{float(row['nll_nats_per_token']['value']):.4f}" in first
         assert all(verdict in first for metric, verdict in row["verdicts"].items() if metric != "nll_nats_per_token")
+    told = {attributes["title"] for tag, attributes in page.tags if tag == "td" and "title" in attributes}
+    assert told == {
+        check["sentence"] for row in scored.content["models"].values() for metric, check in row["checks"].items()
+        if metric != "nll_nats_per_token"
+    }
     assert "MD noise floor" in first and "best" in first
 
 
@@ -143,7 +148,7 @@ def test_a_model_that_could_not_be_tested_is_open_and_not_passed(card, tmp_path)
 
 
 def test_an_error_leaves_no_half_page(card, tmp_path):
-    write_report(card, tmp_path, title="the first")
+    (tmp_path / "report.html").write_text("<p>the first</p>")
 
     class Broken:
         def __str__(self):

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mdtok import report
 from mdtok.errors import DataError, SettingsError
-from mdtok.report.style import looks_of, many_axes, time_unit
+from mdtok.report.parity import UP
+from mdtok.report.style import looks_of, many_axes, rows_with_md, time_unit
 
 HISTORY = [
     {"step": 0, "train_nats": None, "validation_nats": 1.0, "seconds": 0.0},
@@ -17,7 +19,7 @@ HISTORY = [
     {"step": 200, "train_nats": 0.4, "validation_nats": 0.7, "seconds": 2.0},
 ]
 ONE_AXES = {
-    "timescales": lambda content, ax=None: report.plot_timescales({"MD": content["md"]["timescales_ps"]}, content["dt_ps"], ax=ax),
+    "timescales": lambda content, ax=None: report.plot_timescales(rows_with_md(content, "timescales_ps"), content["dt_ps"], ax=ax),
     "mfpt": report.plot_mfpt_parity,
     "populations": report.plot_populations,
 }
@@ -31,7 +33,7 @@ def lines_of(ax):
 def drawn_pixels(axes):
     """Share of pixels that are not white, of the whole figure."""
     figure = axes.figure if hasattr(axes, "figure") else axes[0].figure
-    canvas = figure.canvas if hasattr(figure.canvas, "buffer_rgba") else matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return float((np.asarray(canvas.buffer_rgba())[..., :3].min(axis=-1) < 250).mean())
 
@@ -92,8 +94,9 @@ def test_parity_places_values_limits_and_names_the_unseen(poor_card):
     for pair in pairs:
         assert np.isclose(drawn, [md[pair], float(model["value"][pair])]).all(axis=1).any()
     assert len(drawn) == len(pairs)
-    limit = lines_of(ax)["msm: never reached (limit)"].get_xydata()
-    np.testing.assert_allclose(limit, [[md[0, 1], model["low"][0, 1]]])
+    arrows = [line.get_xydata() for line in ax.get_lines() if line.get_marker() == UP]
+    np.testing.assert_allclose(arrows, [[[md[0, 1], model["low"][0, 1]]]])
+    assert "never reached by the model: lower limit" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert "not seen in msm: A → C" in ax.get_xlabel()
     assert "A → B" in [text.get_text() for text in ax.texts]
 
