@@ -83,14 +83,18 @@ def main():
         seconds["uncached"].append(sample_uncached(model, prompts, 10) / 10)
     best = {name: min(values) for name, values in seconds.items()}
 
-    tokens = n_steps * model.settings["batch_size"] * n_positions
-    print(f"{model.n_parameters:,} weights, {arguments.threads} threads, context {n_positions}, best of {arguments.rounds} rounds")
-    print(f"training, bare torch loop    {tokens / best['bare']:>10,.0f} tokens/s {1e3 * best['bare'] / n_steps:8.1f} ms/step")
-    print(f"training, NanoGPT.fit        {tokens / best['fit']:>10,.0f} tokens/s {1e3 * best['fit'] / n_steps:8.1f} ms/step"
-          f"   x {best['fit'] / best['bare']:.2f} of the bare loop's time")
-    print(f"sampling, cached, {arguments.n_chains} chains  {arguments.n_chains / best['cached']:>9,.0f} tokens/s {1e3 * best['cached']:8.1f} ms/step")
-    print(f"sampling, uncached           {arguments.n_chains / best['uncached']:>10,.0f} tokens/s {1e3 * best['uncached']:8.1f} ms/step"
-          f"   the cache is x {best['uncached'] / best['cached']:.1f} faster")
+    tokens, n_chains = n_steps * model.settings["batch_size"] * n_positions, arguments.n_chains
+    print(f"{model.n_parameters:,} weights, {arguments.threads} threads, context {n_positions}, {n_chains} chains, "
+          f"best of {arguments.rounds} rounds")
+    for title, rate, milliseconds in [
+        ("training, bare torch loop", tokens / best["bare"], 1e3 * best["bare"] / n_steps),
+        ("training, NanoGPT.fit", tokens / best["fit"], 1e3 * best["fit"] / n_steps),
+        ("sampling, cached", n_chains / best["cached"], 1e3 * best["cached"]),
+        ("sampling, uncached", n_chains / best["uncached"], 1e3 * best["uncached"]),
+    ]:
+        print(f"{title:<26} {rate:>10,.0f} tokens/s {milliseconds:8.1f} ms/step")
+    print(f"NanoGPT.fit takes x {best['fit'] / best['bare']:.2f} of the bare loop's time")
+    print(f"the cache makes sampling x {best['uncached'] / best['cached']:.1f} faster")
 
 
 if __name__ == "__main__":
