@@ -105,7 +105,9 @@ def test_the_order_of_the_past_matters(positions):
 
 @pytest.mark.parametrize("positions", ["rotary", "learned"])
 @settings(max_examples=20, deadline=None)
-@given(cuts=st.lists(st.integers(1, 8), min_size=1, max_size=8).filter(lambda cuts: sum(cuts) <= 8), seed=st.integers(0))
+@given(
+    cuts=st.lists(st.integers(1, 8), min_size=1, max_size=8).filter(lambda cuts: sum(cuts) <= 8), seed=st.integers(0),
+)
 def test_the_cache_gives_the_logits_of_the_whole_context(positions, cuts, seed):
     network = untrained(positions=positions).network_
     tokens = torch.from_numpy(np.random.default_rng(seed).integers(0, 5, (3, sum(cuts))))
@@ -170,7 +172,8 @@ def test_the_same_seed_gives_the_same_model_and_leaves_other_generators_alone():
     chain = markov_chain(1500, seed=1)
 
     def fitted(seed):
-        model = NanoGPT.from_preset("tiny", max_steps=12, evaluate_every_steps=6, seed=seed, **{**QUICK, "dropout": 0.2})
+        settings = {**QUICK, "max_steps": 12, "evaluate_every_steps": 6, "dropout": 0.2}
+        model = NanoGPT.from_preset("tiny", seed=seed, **settings)
         return model.fit([chain])
 
     torch.manual_seed(0), np.random.seed(0)

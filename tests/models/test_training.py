@@ -42,7 +42,9 @@ def assert_same_training(one, other):
 
 @settings(max_examples=50, deadline=None)
 @given(
-    lengths=st.lists(st.integers(2, 60), min_size=1, max_size=4), n_positions=st.integers(2, 20), shift=st.integers(1, 20)
+    lengths=st.lists(st.integers(2, 60), min_size=1, max_size=4),
+    n_positions=st.integers(2, 20),
+    shift=st.integers(1, 20),
 )
 def test_training_windows_never_cross_an_end_and_lose_no_token(lengths, n_positions, shift):
     shift = min(shift, n_positions)
