@@ -15,7 +15,7 @@ _HOME_OF = {
     ],
     "mdtok.features": [
         "Dihedrals", "Featurizer", "StateTokenizer", "encode_periodic", "load_features", "load_dtrajs",
-        "split_trajectories", "split_time_blocks", "windows",
+        "split_trajectories", "split_time_blocks", "cut_outside", "windows",
     ],
     "mdtok.models": ["DynamicsModel", "MarkovModel", "OrderKModel", "SemiMarkovModel", "NanoGPT", "load_model"],
     "mdtok.kinetics": [

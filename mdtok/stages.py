@@ -12,7 +12,7 @@ import numpy as np
 
 from mdtok.cli import RunSettings
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import split_indices, split_time_blocks
+from mdtok.features.dtrajs import cut_outside, split_indices, split_time_blocks
 from mdtok.runfolder import load_arrays, read_json, save_arrays, whole, write_json
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,11 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
         check_lag(settings, [len(blocks[index]) for index in split["test"]])
         encoded = encode_periodic(blocks, table.periodic)
         tokenizer.fit([encoded[index] for index in split["train"]], progress=settings.progress)
-        dtrajs = tokenizer.transform(encoded)
+        origins, dtrajs, blocks = cut_outside(tokenizer.transform(encoded), blocks)
+        split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
+        if not all(split.values()):
+            empty = next(part for part, members in split.items() if not members)
+            raise DataError(f"No frame of the {empty} trajectories lies in a connected state; simulate longer or use fewer states.")
         macro = np.concatenate(tokenizer.to_macrostates(dtrajs))
         names = name_macrostates(np.concatenate(blocks), macro, table.names, table.periodic)
         save_arrays(run / "features", blocks)
@@ -139,7 +143,11 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
         if trajs is not None:
             uncut = tokenizer.transform(encode_periodic(table.arrays, table.periodic))
             save_structures(run / "tokens", trajs, uncut, tokenizer, names, settings.seed)
-        figures |= {"n_states": tokenizer.n_states_, "n_dropped": tokenizer.n_dropped_, "n_tokens": sum(map(len, dtrajs))}
+        n_tokens = sum(map(len, dtrajs))
+        figures |= {
+            "n_states": tokenizer.n_states_, "n_dropped": tokenizer.n_dropped_, "n_tokens": n_tokens,
+            "n_left_out": sum(map(len, table.arrays)) - n_tokens,
+        }
         log.info("tokens: %d states in %d macrostates (%s)", tokenizer.n_states_, len(names), ", ".join(names))
 
 

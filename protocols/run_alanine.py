@@ -28,9 +28,9 @@ class AlanineSettings(ModelSettings):
     n_processes: int = field(default=0, metadata={"help": "Replicas at once; 0: one a core."})
     token_interval_ps: float = field(default=1.0, metadata={"help": "Time between tokens; a multiple of the 0.2 ps between frames."})
     n_states: int = field(default=100, metadata={"help": "Microstates (k-means)."})
-    n_macrostates: int = field(default=4, metadata={"help": "Metastable states (PCCA+)."})
+    n_macrostates: int = field(default=4, metadata={"help": "Metastable states (PCCA+); 0: chosen from the relaxation times."})
 
-    QUICK = {"n_replicas": 8, "length_ns": 0.5, "n_states": 30, "n_macrostates": 3, "training_steps": 100, "models": "msm,order2,semi-markov,nanogpt-tiny"}
+    QUICK = {"n_replicas": 8, "length_ns": 1.0, "n_states": 30, "n_macrostates": 0, "training_steps": 100, "models": "msm,order2,semi-markov,nanogpt-tiny"}
 
     def __post_init__(self):
         super().__post_init__()
@@ -66,7 +66,7 @@ def tokenize_replicas(run, settings, stride):
     featurizer = mdtok.Featurizer([mdtok.Dihedrals("phi psi", encoding="radians")])
     angles = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
     table = FeatureTable(angles, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps)
-    tokenizer = mdtok.StateTokenizer(settings.n_states, settings.n_macrostates, settings.lagtime, seed=settings.seed)
+    tokenizer = mdtok.StateTokenizer(settings.n_states, settings.n_macrostates or "auto", settings.lagtime, seed=settings.seed)
     tokenize(run, table, settings.token_interval_ps, tokenizer, settings, trajs)
 
 

@@ -3,7 +3,7 @@
 import importlib
 
 from mdtok.features.arrays import as_features, encode_periodic
-from mdtok.features.dtrajs import load_dtrajs, relabel, split_time_blocks, split_trajectories
+from mdtok.features.dtrajs import cut_outside, load_dtrajs, relabel, split_time_blocks, split_trajectories
 from mdtok.features.feature_files import FeatureTable, load_features
 from mdtok.features.windows import windows
 
@@ -13,7 +13,7 @@ _LAZY = {  # these bring in mdtraj and deeptime, so only when asked for
     "StateTokenizer": "mdtok.features.tokenizer",
 }
 __all__ = [
-    "as_features", "encode_periodic", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories",
+    "as_features", "cut_outside", "encode_periodic", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories",
     "FeatureTable", "load_features", "windows", *_LAZY,
 ]
 

@@ -8,7 +8,7 @@ import numpy as np
 from mdtok.errors import DataError, SettingsError
 
 
-def as_dtrajs(dtrajs, n_states=None, min_length=1):
+def as_dtrajs(dtrajs, n_states=None, min_length=1, outside=False):
     """Check discrete trajectories and give them back as a list of 1-D int64 arrays.
 
     Parameters
@@ -19,6 +19,8 @@ def as_dtrajs(dtrajs, n_states=None, min_length=1):
         Tokens must lie in 0 .. n_states - 1.
     min_length : int
         Shortest trajectory that is of use to the caller, in frames.
+    outside : bool
+        Allow -1, frames outside of all states (see `cut_outside`).
 
     Returns
     -------
@@ -41,10 +43,11 @@ def as_dtrajs(dtrajs, n_states=None, min_length=1):
         dtrajs = [np.asarray(dtrajs)]
     if not dtrajs:
         raise DataError("No discrete trajectory was given; pass an array of tokens or a list of them.")
-    return [_as_dtraj(dtraj, index, n_states, min_length) for index, dtraj in enumerate(dtrajs)]
+    lowest = -1 if outside else 0
+    return [_as_dtraj(dtraj, index, n_states, min_length, lowest) for index, dtraj in enumerate(dtrajs)]
 
 
-def _as_dtraj(dtraj, index, n_states, min_length):
+def _as_dtraj(dtraj, index, n_states, min_length, lowest):
     dtraj = np.asarray(dtraj)
     if dtraj.ndim != 1:
         raise DataError(f"Discrete trajectory {index} has shape {dtraj.shape}; one token a frame, shape (n_frames,), was expected.")
@@ -55,8 +58,9 @@ def _as_dtraj(dtraj, index, n_states, min_length):
             f"Discrete trajectory {index} holds values that are not whole numbers; tokens 0, 1, 2, … were expected."
         )
     dtraj = dtraj.astype(np.int64)
-    if len(dtraj) and dtraj.min() < 0:
-        raise DataError(f"Discrete trajectory {index} holds the token {dtraj.min()}; tokens start at 0.")
+    if len(dtraj) and dtraj.min() < lowest:
+        hint = "; -1 marks frames outside of all states, see cut_outside" if dtraj.min() == -1 else ""
+        raise DataError(f"Discrete trajectory {index} holds the token {dtraj.min()}; tokens start at 0{hint}.")
     if n_states is not None and len(dtraj) and dtraj.max() >= n_states:
         raise DataError(f"Discrete trajectory {index} holds the token {dtraj.max()}; 0 .. {n_states - 1} were expected.")
     return dtraj
@@ -175,6 +179,44 @@ def split_indices(n_trajectories, test_fraction=0.25, seed=0):
     n_test = min(max(1, round(test_fraction * n_trajectories)), n_trajectories - 1)
     order = np.random.default_rng(seed).permutation(n_trajectories)
     return sorted(order[n_test:].tolist()), sorted(order[:n_test].tolist())
+
+
+def cut_outside(dtrajs, *aligned):
+    """Leave out the frames that lie outside of all states (token -1): each trajectory falls into the pieces between.
+
+    Parameters
+    ----------
+    dtrajs : list of int arrays, shape (n_frames,) each
+    *aligned : lists of arrays, shape (n_frames, ...) each
+        Cut in the same way (features, say).
+
+    Returns
+    -------
+    origins : list of int
+        The trajectory that each piece comes from.
+    pieces : list of int arrays
+        Of two frames or more.
+    *aligned_pieces : lists of arrays
+
+    Examples
+    --------
+    >>> origins, pieces = cut_outside([np.array([0, 1, -1, 2, 2, 2])])
+    >>> origins, [piece.tolist() for piece in pieces]
+    ([0, 0], [[0, 1], [2, 2, 2]])
+    """
+    dtrajs = as_dtrajs(dtrajs, outside=True)
+    spans = [
+        (index, start, stop)
+        for index, dtraj in enumerate(dtrajs)
+        for start, stop in zip(*_runs(dtraj >= 0)) if stop - start > 1
+    ]
+    cut = [[arrays[index][start:stop] for index, start, stop in spans] for arrays in (dtrajs, *aligned)]
+    return [index for index, _, _ in spans], *cut
+
+
+def _runs(inside):
+    edges = np.diff(np.concatenate([[False], inside, [False]]).astype(int))
+    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
 
 
 def split_time_blocks(trajectories, n_blocks):

@@ -27,8 +27,8 @@ class StateTokenizer:
     """Turn features into tokens 0 .. n_states_ - 1, and tokens into metastable states.
 
     TICA (if asked for), k-means, restriction to the largest connected set of states, a reversible maximum-likelihood
-    Markov state model and PCCA+ on it, in this order. Frames of states outside the connected set go to the nearest
-    state inside it, so that tokens have no gaps.
+    Markov state model and PCCA+ on it, in this order. Tokens are numbered without gaps within the connected set. Frames
+    outside it get -1: to put them into the nearest state would invent transitions between basins.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ class StateTokenizer:
         States outside the largest connected set.
     cluster_centers_ : ndarray, shape (n_states_, n_dimensions)
         In features, or in TICA components where `tica_dim` is given.
+    outside_centers_ : ndarray, shape (n_dropped_, n_dimensions)
+        Those outside the connected set.
     macrostates_ : ndarray of int, shape (n_states_,)
         Macrostate of each state, ordered by decreasing stationary population.
     stationary_distribution_ : ndarray, shape (n_states_,)
@@ -119,11 +121,11 @@ class StateTokenizer:
             bar.update()
             centers = self._fit_centers(projected)
             bar.update()
-            dtrajs = [self._nearest(array, centers) for array in projected]
-            self.cluster_centers_ = centers = self._keep_connected(centers, dtrajs)
+            connected = self._find_connected([self._nearest(array, centers) for array in projected])
+            self.cluster_centers_ = centers[connected.state_symbols]
+            self.outside_centers_ = np.delete(centers, connected.state_symbols, axis=0)
             bar.update()
-            dtrajs = [self._nearest(array, centers) for array in projected]
-            self._fit_macrostates(dtrajs)
+            self._fit_macrostates(connected)
             bar.update()
         return self
 
@@ -161,30 +163,26 @@ class StateTokenizer:
     def _nearest(array, centers):
         return pairwise_distances_argmin(array, centers).astype(np.int64)
 
-    def _keep_connected(self, centers, dtrajs):
-        counts = self._count(dtrajs)
+    def _find_connected(self, dtrajs):
+        counts = TransitionCountEstimator(self.lagtime, "sliding").fit_fetch([d for d in dtrajs if len(d) > self.lagtime])
         connected = counts.submodel_largest(sort_by_population=True)
         kept = np.asarray(connected.state_symbols)
-        self.n_dropped_ = len(centers) - len(kept)
+        self.n_states_, self.n_dropped_ = len(kept), self.n_states - len(kept)
+        if self.n_states_ < 2:
+            raise DataError(
+                f"A single connected state is left of {self.n_states} at lag {self.lagtime}; use a shorter lagtime, "
+                "fewer states, or trajectories that come back."
+            )
         if self.n_dropped_:
             lost = 1 - sum(np.isin(dtraj, kept).sum() for dtraj in dtrajs) / sum(map(len, dtrajs))
             logger.warning(
-                "%d of %d states (%.2g %% of the frames) are not connected both ways at lag %d; their frames go to the "
-                "nearest connected state.", self.n_dropped_, len(centers), 100 * lost, self.lagtime,
+                "%d of %d states (%.2g %% of the frames) are left out: they were not both entered and left at lag %d, so "
+                "nothing is known of their populations.", self.n_dropped_, self.n_states, 100 * lost, self.lagtime,
             )
-        self.n_states_ = len(kept)
-        if self.n_states_ < 2:
-            raise DataError(
-                f"A single connected state is left of {len(centers)} at lag {self.lagtime}; use a shorter lagtime, "
-                "fewer states, or trajectories that come back."
-            )
-        return centers[kept]
+        return connected
 
-    def _count(self, dtrajs):
-        return TransitionCountEstimator(self.lagtime, "sliding").fit_fetch([d for d in dtrajs if len(d) > self.lagtime])
-
-    def _fit_macrostates(self, dtrajs):
-        msm = MaximumLikelihoodMSM(reversible=True).fit_fetch(self._count(dtrajs).submodel_largest(sort_by_population=True))
+    def _fit_macrostates(self, connected):
+        msm = MaximumLikelihoodMSM(reversible=True).fit_fetch(connected)
         self.stationary_distribution_ = np.asarray(msm.stationary_distribution)
         if self.n_macrostates is None:
             self.macrostates_ = np.arange(self.n_states_)
@@ -201,19 +199,23 @@ class StateTokenizer:
         Returns
         -------
         list of ndarray of int64, shape (n_frames,) each
+            -1 for frames of states outside the connected set; see `mdtok.cut_outside`.
         """
         self._require_fitted()
         arrays = as_features(features, self.n_features_)
-        return [self._nearest(self._project(array), self.cluster_centers_) for array in arrays]
+        centers = np.concatenate([self.cluster_centers_, self.outside_centers_])
+        nearest = [self._nearest(self._project(array), centers) for array in arrays]
+        return [np.where(states < self.n_states_, states, -1) for states in nearest]
 
     def fit_transform(self, features, progress=True):
         """`fit`, then `transform`."""
         return self.fit(features, progress=progress).transform(features)
 
     def to_macrostates(self, dtrajs):
-        """The macrostate of each frame of `dtrajs` (tokens of `transform`), list of int arrays."""
+        """The macrostate of each frame of `dtrajs` (tokens of `transform`), list of int arrays; -1 stays -1."""
         self._require_fitted()
-        return [self.macrostates_[dtraj] for dtraj in as_dtrajs(dtrajs, self.n_states_)]
+        with_outside = np.append(self.macrostates_, -1)
+        return [with_outside[dtraj] for dtraj in as_dtrajs(dtrajs, self.n_states_, outside=True)]
 
     def frames_in_state(self, dtrajs, state, n_frames=None, seed=0, macro=False):
         """Where a state was visited.
@@ -240,7 +242,7 @@ class StateTokenizer:
         n_states = int(self.macrostates_.max()) + 1 if macro else self.n_states_
         if not 0 <= state < n_states:
             raise SettingsError(f"state is {state}; {'macrostates' if macro else 'states'} are 0 .. {n_states - 1}.")
-        dtrajs = self.to_macrostates(dtrajs) if macro else as_dtrajs(dtrajs, self.n_states_)
+        dtrajs = self.to_macrostates(dtrajs) if macro else as_dtrajs(dtrajs, self.n_states_, outside=True)
         frames = [np.flatnonzero(dtraj == state) for dtraj in dtrajs]
         visits = np.column_stack([np.repeat(np.arange(len(frames)), [len(f) for f in frames]), np.concatenate(frames)])
         if n_frames is None or n_frames >= len(visits):
@@ -265,7 +267,7 @@ class StateTokenizer:
         import mdtraj
 
         trajs = [trajs] if isinstance(trajs, mdtraj.Trajectory) else trajs
-        dtrajs = as_dtrajs(dtrajs, self.n_states_)
+        dtrajs = as_dtrajs(dtrajs, self.n_states_, outside=True)
         lengths, n_tokens = [len(traj) for traj in trajs], [len(dtraj) for dtraj in dtrajs]
         if lengths != n_tokens:
             raise DataError(
@@ -287,6 +289,7 @@ class StateTokenizer:
         self._require_fitted()
         folder = Path(folder)
         _save_array(folder / "centers.npy", self.cluster_centers_)
+        _save_array(folder / "outside_centers.npy", self.outside_centers_)
         if self._tica_matrix is not None:
             _save_array(folder / "tica_matrix.npy", self._tica_matrix)
             _save_array(folder / "tica_offset.npy", self._tica_offset)
@@ -306,6 +309,7 @@ class StateTokenizer:
         content = read_json(folder / "state_tokenizer.json")
         tokenizer = cls(**content["settings"])
         tokenizer.cluster_centers_ = _load_array(folder / "centers.npy")
+        tokenizer.outside_centers_ = _load_array(folder / "outside_centers.npy")
         tokenizer._tica_matrix, tokenizer._tica_offset = None, None
         if tokenizer.tica_dim is not None:
             tokenizer._tica_matrix = _load_array(folder / "tica_matrix.npy")

@@ -240,6 +240,9 @@ class _Referee:
         }
         for metric in ("populations_jsd", "dwell_ks", "ck_rmse"):
             row[metric] = np.nanmax(differences[metric]) if np.isfinite(differences[metric]).any() else np.nan
+        if stride > 1:  # what such a model is to be compared with: a longer interval misses short visits
+            seen = [protocol.macrostates[d[::stride]] for d in self.test]
+            row["reference_mfpt_ps"] = mfpt_counted(seen, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict()
         row["history"] = getattr(model, "history_", None)
         return row
 

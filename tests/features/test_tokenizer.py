@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
-from mdtok.features import StateTokenizer, encode_periodic
+from mdtok.features import StateTokenizer, cut_outside, encode_periodic
 from mdtok.md.trajectory import open_trajectories
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -88,7 +88,11 @@ def test_states_that_are_left_for_ever_are_dropped(caplog):
     with caplog.at_level(logging.WARNING, "mdtok"):
         dtraj, = tokenizer.fit_transform(features, progress=False)
     assert tokenizer.n_dropped_ > 0 and tokenizer.n_states_ == 20 - tokenizer.n_dropped_
-    assert np.array_equal(np.unique(dtraj), np.arange(tokenizer.n_states_))
+    assert np.array_equal(np.unique(dtraj), np.arange(-1, tokenizer.n_states_))
+    assert np.all(dtraj[:300] == -1) and np.all(dtraj[300:] >= 0)
+    origins, (piece,) = cut_outside([dtraj])
+    assert origins == [0] and np.array_equal(piece, dtraj[300:])
+    assert np.all(tokenizer.to_macrostates([dtraj])[0][:300] == -1)
     assert tokenizer.cluster_centers_.min() > -2
     assert f"{tokenizer.n_dropped_} of 20 states (1.5 % of the frames)" in caplog.text
 
