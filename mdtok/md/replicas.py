@@ -3,6 +3,7 @@
 import contextlib
 import math
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import threading
@@ -23,6 +24,7 @@ from mdtok.md.simulation import (
 from mdtok.md.system import plain
 
 _SECONDS_BETWEEN_POLLS = 0.2
+_cancelled = threading.Event()  # set in worker processes only
 _BROKEN_POOL = (
     "A worker process ended by itself. In a script, call run_replicas under `if __name__ == '__main__':`; "
     "otherwise look for a lack of memory. Run again, it continues where it stopped."
@@ -128,7 +130,10 @@ def _replica_seeds(seed, n_replicas):
 
 def _run_replica(system, n_steps, folder, seed, start, choice):
     try:
-        run_simulation(system, n_steps, out=folder, seed=seed, start=start, platform=choice, progress=False)
+        run_simulation(
+            system, n_steps, out=folder, seed=seed, start=start, platform=choice, progress=False,
+            should_stop=_cancelled.is_set,
+        )
     except MdtokError as error:
         raise type(error)(f"{folder.name}: {error}") from None
 
@@ -169,23 +174,26 @@ def _is_finished(future):
 
 @contextlib.contextmanager
 def _worker_pool(n_processes):
-    """A pool of fresh processes with one thread each, that end when this process fails, is interrupted, or dies."""
+    """A pool of fresh processes that stop, with a checkpoint, when this one fails or is interrupted, or dies."""
     context = multiprocessing.get_context("spawn")
     lifeline, held_here = context.Pipe(duplex=False)
     with held_here, lifeline, ProcessPoolExecutor(n_processes, context, _start_worker, (lifeline,)) as pool:
         try:
             yield pool
         except BaseException:
-            held_here.close()  # the workers' end of the pipe closes with it
+            held_here.close()
             raise
 
 
 def _start_worker(lifeline):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    tqdm.set_lock(threading.RLock())  # in place of a semaphore, which would be left behind
+    threading.Thread(target=_watch_parent, args=(lifeline,), daemon=True).start()
 
 
-def _end_with_parent(lifeline):
-    with contextlib.suppress(EOFError, OSError):
-        lifeline.recv()
-    os._exit(1)
+def _watch_parent(lifeline):
+    parent = multiprocessing.parent_process()
+    multiprocessing.connection.wait([lifeline, parent.sentinel])
+    _cancelled.set()
+    parent.join()
+    os._exit(1)  # an idle worker would wait for work for ever

@@ -29,7 +29,7 @@ _HEADER = "step,time_ps,potential_energy_kj_mol,temperature_kelvin\n"
 
 def run_simulation(
     system, n_steps, *, out, seed, start=None, platform="auto",
-    frame_interval_steps=None, checkpoint_interval_steps=None, reporters=(), progress=True,
+    frame_interval_steps=None, checkpoint_interval_steps=None, reporters=(), should_stop=None, progress=True,
 ):
     """Simulate a system for `n_steps` steps in all, and leave its trajectory in a folder.
 
@@ -57,6 +57,8 @@ def run_simulation(
         Steps from checkpoint to checkpoint; one each ten seconds if not given.
     reporters : sequence of OpenMM reporters
         Further reporters. They see the steps after the last checkpoint again when a run is continued.
+    should_stop : callable, optional
+        Asked at each frame; once it is true, the run ends early with a checkpoint, to be continued some other time.
     progress : bool
         Show a progress bar.
 
@@ -110,7 +112,7 @@ def run_simulation(
         total=n_steps * ns_per_step, initial=simulation.currentStep * ns_per_step, desc=system.name,
         bar_format=BAR_FORMAT, smoothing=0, disable=not progress,
     ) as bar:
-        _advance(simulation, n_steps, interval, checkpoint_interval_steps, recorder, bar)
+        _advance(simulation, n_steps, interval, checkpoint_interval_steps, recorder, bar, should_stop)
     return out / TRAJECTORY
 
 
@@ -220,11 +222,12 @@ def _write_topology(path, system, positions):
         app.PDBFile.writeFile(system.solute_topology, solute, file, keepIds=True)
 
 
-def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar):
+def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar, should_stop):
     """Step from event to event: frames, checkpoints, the end."""
     ns_per_step = bar.total / n_steps
     last_checkpoint = time.monotonic()
-    while (step := simulation.currentStep) < n_steps:
+    while True:
+        step = simulation.currentStep
         stops = [n_steps, step - step % interval + interval]
         if checkpoint_interval:
             stops.append(step - step % checkpoint_interval + checkpoint_interval)
@@ -242,11 +245,14 @@ def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar):
             is_due = step % checkpoint_interval == 0
         else:
             is_due = now - last_checkpoint > _SECONDS_BETWEEN_CHECKPOINTS
-        if is_due or step == n_steps:
+        is_last = step == n_steps or (should_stop is not None and should_stop())
+        if is_due or is_last:
             recorder.checkpoint(simulation)
             last_checkpoint = now
-        if recorder.flush_if_due(now) or step == n_steps:
+        if recorder.flush_if_due(now) or is_last:
             bar.update(step * ns_per_step - bar.n)
+        if is_last:
+            return
 
 
 def _blown_up(simulation):

@@ -8,12 +8,14 @@ import textwrap
 import time
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 import pytest
 
-from mdtok.errors import RunFolderError, SettingsError
+from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.md import load_system, run_replicas
 from mdtok.md.dihedral_rotation import find_backbone_dihedrals, measure_dihedral
+from mdtok.md.xtc import frame_ends
 
 ROOT = Path(__file__).parents[2]
 QUIET = {"platform": "Reference", "progress": False}
@@ -57,8 +59,6 @@ def test_replicas_are_the_same_in_a_pool_and_one_by_one(alanine, tmp_path):
 def test_replicas_start_in_every_basin_and_differ(alanine, tmp_path):
     run_replicas(alanine, 5, 0.0002, seed=7, out=tmp_path, executor=Sequential(), **QUIET)
     assert len(set(frames_of(tmp_path))) == 5
-    import mdtraj
-
     phi = find_backbone_dihedrals(alanine.topology, "phi")[0]
     for index, asked in enumerate([-60, -150, 55, 65, -60]):
         folder = tmp_path / f"replica_{index:03d}"
@@ -91,14 +91,44 @@ def test_the_bar_shows_nanoseconds_and_speed(alanine, tmp_path, capsys):
     assert "ns/day" in shown and "100%" in shown
 
 
-def test_a_failing_replica_is_named_and_cancels_the_rest(tmp_path):
-    wild = load_system("alanine_dipeptide", timestep_fs=40)
+def test_a_failing_replica_is_named_and_cancels_the_rest(alanine, tmp_path):
+    run_replicas(alanine, 2, 0.001, seed=1, out=tmp_path, executor=Sequential(), **QUIET)
+    os.truncate(tmp_path / "replica_001" / "trajectory.xtc", 700)
     began = time.monotonic()
-    with pytest.raises(SettingsError, match="replica_00.: The simulation blew up") as caught:
-        run_replicas(wild, 40, 20, seed=1, out=tmp_path, n_processes=2, **QUIET)
+    with pytest.raises(DataError, match="^replica_001: .* sound frames and 5 were expected") as caught:
+        run_replicas(alanine, 8, 50, seed=1, out=tmp_path, n_processes=2, **QUIET)  # half an hour of simulation
     assert "\n" not in str(caught.value)
     assert time.monotonic() - began < 60
-    assert len(list(tmp_path.iterdir())) < 40  # most were never begun
+    assert len(list(tmp_path.iterdir())) < 8  # the last ones were never begun
+    # those that ran were stopped with a checkpoint, none of their frames lost
+    n_frames = len(frame_ends(tmp_path / "replica_000" / "trajectory.xtc"))
+    with pytest.raises(RunFolderError, match=f"holds {n_frames * 50} steps already"):
+        run_replicas(alanine, 1, 0.0002, seed=1, out=tmp_path, **QUIET)
+
+
+def test_a_failing_replica_leaves_one_line_and_nothing_else(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(FAILING)
+    command = [sys.executable, str(script), str(tmp_path / "md")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert shown.returncode == 2
+    assert len(shown.stderr.splitlines()) == 1 and "blew up" in shown.stderr
+
+
+FAILING = textwrap.dedent(
+    """
+    import sys
+    from mdtok import MdtokError, load_system, run_replicas
+    if __name__ == "__main__":
+        system = load_system("alanine_dipeptide", timestep_fs=40)
+        try:
+            run_replicas(system, 8, 20, seed=1, out=sys.argv[1], n_processes=2, platform="Reference", progress=False)
+        except MdtokError as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
+    """
+)
 
 
 KILLED = textwrap.dedent(
@@ -150,10 +180,10 @@ def wait_for(condition, seconds=60):
 
 
 def test_a_worker_imports_nothing_heavy():
-    code = "import sys, mdtok.md.replicas; print([n for n in ('torch', 'transformers', 'deeptime') if n in sys.modules])"
+    code = "import sys, mdtok.md.replicas; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"
+    assert not {"torch", "transformers", "deeptime"} & set(shown.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -190,14 +220,13 @@ def test_populations_from_two_seeds_agree(alanine, tmp_path):
     """Share of frames in alpha_R from 2 x 8 replicas of 1 ns from the two basins that mix fast, two-sided z below 4."""
     shares = []
     for seed in (1, 2):
-        trajectories = run_replicas(alanine, 8, 1.0, seed=seed, out=tmp_path / str(seed), starts=["alpha_R", "beta"], **QUIET)
+        out = tmp_path / str(seed)
+        trajectories = run_replicas(alanine, 8, 1.0, seed=seed, out=out, starts=["alpha_R", "beta"], **QUIET)
         shares.append([share_of_alpha(trajectory.load()) for trajectory in trajectories])
     means, errors = np.mean(shares, axis=1), np.std(shares, axis=1, ddof=1) / np.sqrt(8)
     assert abs(means[0] - means[1]) / np.hypot(*errors) < 4
 
 
 def share_of_alpha(trajectory):
-    import mdtraj
-
     psi = np.degrees(mdtraj.compute_psi(trajectory)[1][:, 0])
     return ((psi > -120) & (psi < 60)).mean()

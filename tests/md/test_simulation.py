@@ -58,7 +58,7 @@ def test_temperature_and_frames(alanine, tmp_path):
     temperatures = np.array([float(row["temperature_kelvin"]) for row in rows_of(path.parent)])[10:]
     assert abs(temperatures.mean() - 450) < 5 * 450 * np.sqrt(2 / 51 / len(temperatures)) * 1.2
     assert temperatures.std() == pytest.approx(450 * np.sqrt(2 / 51), rel=0.25)
-    # bonds to hydrogen are constrained: their length is that of the force field in every frame, but for XTC's rounding to 0.001 nm
+    # bonds to hydrogen are constrained: the same length in every frame, but for XTC's rounding to 0.001 nm
     pairs = [[bond[0].index, bond[1].index] for bond in trajectory.topology.bonds if bond[1].element.symbol == "H"]
     assert np.ptp(mdtraj.compute_distances(trajectory, pairs), axis=0).max() < 0.0035
 
@@ -160,6 +160,15 @@ def test_n_steps_is_the_total_and_can_grow(alanine, tmp_path):
     run_simulation(alanine, 2_500, out=tmp_path / "b", seed=5, **QUIET)
     assert_same_run(tmp_path / "a", tmp_path / "b")
     assert len(frame_ends(tmp_path / "a" / "trajectory.xtc")) == 50
+
+
+def test_stopped_early_and_continued(alanine, tmp_path):
+    asked = iter([False, False, True])
+    run_simulation(alanine, 1000, out=tmp_path / "a", seed=5, should_stop=lambda: next(asked), **QUIET)
+    assert len(frame_ends(tmp_path / "a" / "trajectory.xtc")) == 3
+    for name in ("a", "b"):
+        run_simulation(alanine, 1000, out=tmp_path / name, seed=5, **QUIET)
+    assert_same_run(tmp_path / "a", tmp_path / "b")
 
 
 def test_a_finished_run_is_not_touched(alanine, tmp_path):

@@ -98,7 +98,11 @@ def test_a_system_goes_to_a_worker_process_and_back(alanine):
 
 def test_settings_of_the_call_replace_those_of_the_file():
     system = load_system(
-        "alanine_dipeptide", temperature_kelvin=300 * unit.kelvin, timestep_fs=2, frame_interval_ps=1, friction_per_ps=0.5
+        "alanine_dipeptide",
+        temperature_kelvin=300 * unit.kelvin,
+        timestep_fs=2,
+        frame_interval_ps=1,
+        friction_per_ps=0.5,
     )
     integrator = system.make_integrator(1)
     assert integrator.getTemperature() == 300 * unit.kelvin
@@ -128,7 +132,8 @@ def test_the_structure_is_made_by_the_script_beside_it():
 def test_dihedral_angles_are_set_as_mdtraj_measures_them(alanine, phi, psi):
     positions = alanine.positions
     for name, degrees in {"phi": phi, "psi": psi}.items():
-        positions = set_dihedral(alanine.topology, positions, find_backbone_dihedrals(alanine.topology, name)[0], degrees)
+        atoms = find_backbone_dihedrals(alanine.topology, name)[0]
+        positions = set_dihedral(alanine.topology, positions, atoms, degrees)
     turned = mdtraj.Trajectory(positions, mdtraj.Topology.from_openmm(alanine.topology))
     measured = [mdtraj.compute_phi(turned)[1].item(), mdtraj.compute_psi(turned)[1].item()]
     np.testing.assert_allclose(np.exp(1j * np.array(measured)), np.exp(1j * np.radians([phi, psi])), atol=2e-3)
@@ -245,7 +250,8 @@ def test_a_folder_of_the_user_is_a_system(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(None, "does not exist"), ("hello\n", "PDB file with atoms"), ("ATOM  what is this\n", "cannot be read")]
+    ("text", "words"),
+    [(None, "does not exist"), ("hello\n", "PDB file with atoms"), ("ATOM  what is this\n", "cannot be read")],
 )
 def test_a_structure_that_is_none(tmp_path, text, words):
     path = tmp_path / "x.pdb"
