@@ -17,7 +17,7 @@ from mdtok.errors import MdtokError, SettingsError
 
 STAGES = ("all", "simulate", "tokenize", "train", "rollout", "score")
 #: Settings of how a run is done, not of what it computes: they may differ when it is continued.
-OPERATIONAL = ("out", "stage", "progress", "n_processes")
+OPERATIONAL = ("out", "stage", "progress", "n_processes", "quick")
 
 
 @dataclasses.dataclass
@@ -32,6 +32,8 @@ class RunSettings:
 
     #: Values that --quick puts in place of the defaults.
     QUICK = {}
+    #: The first stage that a setting matters to, where that is not the script's first: until then it may be changed.
+    STAGE_OF = {}
 
     def __post_init__(self):
         if self.stage not in STAGES:

@@ -1,7 +1,7 @@
 """A run is a folder: files written whole or not at all, stages that can be killed and started again, a manifest.
 
 The manifest holds versions, command, settings, and for each finished stage its wall time and what it says of itself.
-A folder belongs to one group of settings for ever; another group is refused, never overwritten.
+What was computed with other settings is refused, never overwritten.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdtok.errors import RunFolderError
+from mdtok.errors import MdtokError, RunFolderError
 
 _LARGE = 64 * 2**20
 _PACKAGES = ("mdtok", "openmm", "mdtraj", "deeptime", "numpy", "scipy", "scikit-learn", "torch", "transformers")
@@ -126,9 +126,12 @@ class RunFolder:
     path : path-like
         The folder; made if it is not there.
     settings : dict
-        Everything that decides what the run computes. A folder made with other settings is refused.
+        Everything that decides what the run computes. A folder in which something was computed with other settings is
+        refused.
     inputs : list of path-like
         Files of the user that the run reads; their hashes are part of the settings.
+    stage_of : dict of str -> str
+        The first stage that a setting matters to. Until that stage has begun in this folder the setting may be changed.
 
     Raises
     ------
@@ -136,14 +139,15 @@ class RunFolder:
         The folder holds another run's settings, or files that are no run of mdtok.
     """
 
-    def __init__(self, path, settings, inputs=()):
+    def __init__(self, path, settings, inputs=(), stage_of=None):
         self.path = Path(path)
         settings = _plain(settings)
         hashes = {str(name): hash_file(name) for name in inputs}
         manifest_path = self.path / "manifest.json"
         if manifest_path.exists():
             self.manifest = read_json(manifest_path)
-            self._refuse_other(settings, hashes)
+            self._refuse_other(settings, hashes, stage_of or {})
+            self.manifest |= {"settings": settings, "inputs_sha256": hashes}
         else:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise RunFolderError(f"{self.path} exists and is not a run of mdtok (no manifest.json); choose another --out.")
@@ -153,16 +157,19 @@ class RunFolder:
                 "versions": {"python": sys.version.split()[0], **_versions()},
                 "settings": settings,
                 "inputs_sha256": hashes,
+                "begun": [],
                 "stages": {},
             }
             self._save()
 
-    def _refuse_other(self, settings, hashes):
+    def _refuse_other(self, settings, hashes, stage_of):
+        begun = self.manifest["begun"]
         seen = {**self.manifest["settings"], **self.manifest["inputs_sha256"]}
         wanted = {**settings, **hashes}
         other = [
             f"{key}: {seen.get(key)!r} there, {wanted.get(key)!r} asked for"
-            for key in sorted({*seen, *wanted}) if seen.get(key) != wanted.get(key)
+            for key in sorted({*seen, *wanted})
+            if seen.get(key) != wanted.get(key) and begun and stage_of.get(key, begun[0]) in begun
         ]
         if other:
             raise RunFolderError(f"{self.path} holds another run ({'; '.join(other)}); choose another --out or these settings.")
@@ -181,9 +188,22 @@ class RunFolder:
 
     @contextlib.contextmanager
     def stage(self, name):
-        """Time a stage and mark it done when the block ends without an error; yields a dict for its figures."""
+        """Time a stage and mark it done when the block ends without an error; yields a dict for its figures.
+
+        A stage that refuses its settings or data (MdtokError) before it wrote anything has not begun.
+        """
         began, figures = time.perf_counter(), {}
-        yield figures
+        if name not in self.manifest["begun"]:
+            self.manifest["begun"].append(name)
+            self._save()
+        before = set(self.path.iterdir())
+        try:
+            yield figures
+        except MdtokError:
+            if set(self.path.iterdir()) == before:
+                self.manifest["begun"].remove(name)
+                self._save()
+            raise
         self.manifest["stages"][name] = {"wall_seconds": round(time.perf_counter() - began, 1), **_plain(figures)}
         self._save()
 

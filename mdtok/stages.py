@@ -5,6 +5,7 @@ which stages to do.
 """
 
 import logging
+import shutil
 import time
 from dataclasses import dataclass, field
 
@@ -32,11 +33,21 @@ class ModelSettings(RunSettings):
     validation_fraction: float = field(default=0.15, metadata={"help": "Share on which hyper-parameters and early stopping are decided."})
     n_blocks: int = field(default=20, metadata={"help": f"Time blocks in all, where there are fewer than {_FEW_TRAJECTORIES} trajectories."})
 
+    STAGE_OF = {
+        "lagtime": "tokenize", "test_fraction": "tokenize", "validation_fraction": "tokenize", "n_blocks": "tokenize",
+        "models": "train", "training_steps": "train", "lagtimes": "rollout",
+    }
+
     def __post_init__(self):
         super().__post_init__()
         from mdtok.models.catalogue import make_models
 
-        make_models(self.models, progress=False)  # an unknown name is said before anything is computed
+        models = make_models(self.models, progress=False)  # an unknown name is said before anything is computed
+        for name, model in models.items():
+            if self.lagtime % model.lagtime:
+                raise SettingsError(
+                    f"--lagtime {self.lagtime} is no multiple of the lag of {name}, {model.lagtime}; they could not be compared."
+                )
         if not (0 < self.test_fraction and 0 < self.validation_fraction and self.test_fraction + self.validation_fraction < 1):
             raise SettingsError(
                 f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be positive and leave some for training."
@@ -155,7 +166,7 @@ def save_structures(folder, trajs, dtrajs, tokenizer, names, seed):
     """Write ten structures of every macrostate as ``macrostate_<k>_<name>.pdb``."""
     for k, name in enumerate(names):
         structures = tokenizer.structures(trajs, dtrajs, k, n_frames=10, seed=seed, macro=True)
-        with whole(folder / f"macrostate_{k}_{name}.pdb") as partial:
+        with whole(folder / f"macrostate_{k}_{name.replace('/', '_').replace(' ', '_')}.pdb") as partial:
             structures.save_pdb(str(partial))
 
 
@@ -201,8 +212,10 @@ def train(run, settings):
             if (folder / "model.json").exists():
                 continue
             began = time.perf_counter()
-            model.fit(data.part("train"), data.part("validation"), len(data.macrostates), checkpoint_folder=run / "models" / f"{name}.checkpoints")
+            checkpoints = run / "models" / f"{name}.checkpoints"
+            model.fit(data.part("train"), data.part("validation"), len(data.macrostates), checkpoint_folder=checkpoints)
             model.save(folder)
+            shutil.rmtree(checkpoints, ignore_errors=True)  # only neural models leave any
             figures[name] = {"wall_seconds": round(time.perf_counter() - began, 1)}
             log.info("%s: trained in %.0f s, %s parameters", name, time.perf_counter() - began, f"{model.n_parameters:,}")
 
@@ -257,8 +270,12 @@ def score(run, settings, title, shown_on=None):
             name: Rollout(load_arrays(run / "rollouts" / name), **read_json(run / "rollouts" / name / "rollout.json"))
             for name in _names(settings)
         }
+        models = {name: load_model(run / "models" / name) for name in rollouts}
+        for name, trained in run.manifest["stages"]["train"].items():
+            if name in models:
+                models[name].train_seconds_ = trained["wall_seconds"]
         card = score_models(
-            {name: load_model(run / "models" / name) for name in rollouts}, data.part("train"), data.part("test"), data.dt_ps,
+            models, data.part("train"), data.part("test"), data.dt_ps,
             validation=data.part("validation"), macrostates=data.macrostates, macrostate_names=data.macrostate_names,
             lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, rollouts=rollouts, seed=settings.seed, progress=settings.progress,
         )

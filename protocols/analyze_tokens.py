@@ -16,6 +16,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features import relabel
 from mdtok.features.dtrajs import split_indices
 from mdtok.features.metastable import metastable_states
+from mdtok.features.naming import letters
 from mdtok.runfolder import RunFolder, whole
 from mdtok.stages import ModelSettings, TokenisedData, check_lag, cut_if_few, do_model_stages, split_in_three
 
@@ -32,7 +33,7 @@ class TokenSettings(ModelSettings):
     dt_ps: float = field(default=0.0, metadata={"help": "Picoseconds between tokens."})
     n_macrostates: int = field(default=0, metadata={"help": f"Metastable states (PCCA+); 0: the tokens themselves, or chosen from the relaxation times where there are more than {_MANY_STATES}."})
 
-    QUICK = {"training_steps": 100, "models": "msm,order2,semi-markov,nanogpt-tiny"}
+    QUICK = {"training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
 
     def __post_init__(self):
         super().__post_init__()
@@ -50,7 +51,7 @@ def main():
         raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")
     blocks, split = split_tokens(train, test, settings)
     check_lag(settings, [len(blocks[index]) for index in split["test"]])
-    run = RunFolder(settings.out, settings.computed(), inputs=[*settings.train, *settings.test])
+    run = RunFolder(settings.out, settings.computed(), inputs=[*settings.train, *settings.test], stage_of=settings.STAGE_OF)
     if settings.does("tokenize") and not run.is_done("tokenize"):
         with run.stage("tokenize") as figures:
             macrostates, names = find_macrostates([blocks[i] for i in split["train"]], labels, settings)
@@ -82,7 +83,7 @@ def find_macrostates(dtrajs, labels, settings):
         lost = ", ".join(str(label) for label in np.delete(labels, connected)[:5])
         raise DataError(f"The tokens {lost} are not connected with the others both ways at lag {settings.lagtime}; merge them or take a shorter --lagtime.")
     macrostates = metastable_states(msm, settings.n_macrostates or None)
-    return macrostates, [chr(ord("A") + k) for k in range(macrostates.max() + 1)]
+    return macrostates, [letters(k) for k in range(macrostates.max() + 1)]
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class TrajectorySettings(ModelSettings):
     n_macrostates: int = field(default=0, metadata={"help": "Metastable states (PCCA+); 0: chosen from the relaxation times."})
     map_columns: list[str] = field(default_factory=list, metadata={"help": "Two columns for the free-energy maps; the first two if not given."})
 
-    QUICK = {"n_states": 30, "training_steps": 100, "models": "msm,order2,semi-markov,nanogpt-tiny"}
+    QUICK = {"n_states": 30, "training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
 
     def __post_init__(self):
         super().__post_init__()
@@ -49,7 +49,7 @@ def main():
     settings = parse_settings(TrajectorySettings, description=__doc__.splitlines()[0])
     trajs, table = (None, load_table(settings)) if settings.feature_files else (open_trajectories(settings), None)
     inputs = find_files(settings.feature_files) if trajs is None else [*trajs.paths, *filter(None, [settings.top])]
-    run = RunFolder(settings.out, settings.computed(), inputs=inputs)
+    run = RunFolder(settings.out, settings.computed(), inputs=inputs, stage_of=settings.STAGE_OF)
     if settings.does("tokenize") and not run.is_done("tokenize"):
         table = featurize(trajs, settings) if table is None else table
         tokenizer = mdtok.StateTokenizer(

@@ -30,7 +30,8 @@ class AlanineSettings(ModelSettings):
     n_states: int = field(default=100, metadata={"help": "Microstates (k-means)."})
     n_macrostates: int = field(default=4, metadata={"help": "Metastable states (PCCA+); 0: chosen from the relaxation times."})
 
-    QUICK = {"n_replicas": 8, "length_ns": 1.0, "n_states": 30, "n_macrostates": 0, "training_steps": 100, "models": "msm,order2,semi-markov,nanogpt-tiny"}
+    STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("token_interval_ps", "n_states", "n_macrostates"), "tokenize")
+    QUICK = {"n_replicas": 8, "length_ns": 1.0, "n_states": 30, "n_macrostates": 0, "training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
 
     def __post_init__(self):
         super().__post_init__()
@@ -44,7 +45,7 @@ def main():
     stride = round(settings.token_interval_ps / system.frame_interval_ps)
     if stride < 1 or abs(stride * system.frame_interval_ps - settings.token_interval_ps) > 1e-9:
         raise SettingsError(f"--token-interval-ps {settings.token_interval_ps} is no multiple of the frame interval of {system.frame_interval_ps} ps.")
-    run = RunFolder(settings.out, settings.computed())
+    run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF)
 
     if settings.does("simulate") and not run.is_done("simulate"):
         with run.stage("simulate") as figures:

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+_BASINS = np.array(["αR", "β", "αL", "C7ax"])
+_SHARE = 0.2  # of a macrostate's frames, that a basin must hold to be in its name
+
 
 def name_macrostates(features, macro, names, periodic):
     """A name for each macrostate, from where its frames lie.
@@ -12,7 +15,8 @@ def name_macrostates(features, macro, names, periodic):
         Periodic columns in radians.
     macro : int array, shape (n_frames,)
     names : list of str
-        Of the columns. With exactly one φ and one ψ column ("phi …", "psi …") the basins get their usual names.
+        Of the columns. With exactly one φ and one ψ column ("phi …", "psi …") macrostates get the names of the basins
+        that hold a fifth of their frames or more.
     periodic : sequence of bool, shape (n_features,)
 
     Returns
@@ -24,31 +28,34 @@ def name_macrostates(features, macro, names, periodic):
     --------
     >>> import numpy as np
     >>> angles = np.radians([[-70, -40], [-80, 150], [55, 45]])
-    >>> name_macrostates(angles, np.array([0, 1, 2]), ["phi ALA2", "psi ALA2"], [True, True])
-    ['αR', 'β', 'αL']
+    >>> name_macrostates(angles, np.array([0, 0, 1]), ["phi ALA2", "psi ALA2"], [True, True])
+    ['αR/β', 'αL']
     """
     n_macrostates = int(macro.max()) + 1
-    pair = [[i for i, name in enumerate(names) if str(name).lower().startswith(angle) and periodic[i]] for angle in ("phi", "psi")]
-    if not all(len(columns) == 1 for columns in pair):
-        return [_letters(k) for k in range(n_macrostates)]
-    phi_psi = np.exp(1j * features[:, [pair[0][0], pair[1][0]]])
-    centres = [np.degrees(np.angle(phi_psi[macro == k].mean(axis=0))) if np.any(macro == k) else (0.0, 0.0) for k in range(n_macrostates)]
-    return _number_repeats([ramachandran_basin(*centre) for centre in centres])
+    columns = [[k for k, name in enumerate(names) if str(name).lower().startswith(angle) and periodic[k]] for angle in ("phi", "psi")]
+    if [len(found) for found in columns] != [1, 1]:
+        return [letters(k) for k in range(n_macrostates)]
+    basins = ramachandran_basins(*np.degrees(features[:, [found[0] for found in columns]]).T)
+    return _number_repeats([_name_of(basins[macro == k]) for k in range(n_macrostates)])
 
 
-def ramachandran_basin(phi_degrees, psi_degrees):
-    """The basin of alanine dipeptide that a point lies in: β (with PII and C5), αR, αL or C7ax."""
-    if phi_degrees < 0 or phi_degrees > 150:
-        return "αR" if -120 < psi_degrees < 60 else "β"
-    return "αL" if -30 < psi_degrees < 110 else "C7ax"
+def ramachandran_basins(phi_degrees, psi_degrees):
+    """Index of the basin of alanine dipeptide of each point: αR, β (with PII and C5), αL, C7ax."""
+    phi, psi = (np.asarray(angle) for angle in (phi_degrees, psi_degrees))
+    left = (phi < 0) | (phi > 150)
+    return np.where(left, np.where((psi > -120) & (psi < 60), 0, 1), np.where((psi > -30) & (psi < 110), 2, 3))
+
+
+def _name_of(basins):
+    shares = np.bincount(basins, minlength=len(_BASINS)) / max(len(basins), 1)
+    order = np.argsort(-shares, kind="stable")
+    return "/".join(_BASINS[k] for k in order if shares[k] >= _SHARE) or "?"
 
 
 def _number_repeats(names):
-    return [
-        name if names.count(name) == 1 else f"{name}{names[: k + 1].count(name)}"
-        for k, name in enumerate(names)
-    ]
+    return [name if names.count(name) == 1 else f"{name} {names[: k + 1].count(name)}" for k, name in enumerate(names)]
 
 
-def _letters(k):
-    return chr(ord("A") + k) if k < 26 else f"{chr(ord('A') + k // 26 - 1)}{chr(ord('A') + k % 26)}"
+def letters(k):
+    """A, B, … Z, AA, AB, … for 0, 1, …"""
+    return (letters(k // 26 - 1) if k >= 26 else "") + chr(ord("A") + k % 26)

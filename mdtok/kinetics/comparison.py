@@ -16,7 +16,9 @@ from mdtok.kinetics.estimators import count_matrix, fit_msm, timescales_of
 from mdtok.kinetics.passages import Passages, dwell_times
 
 METRICS = ("populations_jsd", "timescales_ps", "mfpt_ps", "dwell_ks", "ck_rmse")
+RATIOS = ("timescales_ps", "mfpt_ps")
 _MIN_DWELLS = 10
+_COARSEST = 3.0  # halves of the MD that differ by more than this factor leave nothing to judge
 #: Share of perfect models that pass one metric; six metrics together then let about 95 % of them pass.
 LEVEL = 0.99
 
@@ -201,12 +203,18 @@ class NoiseFloor:
         sizes = np.where(np.isfinite(sizes) & self._testable(metric).ravel(), sizes, 0.0).max(axis=1, initial=0.0)
         if not self._testable(metric).any():
             return {"value": np.nan, "high": np.nan}
-        sizes = np.exp(sizes) if metric in ("timescales_ps", "mfpt_ps") else sizes
+        sizes = np.exp(sizes) if metric in RATIOS else sizes
         return {"value": float(np.median(sizes)), "high": float(np.quantile(sizes, LEVEL))}
 
     def _testable(self, metric):
-        """Items that both halves tell of in at least nine splits of ten."""
-        return np.isfinite(self.differences[metric]).mean(axis=0) >= 0.9
+        """Items that both halves tell of in at least nine splits of ten, and ratios that they tell to a factor of three."""
+        differences = self.differences[metric]
+        told = np.isfinite(differences)
+        testable = told.mean(axis=0) >= 0.9
+        if metric in RATIOS:
+            squares = np.where(told, differences, 0.0) ** 2
+            testable &= np.sqrt(squares.sum(axis=0) / np.maximum(told.sum(axis=0), 1)) <= np.log(_COARSEST)
+        return testable
 
     def judge(self, metric, difference):
         """Hold a difference against the floor, all items of a metric at once (family-wise error ``1 - LEVEL``).

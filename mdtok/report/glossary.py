@@ -29,8 +29,8 @@ TERMS = {
     ),
     "MFPT": (
         "Mean first passage time from one macrostate to another, counted directly: the clock starts when the first is"
-        " entered (for the first time, or coming from the second) and stops when the second is reached. All time on "
-        "the clock over the number of arrivals, so that waits cut off by a trajectory's end count as waiting."
+        " entered (for the first time, or coming from the second) and stops when the second is reached. Waits cut off "
+        "by a trajectory's end are censored (Kaplan-Meier up to the median arrival, a constant rate after it)."
     ),
     "dwell time": (
         "Length of an uninterrupted stay in a macrostate; first and last stay of each trajectory are left out. "
@@ -47,20 +47,21 @@ TERMS = {
     ),
     "transitions": (
         "Number of changes of macrostate that a model expects on held-out tokens, given the true past, over the "
-        "number observed. 1 is calibrated; above 1 the model leaves too easily. For the verdict the interval is "
-        "widened by the share of the training MD."
+        "number observed. 1 is calibrated; above 1 the model leaves too easily. For the verdict the 95 % interval is "
+        "widened to 99 % and by the error of the training MD."
     ),
     "noise floor": (
         "How far two pieces of the same MD are apart: all MD (trajectories, or time blocks where there are fewer than"
         " eight) is split into random halves many times, and what the halves differ by is scaled from their length to"
-        " the lengths of training MD, test MD and rollout. The table shows the median, and the 95 % quantile, of the "
+        " the lengths of training MD, test MD and rollout. The table shows the median, and the 99 % quantile, of the "
         "largest difference."
     ),
     "verdict": (
         "“Within noise”: the largest difference, each item measured by its own spread between halves of the MD, is no"
-        " larger than in 95 % of the splits. “Off by ×…”: for timescales and MFPT the factor between model and "
+        " larger than in 99 % of the splits, so that about 95 % of perfect models pass all six checks together. “Off by ×…”: for timescales and MFPT the factor between model and "
         "held-out MD in the worst item; for distances, how many times the allowed distance. “MD too short to tell”: "
-        "in more than one split of ten a half of the MD does not even hold the event. A model passes if nothing is "
+        "in more than one split of ten a half of the MD does not even hold the event, or the halves differ by more than "
+        "a factor of three. A model passes if nothing is "
         "off and something could be tested."
     ),
     "interval": (
@@ -74,6 +75,7 @@ REFERENCES = (
     "W. Swope, J. Pitera, F. Suits, J. Phys. Chem. B 108, 6571 (2004): implied timescales and their test.",
     "J.-H. Prinz et al., J. Chem. Phys. 134, 174105 (2011): Markov models, Chapman-Kolmogorov test.",
     "B. Trendelkamp-Schroer, H. Wu, F. Paul, F. Noé, J. Chem. Phys. 143, 174101 (2015): Bayesian intervals.",
+    "E. L. Kaplan, P. Meier, J. Am. Stat. Assoc. 53, 457 (1958): censored waiting times.",
     "F. Garwood, Biometrika 28, 437 (1936): exact intervals of a Poisson count.",
     "M. Hoffmann et al., Mach. Learn.: Sci. Technol. 3, 015009 (2022): deeptime, which fits the Markov models.",
 )

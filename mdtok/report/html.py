@@ -16,7 +16,7 @@ _SHOWN_DPI = 108  # pixels of the page per inch of a figure; more are in the ima
 _CHIPS = {"pass": "✓ passes", "fail": "✗ fails", "open": "? open"}
 _HOW_TO_READ = (
     "✓ within the MD noise, ✗ off, ? the MD is too short to tell. The noise floor is how far two pieces of the same MD are "
-    "apart (typical, and up to 95 %). For timescales and MFPT, × is the factor between model and held-out MD in the worst "
+    "apart (typical, and the most that is allowed). For timescales and MFPT, × is the factor between model and held-out MD in the worst "
     "item; for the other distances it is how many times the allowed distance. Brackets are 95 % intervals."
 )
 _TRANSITIONS = (
