@@ -1,0 +1,79 @@
+"""Killed with SIGKILL in the middle and started again: the same frames, the same weights, a report."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import mdtraj
+import numpy as np
+import pytest
+from chains import THREE_STATES, simulate
+from conftest import ROOT
+
+
+def kill_when(condition, name, *arguments, timeout=120):
+    """Start a script, kill it as soon as `condition` holds; it must not have ended by itself."""
+    command = [sys.executable, str(ROOT / "protocols" / f"{name}.py"), *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + timeout
+    try:
+        while not condition():
+            assert process.poll() is None, "the script ended before it could be killed"
+            assert time.monotonic() < deadline, "the script never came to the point where it was to be killed"
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        status = process.wait()
+    assert status == -signal.SIGKILL
+
+
+def test_simulation_killed_in_the_middle(run_protocol, tmp_path):
+    out = tmp_path / "run"
+    arguments = [
+        "--n-replicas", 4, "--length-ns", 0.6, "--n-states", 10, "--n-macrostates", 0, "--models", "msm", "--out", out, "--no-progress",
+        "--lagtime", 5,
+    ]
+    last = out / "md" / "replica_003" / "trajectory.xtc"
+    kill_when(lambda: last.exists() and last.stat().st_size > 20_000, "run_alanine", *arguments)
+    assert not (out / "report").exists()
+    process = run_protocol("run_alanine", *arguments)
+    assert process.returncode == 0, process.stderr[-2000:]
+    for folder in sorted((out / "md").iterdir()):
+        traj = mdtraj.load(str(folder / "trajectory.xtc"), top=str(folder / "topology.pdb"))
+        assert traj.n_frames == 3000
+        assert np.allclose(traj.time, 0.2 * np.arange(1, 3001), atol=1e-3)
+    assert (out / "report" / "report.html").exists()
+
+
+def test_training_killed_in_the_middle(run_protocol, tmp_path):
+    out = tmp_path / "run"
+    for k, chain in enumerate(simulate(THREE_STATES, 8, 3000, seed=9)):
+        np.save(tmp_path / f"{k}.npy", chain)
+    arguments = [
+        "--train", *(tmp_path / f"{k}.npy" for k in range(8)), "--dt-ps", 1, "--models", "msm,nanogpt-tiny", "--training-steps", 400,
+        "--no-progress",
+    ]
+    checkpoints = out / "models" / "nanogpt-tiny.checkpoints"
+    kill_when(lambda: any(checkpoints.glob("step_*")), "analyze_tokens", *arguments, "--out", out)
+    assert not (out / "models" / "nanogpt-tiny").exists()
+    for folder in (out, tmp_path / "uninterrupted"):
+        process = run_protocol("analyze_tokens", *arguments, "--out", folder)
+        assert process.returncode == 0, process.stderr[-2000:]
+        assert (folder / "report" / "report.html").exists()
+    weights = [folder / "models" / "nanogpt-tiny" / "model.safetensors" for folder in (out, tmp_path / "uninterrupted")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert not checkpoints.exists()
+
+
+@pytest.mark.parametrize("stage", ["tokenize", "train", "rollout", "score"])
+def test_stages_one_by_one_reach_the_same_report(run_protocol, tmp_path_factory, stage):
+    folder = tmp_path_factory.getbasetemp() / "one_by_one"
+    folder.mkdir(exist_ok=True)
+    tokens = folder / "tokens.npy"
+    np.save(tokens, np.concatenate(simulate(THREE_STATES, 1, 8000, seed=5)))
+    process = run_protocol(
+        "analyze_tokens", "--train", tokens, "--dt-ps", 1, "--models", "msm,order2", "--out", folder / "run", "--no-progress", "--stage", stage,
+    )
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert (folder / "run" / "report" / "report.html").exists() == (stage == "score")
