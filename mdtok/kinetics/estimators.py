@@ -53,9 +53,9 @@ def count_matrix(dtrajs, lagtime, n_states):
     return counts
 
 
-def fit_msm(counts, lagtime):
+def fit_msm(counts, lagtime, max_error=1e-8):
     """Reversible maximum-likelihood MSM of sliding counts, shape (n_states, n_states); see `estimate_msm`."""
-    return estimate_msm(TransitionCountModel(counts, counting_mode="sliding", lagtime=lagtime))
+    return estimate_msm(TransitionCountModel(counts, counting_mode="sliding", lagtime=lagtime), max_error=max_error)
 
 
 def timescales_of(transition_matrix, lagtime, n_timescales, distribution=None):

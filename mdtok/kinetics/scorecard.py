@@ -160,7 +160,7 @@ def score(
 def make_protocol(md, test, macrostates, lagtimes=None, lagtime=None, n_timescales=None):
     """Choose the lags and check them against the test trajectories."""
     longest = max(map(len, test))
-    lagtimes = sorted({int(lag) for lag in lagtimes}) if lagtimes else _default_lagtimes(md, longest, len(macrostates))
+    lagtimes = sorted({int(lag) for lag in lagtimes}) if lagtimes else _default_lagtimes(md, test, len(macrostates))
     lagtime = int(lagtime or min(lagtimes, key=lambda lag: abs(np.log(lag / 10))))
     for lag in [*lagtimes, lagtime]:
         check_lagtime(test, lag)
@@ -171,12 +171,17 @@ def make_protocol(md, test, macrostates, lagtimes=None, lagtime=None, n_timescal
     return Protocol(macrostates, lagtimes, lagtime, n_steps, n_timescales or min(3, n_macrostates - 1))
 
 
-def _default_lagtimes(md, longest, n_states):
-    """1, 2, 5, 10, … up to a tenth of the longest test trajectory and to twice the slowest timescale: longer lags tell nothing."""
+def _default_lagtimes(md, test, n_states):
+    """1, 2, 5, 10, … as far as the data tell.
+
+    That is up to a tenth of the longest test trajectory, to twice the slowest timescale, and to ten independent
+    transitions a state in the test MD: beyond, eigenvalues (and their Bayesian posterior) are those of noise.
+    """
+    longest, enough = max(map(len, test)), sum(map(len, test)) / (10 * n_states)
     chosen = [1]
     for lag in (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000):
         slowest = implied_timescales(md, chosen[-1:], 1, n_samples=0, n_states=n_states).estimates[chosen[-1]].value[0]
-        if lag > longest // 10 or lag > 2 * slowest:
+        if lag > min(longest // 10, 2 * slowest, enough):
             break
         chosen.append(lag)
     return chosen

@@ -24,13 +24,15 @@ FLOOR = 1e-8  # share of every row spread over all states, so that no log-probab
 _TOLERANCE = 1e-6  # how far a row of a transition matrix may be from one, deeptime's default for estimated ones
 
 
-def estimate_msm(count_model, reversible=True):
+def estimate_msm(count_model, reversible=True, max_error=1e-8):
     """Maximum-likelihood MSM of deeptime on the connected set with the most counts.
 
     Parameters
     ----------
     count_model : deeptime.markov.TransitionCountModel
     reversible : bool
+    max_error : float
+        At which the iteration of the reversible estimate ends.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def estimate_msm(count_model, reversible=True):
         )
     connected = count_model.submodel(sets[0])
     estimator = MaximumLikelihoodMSM(
-        reversible=reversible, allow_disconnected=False, transition_matrix_tolerance=_TOLERANCE
+        reversible=reversible, maxerr=max_error, allow_disconnected=False, transition_matrix_tolerance=_TOLERANCE
     )
     try:
         estimate = estimator.fit(connected).fetch_model()
