@@ -20,15 +20,22 @@ STAGES = ("all", "simulate", "tokenize", "train", "rollout", "score")
 OPERATIONAL = ("out", "stage", "progress", "n_processes", "quick")
 
 
+def setting(default, what):
+    """A field of a settings dataclass: its default, and what ``--help`` says of it."""
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": what})
+    return dataclasses.field(default=default, metadata={"help": what})
+
+
 @dataclasses.dataclass
 class RunSettings:
     """Settings that every script has."""
 
-    out: str = dataclasses.field(default="runs/mdtok", metadata={"help": "Folder of the run."})
-    seed: int = dataclasses.field(default=7, metadata={"help": "Of everything random."})
-    quick: bool = dataclasses.field(default=False, metadata={"help": "Smaller numbers, the same path: a try-out in under 90 s."})
-    stage: str = dataclasses.field(default="all", metadata={"help": f"One of {', '.join(STAGES)}; stages that are done are not repeated."})
-    progress: bool = dataclasses.field(default=True, metadata={"help": "Show progress bars."})
+    out: str = setting("runs/mdtok", "Folder of the run.")
+    seed: int = setting(7, "Of everything random.")
+    quick: bool = setting(False, "Smaller numbers, the same path: a try-out in under 90 s.")
+    stage: str = setting("all", f"One of {', '.join(STAGES)}; stages that are done are not repeated.")
+    progress: bool = setting(True, "Show progress bars.")
 
     #: Values that --quick puts in place of the defaults.
     QUICK = {}
@@ -84,7 +91,8 @@ def parse_settings(settings_class, arguments=None, description=None):
     parser.error = _raise_settings_error
     namespace, unknown = parser.parse_known_args(layers)
     if unknown:
-        raise SettingsError(f"{unknown[0]} is not a setting of this script{_nearest(unknown[0].lstrip('-'), fields)}; see --help.")
+        hint = _nearest(unknown[0].lstrip("-"), fields)
+        raise SettingsError(f"{unknown[0]} is not a setting of this script{hint}; see --help.")
     return settings_class(**{name: getattr(namespace, name) for name in fields})
 
 

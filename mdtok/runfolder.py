@@ -184,7 +184,7 @@ class RunFolder:
     def require(self, stage):
         """Raise RunFolderError unless `stage` is done."""
         if not self.is_done(stage):
-            raise RunFolderError(f"{self.path}: the stage '{stage}' is not done yet; run it first (--stage {stage}, or --stage all).")
+            raise RunFolderError(f"{self.path}: the stage '{stage}' is not done yet; run it first (--stage {stage}, or all).")
 
     @contextlib.contextmanager
     def stage(self, name):

@@ -7,11 +7,11 @@ which stages to do.
 import logging
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from mdtok.cli import RunSettings
+from mdtok.cli import RunSettings, setting
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import cut_outside, split_indices, split_time_blocks
 from mdtok.runfolder import load_arrays, read_json, save_arrays, whole, write_json
@@ -25,13 +25,13 @@ _FEW_TRAJECTORIES = 8
 class ModelSettings(RunSettings):
     """Settings of the models and of the referee, shared by the scripts."""
 
-    models: str = field(default="msm,msm10,order4,semi-markov,nanogpt", metadata={"help": "Models to fit and to score, separated by commas."})
-    training_steps: int = field(default=0, metadata={"help": "Most training steps of neural models; 0: their own default."})
-    lagtime: int = field(default=10, metadata={"help": "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test."})
-    lagtimes: list[int] = field(default_factory=list, metadata={"help": "Lag times of the implied timescales, in token intervals; chosen from the data if not given."})
-    test_fraction: float = field(default=0.25, metadata={"help": "Share of the trajectories that no model sees."})
-    validation_fraction: float = field(default=0.15, metadata={"help": "Share on which hyper-parameters and early stopping are decided."})
-    n_blocks: int = field(default=20, metadata={"help": f"Time blocks in all, where there are fewer than {_FEW_TRAJECTORIES} trajectories."})
+    models: str = setting("msm,msm10,order4,semi-markov,nanogpt", "Models to fit and to score, separated by commas.")
+    training_steps: int = setting(0, "Most training steps of neural models; 0: their own default.")
+    lagtime: int = setting(10, "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test.")
+    lagtimes: list[int] = setting([], "Lag times of the implied timescales, in token intervals; from the data if not given.")
+    test_fraction: float = setting(0.25, "Share of the trajectories that no model sees.")
+    validation_fraction: float = setting(0.15, "Share on which hyper-parameters and early stopping are decided.")
+    n_blocks: int = setting(20, f"Time blocks in all, where there are fewer than {_FEW_TRAJECTORIES} trajectories.")
 
     STAGE_OF = {
         "lagtime": "tokenize", "test_fraction": "tokenize", "validation_fraction": "tokenize", "n_blocks": "tokenize",
@@ -50,7 +50,8 @@ class ModelSettings(RunSettings):
                 )
         if not (0 < self.test_fraction and 0 < self.validation_fraction and self.test_fraction + self.validation_fraction < 1):
             raise SettingsError(
-                f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be positive and leave some for training."
+                f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be positive and "
+                "leave some for training."
             )
         if self.lagtime < 1 or any(lag < 1 for lag in self.lagtimes):
             raise SettingsError("lagtime and lagtimes are counted in token intervals; whole numbers of at least 1 were expected.")
@@ -107,7 +108,7 @@ def split_in_three(n_trajectories, settings):
     """Indices of training, validation and test trajectories."""
     rest, test = split_indices(n_trajectories, settings.test_fraction, settings.seed)
     if len(rest) < 2:
-        raise DataError(f"{n_trajectories} trajectories cannot be split into training, validation and test; at least 3 are needed.")
+        raise DataError(f"{n_trajectories} trajectories cannot be split in training, validation and test; 3 are needed.")
     train, validation = split_indices(len(rest), settings.validation_fraction / (1 - settings.test_fraction), settings.seed)
     return {"train": [rest[i] for i in train], "validation": [rest[i] for i in validation], "test": test}
 
@@ -142,7 +143,9 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
         split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
         if not all(split.values()):
             empty = next(part for part, members in split.items() if not members)
-            raise DataError(f"No frame of the {empty} trajectories lies in a connected state; simulate longer or use fewer states.")
+            raise DataError(
+                f"No frame of the {empty} trajectories lies in a connected state; simulate longer or use fewer states."
+            )
         macro = np.concatenate(tokenizer.to_macrostates(dtrajs))
         names = name_macrostates(np.concatenate(blocks), macro, table.names, table.periodic)
         save_arrays(run / "features", blocks)
@@ -196,7 +199,10 @@ def check_lag(settings, test_lengths):
     longest = max(test_lengths)
     for lag in [settings.lagtime, *settings.lagtimes]:
         if lag >= longest:
-            raise DataError(f"The lag time of {lag} is not shorter than the longest test trajectory ({longest} tokens); choose a shorter --lagtime.")
+            raise DataError(
+                f"The lag time of {lag} is not shorter than the longest test trajectory ({longest} tokens); "
+                "choose a shorter --lagtime."
+            )
 
 
 def train(run, settings):
@@ -277,7 +283,8 @@ def score(run, settings, title, shown_on=None):
         card = score_models(
             models, data.part("train"), data.part("test"), data.dt_ps,
             validation=data.part("validation"), macrostates=data.macrostates, macrostate_names=data.macrostate_names,
-            lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, rollouts=rollouts, seed=settings.seed, progress=settings.progress,
+            lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, rollouts=rollouts, seed=settings.seed,
+            progress=settings.progress,
         )
         card.save(run / "report", title=title, projection=shown_on, run=run.manifest)
     log.info("\n%s\n\nreport: %s", card, run / "report" / "report.html")

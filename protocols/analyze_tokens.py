@@ -6,12 +6,12 @@
 Labels may be any whole numbers from 0 up: they are renumbered 0 .. n-1 in their order, and keep their names in the report.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 import mdtok
-from mdtok.cli import parse_settings, run_script
+from mdtok.cli import parse_settings, run_script, setting
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import relabel
 from mdtok.features.dtrajs import split_indices
@@ -27,11 +27,13 @@ _MANY_STATES = 12  # beyond, MFPT between all pairs of states can neither be cou
 class TokenSettings(ModelSettings):
     """Settings of analyze_tokens.py."""
 
-    out: str = field(default="runs/tokens", metadata={"help": "Folder of the run."})
-    train: list[str] = field(default_factory=list, metadata={"help": "Text or .npy files of tokens, one trajectory each."})
-    test: list[str] = field(default_factory=list, metadata={"help": "Held-out trajectories; some of --train are held out if not given."})
-    dt_ps: float = field(default=0.0, metadata={"help": "Picoseconds between tokens."})
-    n_macrostates: int = field(default=0, metadata={"help": f"Metastable states (PCCA+); 0: the tokens themselves, or chosen from the relaxation times where there are more than {_MANY_STATES}."})
+    out: str = setting("runs/tokens", "Folder of the run.")
+    train: list[str] = setting([], "Text or .npy files of tokens, one trajectory each.")
+    test: list[str] = setting([], "Held-out trajectories; some of --train are held out if not given.")
+    dt_ps: float = setting(0.0, "Picoseconds between tokens.")
+    n_macrostates: int = setting(
+        0, f"Metastable states (PCCA+); 0: the tokens themselves, or from the relaxation times if more than {_MANY_STATES}."
+    )
 
     QUICK = {"training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
 
@@ -81,7 +83,10 @@ def find_macrostates(dtrajs, labels, settings):
     connected = msm.count_model.state_symbols
     if len(connected) < n_states:
         lost = ", ".join(str(label) for label in np.delete(labels, connected)[:5])
-        raise DataError(f"The tokens {lost} are not connected with the others both ways at lag {settings.lagtime}; merge them or take a shorter --lagtime.")
+        raise DataError(
+            f"The tokens {lost} are not connected with the others both ways at lag {settings.lagtime}; merge them or take a "
+            "shorter --lagtime."
+        )
     macrostates = metastable_states(msm, settings.n_macrostates or None)
     return macrostates, [letters(k) for k in range(macrostates.max() + 1)]
 

@@ -6,10 +6,10 @@
     python protocols/analyze_trajectories.py --feature-files dihedrals.npy --columns phi psi --periodic phi psi --dt-ps 1
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import mdtok
-from mdtok.cli import parse_settings, run_script
+from mdtok.cli import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
 from mdtok.features import FeatureTable
 from mdtok.md.files import find_files
@@ -21,19 +21,19 @@ from mdtok.stages import ModelSettings, do_model_stages, tokenize
 class TrajectorySettings(ModelSettings):
     """Settings of analyze_trajectories.py."""
 
-    out: str = field(default="runs/trajectories", metadata={"help": "Folder of the run."})
-    traj: list[str] = field(default_factory=list, metadata={"help": "DCD, XTC or HDF5 files or patterns."})
-    top: str = field(default="", metadata={"help": "Topology (PDB) of the trajectories."})
-    features: str = field(default="phi psi", metadata={"help": "Dihedrals to compute: phi psi omega chi1 …"})
-    feature_files: list[str] = field(default_factory=list, metadata={"help": "Instead of --traj: .npy arrays or PLUMED COLVAR files."})
-    columns: list[str] = field(default_factory=list, metadata={"help": "Columns of the feature files, by name (or names for those of an array)."})
-    periodic: list[str] = field(default_factory=list, metadata={"help": "Columns that are angles in radians."})
-    dt_ps: float = field(default=0.0, metadata={"help": "Picoseconds between frames; needed for DCD and .npy, which carry no time."})
-    stride: int = field(default=1, metadata={"help": "Keep every so many-th frame."})
-    tica_dim: int = field(default=0, metadata={"help": "TICA components before k-means; 0: none."})
-    n_states: int = field(default=100, metadata={"help": "Microstates (k-means)."})
-    n_macrostates: int = field(default=0, metadata={"help": "Metastable states (PCCA+); 0: chosen from the relaxation times."})
-    map_columns: list[str] = field(default_factory=list, metadata={"help": "Two columns for the free-energy maps; the first two if not given."})
+    out: str = setting("runs/trajectories", "Folder of the run.")
+    traj: list[str] = setting([], "DCD, XTC or HDF5 files or patterns.")
+    top: str = setting("", "Topology (PDB) of the trajectories.")
+    features: str = setting("phi psi", "Dihedrals to compute: phi psi omega chi1 …")
+    feature_files: list[str] = setting([], "Instead of --traj: .npy arrays or PLUMED COLVAR files.")
+    columns: list[str] = setting([], "Columns of the feature files, by name (or names for those of an array).")
+    periodic: list[str] = setting([], "Columns that are angles in radians.")
+    dt_ps: float = setting(0.0, "Picoseconds between frames; needed for DCD and .npy, which carry no time.")
+    stride: int = setting(1, "Keep every so many-th frame.")
+    tica_dim: int = setting(0, "TICA components before k-means; 0: none.")
+    n_states: int = setting(100, "Microstates (k-means).")
+    n_macrostates: int = setting(0, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
+    map_columns: list[str] = setting([], "Two columns for the free-energy maps; the first two if not given.")
 
     QUICK = {"n_states": 30, "training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
 
@@ -53,7 +53,7 @@ def main():
     if settings.does("tokenize") and not run.is_done("tokenize"):
         table = featurize(trajs, settings) if table is None else table
         tokenizer = mdtok.StateTokenizer(
-            settings.n_states, settings.n_macrostates or "auto", settings.lagtime, tica_dim=settings.tica_dim or None, seed=settings.seed
+            settings.n_states, settings.n_macrostates or "auto", settings.lagtime, settings.tica_dim or None, settings.seed
         )
         tokenize(run, table, table.dt_ps, tokenizer, settings, trajs)
     do_model_stages(run, settings, "Your trajectories", settings.map_columns)
@@ -61,7 +61,7 @@ def main():
 
 def open_trajectories(settings):
     """The coordinate files, checked."""
-    return mdtok.open_trajectories(settings.traj, top=settings.top or None, dt_ps=settings.dt_ps or None, stride=settings.stride)
+    return mdtok.open_trajectories(settings.traj, settings.top or None, settings.dt_ps or None, settings.stride)
 
 
 def featurize(trajs, settings):
@@ -73,7 +73,9 @@ def featurize(trajs, settings):
 
 def load_table(settings):
     """The feature files, every `stride`-th frame of them."""
-    table = mdtok.load_features(settings.feature_files, settings.columns or None, settings.periodic or None, settings.dt_ps or None)
+    table = mdtok.load_features(
+        settings.feature_files, settings.columns or None, settings.periodic or None, settings.dt_ps or None
+    )
     if table.dt_ps is None:
         raise SettingsError("These files carry no time; give --dt-ps, the picoseconds between frames.")
     arrays = [array[:: settings.stride] for array in table.arrays]

@@ -5,10 +5,10 @@
     python protocols/run_alanine.py --temperature-kelvin 300 --solvent tip3p --length-ns 50 --out runs/ala_water
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import mdtok
-from mdtok.cli import parse_settings, run_script
+from mdtok.cli import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
 from mdtok.features import FeatureTable
 from mdtok.runfolder import RunFolder
@@ -19,32 +19,41 @@ from mdtok.stages import ModelSettings, do_model_stages, tokenize
 class AlanineSettings(ModelSettings):
     """Settings of run_alanine.py."""
 
-    out: str = field(default="runs/alanine", metadata={"help": "Folder of the run."})
-    n_replicas: int = field(default=20, metadata={"help": "Independent simulations; they start in every basin in turn."})
-    length_ns: float = field(default=5.0, metadata={"help": "Length of each replica."})
-    temperature_kelvin: float = field(default=450.0, metadata={"help": "450 K crosses into φ > 0 often enough to be counted; 300 K hardly ever does."})
-    solvent: str = field(default="obc2", metadata={"help": "obc2, vacuum or tip3p."})
-    platform: str = field(default="auto", metadata={"help": "OpenMM platform; auto measures which is fastest here."})
-    n_processes: int = field(default=0, metadata={"help": "Replicas at once; 0: one a core."})
-    token_interval_ps: float = field(default=1.0, metadata={"help": "Time between tokens; a multiple of the 0.2 ps between frames."})
-    n_states: int = field(default=100, metadata={"help": "Microstates (k-means)."})
-    n_macrostates: int = field(default=4, metadata={"help": "Metastable states (PCCA+); 0: chosen from the relaxation times."})
+    out: str = setting("runs/alanine", "Folder of the run.")
+    n_replicas: int = setting(20, "Independent simulations; they start in every basin in turn.")
+    length_ns: float = setting(5.0, "Length of each replica.")
+    temperature_kelvin: float = setting(450.0, "450 K crosses into φ > 0 often enough to be counted; 300 K hardly ever does.")
+    solvent: str = setting("obc2", "obc2, vacuum or tip3p.")
+    platform: str = setting("auto", "OpenMM platform; auto measures which is fastest here.")
+    n_processes: int = setting(0, "Replicas at once; 0: one a core.")
+    token_interval_ps: float = setting(1.0, "Time between tokens; a multiple of the 0.2 ps between frames.")
+    n_states: int = setting(100, "Microstates (k-means).")
+    n_macrostates: int = setting(4, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
 
     STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("token_interval_ps", "n_states", "n_macrostates"), "tokenize")
-    QUICK = {"n_replicas": 8, "length_ns": 1.0, "n_states": 30, "n_macrostates": 0, "training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
+    QUICK = {
+        "n_replicas": 8, "length_ns": 1.0, "n_states": 30, "n_macrostates": 0, "training_steps": 800,
+        "models": "msm,order2,semi-markov,nanogpt-tiny",
+    }
 
     def __post_init__(self):
         super().__post_init__()
         if self.n_replicas < 3:
-            raise SettingsError(f"--n-replicas {self.n_replicas} is too few: training, validation and test need one each at least.")
+            raise SettingsError(
+                f"--n-replicas {self.n_replicas} is too few: training, validation and test need one each at least."
+            )
 
 
 def main():
     settings = parse_settings(AlanineSettings, description=__doc__.splitlines()[0])
-    system = mdtok.load_system("alanine_dipeptide", temperature_kelvin=settings.temperature_kelvin, solvent=settings.solvent)
+    system = mdtok.load_system(
+        "alanine_dipeptide", temperature_kelvin=settings.temperature_kelvin, solvent=settings.solvent
+    )
     stride = round(settings.token_interval_ps / system.frame_interval_ps)
     if stride < 1 or abs(stride * system.frame_interval_ps - settings.token_interval_ps) > 1e-9:
-        raise SettingsError(f"--token-interval-ps {settings.token_interval_ps} is no multiple of the frame interval of {system.frame_interval_ps} ps.")
+        raise SettingsError(
+            f"--token-interval-ps {settings.token_interval_ps} is no multiple of the {system.frame_interval_ps} ps between frames."
+        )
     run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF)
 
     if settings.does("simulate") and not run.is_done("simulate"):
@@ -63,7 +72,8 @@ def main():
 def tokenize_replicas(run, settings, stride):
     """Dihedrals of every `stride`-th frame, then tokens of them."""
     replicas = sorted((run / "md").glob("replica_*"))
-    trajs = mdtok.open_trajectories([folder / "trajectory.xtc" for folder in replicas], top=replicas[0] / "topology.pdb", stride=stride)
+    paths = [folder / "trajectory.xtc" for folder in replicas]
+    trajs = mdtok.open_trajectories(paths, top=replicas[0] / "topology.pdb", stride=stride)
     featurizer = mdtok.Featurizer([mdtok.Dihedrals("phi psi", encoding="radians")])
     angles = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
     table = FeatureTable(angles, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps)

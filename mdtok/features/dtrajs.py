@@ -50,7 +50,7 @@ def as_dtrajs(dtrajs, n_states=None, min_length=1, outside=False):
 def _as_dtraj(dtraj, index, n_states, min_length, lowest):
     dtraj = np.asarray(dtraj)
     if dtraj.ndim != 1:
-        raise DataError(f"Discrete trajectory {index} has shape {dtraj.shape}; one token a frame, shape (n_frames,), was expected.")
+        raise DataError(f"Discrete trajectory {index} has shape {dtraj.shape}; one token a frame was expected.")
     if len(dtraj) < min_length:
         raise DataError(f"Discrete trajectory {index} has {len(dtraj)} frames; at least {min_length} are needed. Leave it out.")
     if not _are_whole_numbers(dtraj):

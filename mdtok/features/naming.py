@@ -32,7 +32,8 @@ def name_macrostates(features, macro, names, periodic):
     ['αR/β', 'αL']
     """
     n_macrostates = int(macro.max()) + 1
-    columns = [[k for k, name in enumerate(names) if str(name).lower().startswith(angle) and periodic[k]] for angle in ("phi", "psi")]
+    angles = [str(name).lower() if is_angle else "" for name, is_angle in zip(names, periodic)]
+    columns = [[k for k, name in enumerate(angles) if name.startswith(wanted)] for wanted in ("phi", "psi")]
     if [len(found) for found in columns] != [1, 1]:
         return [letters(k) for k in range(n_macrostates)]
     basins = ramachandran_basins(*np.degrees(features[:, [found[0] for found in columns]]).T)

@@ -3,7 +3,7 @@
 import importlib
 
 _LAZY = {
-    "populations": "estimators", "free_energies_kt": "estimators", "implied_timescales": "estimators",
+    "populations": "estimators", "equilibrium_populations": "estimators", "free_energies_kt": "estimators", "implied_timescales": "estimators",
     "chapman_kolmogorov": "estimators", "mfpt_from_msm": "estimators", "Estimate": "estimators",
     "mfpt_counted": "passages", "dwell_times": "passages",
     "score": "scorecard", "Scorecard": "scorecard",

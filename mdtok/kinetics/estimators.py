@@ -73,7 +73,9 @@ def check_lagtime(dtrajs, lagtime):
     if int(lagtime) != lagtime or lagtime < 1:
         raise SettingsError(f"The lag time is {lagtime}; a whole number of frames, at least 1, was expected.")
     if lagtime >= longest:
-        raise DataError(f"The lag time of {lagtime} frames is not shorter than the longest trajectory ({longest} frames); choose a shorter lag.")
+        raise DataError(
+            f"The lag time of {lagtime} frames is not shorter than the longest trajectory ({longest} frames); choose a shorter lag."
+        )
 
 
 def populations(dtrajs, n_states=None, lagtime=None):
@@ -113,6 +115,32 @@ def _spread(distribution, symbols, n_states):
     full = np.zeros(np.shape(distribution)[:-1] + (n_states,))
     full[..., symbols] = distribution
     return full
+
+
+def equilibrium_populations(dtrajs, lagtime, macrostates, n_samples=100, seed=0):
+    """Populations of macrostates in equilibrium: stationary distribution of an MSM, with Bayesian 95 % intervals.
+
+    Parameters
+    ----------
+    dtrajs : list of int arrays, shape (n_frames,) each
+    lagtime : int
+        In frames.
+    macrostates : int array, shape (n_states,)
+        Macrostate of each state.
+    n_samples : int
+    seed : int
+
+    Returns
+    -------
+    Estimate
+        Arrays of shape (n_macrostates,).
+    """
+    dtrajs, macrostates = as_dtrajs(dtrajs, len(macrostates)), np.asarray(macrostates)
+    check_lagtime(dtrajs, lagtime)
+    msm = fit_msm(count_matrix(dtrajs, lagtime, len(macrostates)), lagtime)
+    members = np.eye(int(macrostates.max()) + 1)[macrostates[msm.count_model.state_symbols]]  # (n_connected, n_macrostates)
+    _, distributions = draw_posterior(msm, n_samples, seed)
+    return Estimate.from_samples(msm.stationary_distribution @ members, distributions @ members)
 
 
 def free_energies_kt(probabilities):
@@ -321,7 +349,8 @@ def _mfpt(transition_matrix, distribution, members, n_macrostates):
         outside = members != target
         to_target = np.zeros(len(members))
         n_outside = outside.sum()
-        to_target[outside] = np.linalg.solve(np.eye(n_outside) - transition_matrix[np.ix_(outside, outside)], np.ones(n_outside))
+        staying = transition_matrix[np.ix_(outside, outside)]
+        to_target[outside] = np.linalg.solve(np.eye(n_outside) - staying, np.ones(n_outside))
         for origin in np.unique(members):
             weights = np.where(members == origin, distribution, 0.0)
             times[origin, target] = weights @ to_target / weights.sum()

@@ -22,7 +22,8 @@ class HeldOut:
     def from_token(self, first_token):
         """The same from a later token on, so that models of different lags are judged on the same tokens."""
         skip = first_token - self.first_token
-        return HeldOut(first_token, *([a[skip:] for a in arrays] for arrays in (self.log_prob, self.leaving_probability, self.left)))
+        said = (self.log_prob, self.leaving_probability, self.left)
+        return HeldOut(first_token, *([array[skip:] for array in arrays] for arrays in said))
 
 
 def evaluate_held_out(model, dtrajs, macrostates):
@@ -49,7 +50,7 @@ def evaluate_held_out(model, dtrajs, macrostates):
     for dtraj in as_dtrajs(dtrajs, model.n_states_, min_length=lag + 1):
         log_proba = model.predict_log_proba(dtraj)  # (n_frames - lag, n_states)
         if not np.isfinite(log_proba.max(axis=1)).all():
-            raise DataError(f"{type(model).__name__} gave probabilities that are not numbers; train it again with a lower learning rate.")
+            raise DataError(f"{type(model).__name__} gave probabilities that are not numbers; train it with a lower learning rate.")
         before, after = macrostates[dtraj[:-lag]], macrostates[dtraj[lag:]]
         held_out.log_prob.append(log_proba[np.arange(len(after)), dtraj[lag:]])
         probabilities = np.exp(log_proba)

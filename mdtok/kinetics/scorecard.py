@@ -11,7 +11,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states
 from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, NoiseFloor, Protocol, UnitCounts, compare, estimate_kinetics
-from mdtok.kinetics.estimators import check_lagtime, implied_timescales, populations
+from mdtok.kinetics.estimators import check_lagtime, equilibrium_populations, implied_timescales, populations
 from mdtok.kinetics.passages import independent_units, mfpt_counted
 from mdtok.models.rollout import roll_out
 from mdtok.runfolder import read_json, write_json
@@ -120,7 +120,9 @@ def score(
     md = [*train, *(validation or []), *test]
     macrostates = np.arange(count_states(md)) if macrostates is None else np.asarray(macrostates, dtype=np.int64)
     if count_states(md) > len(macrostates):
-        raise DataError(f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. {len(macrostates) - 1} only.")
+        raise DataError(
+            f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. {len(macrostates) - 1} only."
+        )
     protocol = make_protocol(md, test, macrostates, lagtimes, lagtime, n_timescales)
     names = list(macrostate_names or [f"{k}" for k in range(protocol.n_macrostates)])
     if len(names) != protocol.n_macrostates:
@@ -131,6 +133,7 @@ def score(
     with tqdm(models.items(), desc="scoring", unit="model", disable=not progress) as bar:
         for name, model in bar:
             bar.set_postfix_str(name)
+            model.progress = model.progress and progress
             if not model.is_fitted:
                 model.fit(train, validation, n_states=len(macrostates))
             held_out[name] = likelihood.evaluate_held_out(model, test, macrostates)
@@ -144,7 +147,8 @@ def score(
         row["summary"] = verdicts.summary_sentence(name, row)
     content = {
         "schema": SCHEMA, "dt_ps": dt_ps, "n_states": protocol.n_states, "n_macrostates": protocol.n_macrostates,
-        "macrostate_names": names, "lagtimes_frames": protocol.lagtimes, "lagtime_frames": protocol.lagtime, "ck_steps": protocol.n_steps,
+        "macrostate_names": names, "lagtimes_frames": protocol.lagtimes, "lagtime_frames": protocol.lagtime,
+        "ck_steps": protocol.n_steps,
         "reference": {
             "n_train_tokens": sum(map(len, train)) + sum(map(len, validation or [])), "n_test_tokens": sum(map(len, test)),
             "n_train_trajectories": len(train) + len(validation or []), "n_test_trajectories": len(test),
@@ -214,6 +218,9 @@ class _Referee:
         pooled = estimate_kinetics(units, protocol)
         return {
             "populations": pooled.populations,
+            "populations_interval": equilibrium_populations(
+                dtrajs, protocol.lagtime, protocol.macrostates, self.n_posterior_samples, self.seed
+            ).to_dict(),
             "populations_counted": np.bincount(np.concatenate(macro), minlength=protocol.n_macrostates) / sum(map(len, macro)),
             "timescales_ps": {str(int(lag) * stride): value for lag, value in timescales.items()},
             "mfpt_ps": mfpt_counted(macro, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict(),
@@ -232,13 +239,14 @@ class _Referee:
         floor = self._floor(stride, rollout.n_tokens * stride)
         differences = compare(kinetics, reference)
         checks = {
-            metric: verdicts.judge_difference(metric, differences[metric], floor, kinetics, reference, protocol, self.names, frame_ps)
-            for metric in METRICS
+            metric: verdicts.judge_difference(metric, difference, floor, kinetics, reference, protocol, self.names, frame_ps)
+            for metric, difference in differences.items()
         }
         calibration = likelihood.transition_calibration(held_out, seed=self.seed)
         checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
         row = {
-            "lagtime_frames": stride, "n_parameters": int(model.n_parameters), "train_seconds": getattr(model, "train_seconds_", None),
+            "lagtime_frames": stride, "n_parameters": int(model.n_parameters),
+            "train_seconds": getattr(model, "train_seconds_", None),
             "n_sampled_tokens": rollout.n_tokens, "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
             **self.describe(rollout.dtrajs, stride),
             "transition_calibration": calibration.to_dict(), "checks": checks,
@@ -259,7 +267,8 @@ class _Referee:
         if stride not in self._counted:
             protocol = self.protocol.every(stride)
             self._counted[stride] = tuple(
-                [UnitCounts.of(unit[::stride], protocol) for unit in independent_units(dtrajs)] for dtrajs in (self.md, self.test)
+                [UnitCounts.of(unit[::stride], protocol) for unit in independent_units(dtrajs)]
+                for dtrajs in (self.md, self.test)
             )
         return self._counted[stride]
 
@@ -267,7 +276,9 @@ class _Referee:
         n_test, n_train = self._sizes()
         if stride not in self._floors:
             md_units, _ = self._units(stride)
-            self._floors[stride] = NoiseFloor.from_halves(md_units, self.protocol.every(stride), n_test + n_train, self.n_splits, self.seed)
+            self._floors[stride] = NoiseFloor.from_halves(
+                md_units, self.protocol.every(stride), n_test + n_train, self.n_splits, self.seed
+            )
         return self._floors[stride].scaled(n_train, n_test, n_model_frames)
 
     def floor_summary(self):

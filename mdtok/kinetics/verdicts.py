@@ -78,8 +78,10 @@ def _judge_times(metric, difference, judgement, model, reference, protocol, name
         seen, expected = (k.mfpt_frames[item] * frame_ps for k in (model, reference))
         what = f"MFPT {names[item[0]]} → {names[item[1]]}"
     how = f"{picoseconds(seen)}" if np.isfinite(seen) else "never"
-    sentence = f"{what}: {how} against {picoseconds(expected)} in held-out MD ({factor(ratio)} {'too slow' if ratio > 1 else 'too fast'}, {factor(allowed)} allowed)"
-    return {"verdict": WITHIN if judgement.within else f"off by {factor(ratio)}", "sentence": sentence, "ratio": ratio, "allowed": allowed}
+    way = "too slow" if ratio > 1 else "too fast"
+    sentence = f"{what}: {how} against {picoseconds(expected)} in held-out MD ({factor(ratio)} {way}, {factor(allowed)} allowed)"
+    verdict = WITHIN if judgement.within else f"off by {factor(ratio)}"
+    return {"verdict": verdict, "sentence": sentence, "ratio": ratio, "allowed": allowed}
 
 
 def judge_calibration(estimate, n_test, n_train):

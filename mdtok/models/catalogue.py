@@ -47,11 +47,11 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
     from mdtok import models
 
     if match := re.fullmatch(r"msm([1-9]\d*)?", name):
-        return models.MarkovModel(lagtime=int(match[1] or 1))
+        return models.MarkovModel(lagtime=int(match[1] or 1), progress=progress)
     if match := re.fullmatch(r"order([1-9]\d*)", name):
-        return models.OrderKModel(order=int(match[1]))
+        return models.OrderKModel(order=int(match[1]), progress=progress)
     if name == "semi-markov":
-        return models.SemiMarkovModel(macrostates=macrostates)
+        return models.SemiMarkovModel(macrostates=macrostates, progress=progress)
     if match := re.fullmatch(r"nanogpt(?:-(tiny|small|medium))?", name):
         budget = {} if training_steps is None else {"max_steps": training_steps}
         return models.NanoGPT.from_preset(match[1] or "small", seed=seed, progress=progress, **budget)

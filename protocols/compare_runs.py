@@ -1,0 +1,91 @@
+"""Do two runs agree? Populations, timescales and first passages of their MD, each with its interval, side by side.
+
+    python protocols/run_alanine.py --seed 7 --out runs/seven
+    python protocols/run_alanine.py --seed 8 --out runs/eight --stage simulate
+    python protocols/run_alanine.py --seed 8 --out runs/eight --stage tokenize
+    python protocols/compare_runs.py runs/seven runs/eight
+
+The states are those of the first run, for both.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import mdtok
+from mdtok.cli import run_script
+from mdtok.errors import DataError
+from mdtok.features import cut_outside, encode_periodic
+from mdtok.kinetics import equilibrium_populations, implied_timescales, mfpt_counted
+from mdtok.kinetics.verdicts import picoseconds
+from mdtok.runfolder import load_arrays, read_json
+from mdtok.stages import TokenisedData
+
+log = logging.getLogger("mdtok.protocols")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs=2, type=Path, help="two run folders, tokenised")
+    parser.add_argument("--lagtimes", nargs="+", type=int, default=[5, 10, 20], help="in token intervals")
+    parser.add_argument("--n-samples", type=int, default=300, help="of the posterior and of the bootstrap")
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+
+    first = TokenisedData.load(arguments.runs[0] / "tokens")
+    tokenizer = mdtok.StateTokenizer.load(arguments.runs[0] / "tokens")
+    groups = [tokens_of(folder, tokenizer, arguments.runs[0]) for folder in arguments.runs]
+    rows = zip(*(quantities(dtrajs, first, arguments) for dtrajs in groups))
+    lines = [f"{'':<28} {str(arguments.runs[0]):>32} {str(arguments.runs[1]):>32}   intervals"]
+    n_apart = n_rows = 0
+    for (title, show, a), (_, _, b) in rows:
+        overlap = a[1] <= b[2] and b[1] <= a[2]
+        n_rows, n_apart = n_rows + 1, n_apart + (not overlap)
+        lines.append(f"{title:<28} {interval(show, a):>32} {interval(show, b):>32}   {'overlap' if overlap else 'APART'}")
+    sys.stdout.write("\n".join([*lines, "", f"{n_rows - n_apart} of {n_rows} pairs of 95 % intervals overlap.", ""]))
+
+
+def tokens_of(folder, tokenizer, first):
+    """Tokens of a run's features in the states of `tokenizer`."""
+    columns, known = (read_json(run / "features" / "columns.json") for run in (folder, first))
+    if columns != known:
+        raise DataError(f"{folder} has the features {columns['names']}, {first} {known['names']}; they cannot be compared.")
+    _, dtrajs = cut_outside(tokenizer.transform(encode_periodic(load_arrays(folder / "features"), columns["periodic"])))
+    return dtrajs
+
+
+def quantities(dtrajs, data, arguments):
+    """(title, how to show it, (value, low, high)) of everything compared."""
+    settings = {"n_samples": arguments.n_samples, "seed": arguments.seed}
+    names, n_macrostates = data.macrostate_names, len(data.macrostate_names)
+    populations = equilibrium_populations(dtrajs, arguments.lagtimes[0], data.macrostates, **settings)
+    for k, name in enumerate(names):
+        yield f"population of {name}", "{:.4f}".format, triple(populations, k)
+    timescales = implied_timescales(dtrajs, arguments.lagtimes, 2, data.dt_ps, n_states=len(data.macrostates), **settings)
+    for lag, estimate in timescales.estimates.items():
+        for k in range(2):
+            if estimate.value[k] > lag * data.dt_ps:
+                yield f"timescale {k + 1} at lag {picoseconds(lag * data.dt_ps)}", picoseconds, triple(estimate, k)
+            else:
+                yield f"timescale {k + 1} at lag {picoseconds(lag * data.dt_ps)}", lambda _: "< lag", (0.0, 0.0, 0.0)
+    mfpt = mfpt_counted([data.macrostates[d] for d in dtrajs], data.dt_ps, n_macrostates, arguments.n_samples, arguments.seed)
+    for i, j in np.argwhere(~np.eye(n_macrostates, dtype=bool)):
+        yield f"MFPT {names[i]} → {names[j]}", picoseconds, triple(mfpt, (i, j))
+
+
+def triple(estimate, item):
+    """Value and limits of one item of an Estimate."""
+    return tuple(float(getattr(estimate, part)[item]) for part in ("value", "low", "high"))
+
+
+def interval(show, numbers):
+    """``value [low, high]``."""
+    value, low, high = map(show, numbers)
+    return f"{value} [{low}, {high}]"
+
+
+if __name__ == "__main__":
+    run_script(main)
