@@ -141,11 +141,10 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
         tokenizer.fit([encoded[index] for index in split["train"]], progress=settings.progress)
         origins, dtrajs, blocks = cut_outside(tokenizer.transform(encoded), blocks)
         split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
-        if not all(split.values()):
-            empty = next(part for part, members in split.items() if not members)
-            raise DataError(
-                f"No frame of the {empty} trajectories lies in a connected state; simulate longer or use fewer states."
-            )
+        if not split["test"]:
+            raise DataError("No frame of the test trajectories lies in a connected state; simulate longer or use fewer states.")
+        if not split["validation"]:
+            log.warning("No frame of the validation trajectories lies in a connected state; models hold out the ends of training ones.")
         macro = np.concatenate(tokenizer.to_macrostates(dtrajs))
         names = name_macrostates(np.concatenate(blocks), macro, table.names, table.periodic)
         save_arrays(run / "features", blocks)
@@ -219,7 +218,8 @@ def train(run, settings):
                 continue
             began = time.perf_counter()
             checkpoints = run / "models" / f"{name}.checkpoints"
-            model.fit(data.part("train"), data.part("validation"), len(data.macrostates), checkpoint_folder=checkpoints)
+            validation = data.part("validation") or None
+            model.fit(data.part("train"), validation, len(data.macrostates), checkpoint_folder=checkpoints)
             model.save(folder)
             shutil.rmtree(checkpoints, ignore_errors=True)  # only neural models leave any
             figures[name] = {"wall_seconds": round(time.perf_counter() - began, 1)}
