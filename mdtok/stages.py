@@ -114,7 +114,10 @@ def split_in_three(n_trajectories, settings):
 
 
 def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
-    """Stage `tokenize`: features, states fitted on the training part, tokens of all, the split.
+    """Stage `tokenize`: features, states, tokens, the split.
+
+    The states are those of all trajectories: they are the yardstick, the same for every model, and where training MD alone
+    defined them a rare basin of the test MD would have no state. What models learn, they learn from training MD only.
 
     Writes ``features/`` and ``tokens/``; with `trajs`, also structures of every macrostate.
 
@@ -138,7 +141,7 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
         split = split_in_three(len(blocks), settings)
         check_lag(settings, [len(blocks[index]) for index in split["test"]])
         encoded = encode_periodic(blocks, table.periodic)
-        tokenizer.fit([encoded[index] for index in split["train"]], progress=settings.progress)
+        tokenizer.fit(encoded, progress=settings.progress)
         origins, dtrajs, blocks = cut_outside(tokenizer.transform(encoded), blocks)
         split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
         if not split["test"]:

@@ -61,7 +61,7 @@ TERMS = {
         " larger than in 99 % of the splits, so that about 95 % of perfect models pass all six checks together. “Off by ×…”: for timescales and MFPT the factor between model and "
         "held-out MD in the worst item; for distances, how many times the allowed distance. “MD too short to tell”: "
         "in more than one split of ten a half of the MD does not even hold the event, or the halves differ by more than "
-        "a factor of three. A model passes if nothing is "
+        "a factor of ten. A model passes if nothing is "
         "off and something could be tested."
     ),
     "interval": (
