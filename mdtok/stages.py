@@ -225,8 +225,9 @@ def train(run, settings):
             model.fit(data.part("train"), validation, len(data.macrostates), checkpoint_folder=checkpoints)
             model.save(folder)
             shutil.rmtree(checkpoints, ignore_errors=True)  # only neural models leave any
-            figures[name] = {"wall_seconds": round(time.perf_counter() - began, 1)}
-            log.info("%s: trained in %.0f s, %s parameters", name, time.perf_counter() - began, f"{model.n_parameters:,}")
+            seconds = time.perf_counter() - began
+            figures[name] = {"wall_seconds": round(seconds, 2)}
+            log.info("%s: trained in %.1f s, %s parameters", name, seconds, f"{model.n_parameters:,}")
 
 
 def roll_out(run, settings):
@@ -249,7 +250,7 @@ def roll_out(run, settings):
             with whole(folder) as partial:
                 save_arrays(partial, rollout.dtrajs)
                 write_json(partial / "rollout.json", {"lagtime": rollout.lagtime, "seconds": rollout.seconds})
-            log.info("%s: %s tokens generated in %.0f s", name, f"{rollout.n_tokens:,}", rollout.seconds)
+            log.info("%s: %s tokens generated in %.1f s", name, f"{rollout.n_tokens:,}", rollout.seconds)
 
 
 def score(run, settings, title, shown_on=None):

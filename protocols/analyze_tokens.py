@@ -7,6 +7,7 @@ Labels may be any whole numbers from 0 up: they are renumbered 0 .. n-1 in their
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def main():
                 folder.mkdir()
                 TokenisedData(blocks, split, settings.dt_ps, macrostates, names).save(folder)
             figures |= {"n_states": len(labels), "n_tokens": sum(map(len, blocks)), "labels": labels}
-    do_model_stages(run, settings, "Your discrete trajectories")
+    do_model_stages(run, settings, Path(settings.out).name)
 
 
 def split_tokens(train, test, settings):

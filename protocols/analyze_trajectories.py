@@ -7,6 +7,7 @@
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import mdtok
 from mdtok.cli import parse_settings, run_script, setting
@@ -56,7 +57,7 @@ def main():
             settings.n_states, settings.n_macrostates or "auto", settings.lagtime, settings.tica_dim or None, settings.seed
         )
         tokenize(run, table, table.dt_ps, tokenizer, settings, trajs)
-    do_model_stages(run, settings, "Your trajectories", settings.map_columns)
+    do_model_stages(run, settings, Path(settings.out).name, settings.map_columns)
 
 
 def open_trajectories(settings):

@@ -60,7 +60,7 @@ def report_figures(card, projection=None):
             "mfpt", "Mean first passage times",
             "Each point is one ordered pair of macrostates, named above: held-out MD across, model up. Perfect models lie "
             "on the diagonal; the grey band is a factor of two either way. Bars are 95 % intervals (bootstrap over "
-            "trajectories, exact where fewer than ten passages were seen)." + _SPARSE * sparse,
+            "trajectories, exact where fewer than ten passages were seen)." + _SPARSE_PAIRS * sparse,
             lambda: plot_mfpt_parity(content),
         ),
         ReportFigure(
@@ -96,6 +96,7 @@ def report_figures(card, projection=None):
 
 
 NAMES = ("states", "free_energy", "timescales", "mfpt", "populations", "dwell_times", "chapman_kolmogorov", "training")
+_SPARSE_PAIRS = " A model marked “sees every … ps” misses short visits; its points stand against MD looked at as rarely."
 _SPARSE = (
     " A model marked “sees every … ps” has no frames between, so it misses short visits and its times are longer; its "
     "verdict compares it with MD looked at as rarely, this figure with MD at every frame."
