@@ -97,6 +97,16 @@ class TokenisedData:
         return cls(dtrajs=load_arrays(folder), **content)
 
 
+def long_enough(dtrajs, lagtime):
+    """The trajectories that are longer than the lag; how many are not is said in the log."""
+    kept = [dtraj for dtraj in dtrajs if len(dtraj) > lagtime]
+    if len(kept) < len(dtrajs):
+        log.warning("%d of %d trajectories are not longer than the lag of %d and left out.", len(dtrajs) - len(kept), len(dtrajs), lagtime)
+    if dtrajs and not kept:
+        raise DataError(f"No trajectory is longer than the lag of {lagtime} (the longest has {max(map(len, dtrajs))} frames); choose a shorter --lagtime.")
+    return kept
+
+
 def cut_if_few(trajectories, n_blocks):
     """Cut few long trajectories into about `n_blocks` time blocks in all; many are left as they are."""
     if len(trajectories) >= _FEW_TRAJECTORIES:
@@ -142,7 +152,7 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
         check_lag(settings, [len(blocks[index]) for index in split["test"]])
         encoded = encode_periodic(blocks, table.periodic)
         tokenizer.fit(encoded, progress=settings.progress)
-        origins, dtrajs, blocks = cut_outside(tokenizer.transform(encoded), blocks)
+        origins, dtrajs, blocks = cut_outside(tokenizer.transform(encoded), blocks, min_length=settings.lagtime + 1)
         split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
         if not split["test"]:
             raise DataError("No frame of the test trajectories lies in a connected state; simulate longer or use fewer states.")

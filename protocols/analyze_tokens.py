@@ -19,7 +19,7 @@ from mdtok.features.dtrajs import split_indices
 from mdtok.features.metastable import metastable_states
 from mdtok.features.naming import letters
 from mdtok.runfolder import RunFolder, whole
-from mdtok.stages import ModelSettings, TokenisedData, check_lag, cut_if_few, do_model_stages, split_in_three
+from mdtok.stages import ModelSettings, TokenisedData, check_lag, cut_if_few, do_model_stages, long_enough, split_in_three
 
 _MANY_STATES = 12  # beyond, MFPT between all pairs of states can neither be counted well nor read
 
@@ -48,7 +48,7 @@ class TokenSettings(ModelSettings):
 
 def main():
     settings = parse_settings(TokenSettings, description=__doc__.splitlines()[0])
-    given = mdtok.load_dtrajs(settings.train), mdtok.load_dtrajs(settings.test)
+    given = (long_enough(mdtok.load_dtrajs(files), settings.lagtime) for files in (settings.train, settings.test))
     (train, test), labels = relabel(*given)
     if len(labels) < 2:
         raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")

@@ -5,6 +5,7 @@
     python protocols/run_alanine.py --temperature-kelvin 300 --solvent tip3p --length-ns 50 --out runs/ala_water
 """
 
+import logging
 from dataclasses import dataclass
 
 import mdtok
@@ -13,6 +14,8 @@ from mdtok.errors import SettingsError
 from mdtok.features import FeatureTable
 from mdtok.runfolder import RunFolder
 from mdtok.stages import ModelSettings, do_model_stages, tokenize
+
+log = logging.getLogger("mdtok.protocols")
 
 
 @dataclass
@@ -63,6 +66,7 @@ def main():
                 n_processes=settings.n_processes or None, platform=settings.platform, progress=settings.progress,
             )
             figures |= {"n_frames": trajs.n_frames, "total_ns": trajs.n_frames * trajs.dt_ps / 1000}
+        log.info("simulated: %d replicas, %.4g ns in all", len(trajs), figures["total_ns"])
     if settings.does("tokenize") and not run.is_done("tokenize"):
         run.require("simulate")
         tokenize_replicas(run, settings, stride)

@@ -140,6 +140,13 @@ def test_lag_longer_than_the_trajectories(fails, tokens, tmp_path):
     assert "900" in line and "lag" in line and not (tmp_path / "run").exists()
 
 
+def test_trajectories_shorter_than_the_lag(fails, tmp_path):
+    for k in range(3):
+        np.save(tmp_path / f"{k}.npy", np.arange(8) % 2)
+    line = fails("analyze_tokens", "--train", *(tmp_path / f"{k}.npy" for k in range(3)), "--dt-ps", 1, "--out", tmp_path / "run")
+    assert "lag of 10" in line and "8 frames" in line
+
+
 def test_lag_that_no_model_of_a_longer_lag_divides(fails, tokens, tmp_path):
     line = fails("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--lagtime", 15, "--models", "msm10", "--out", tmp_path / "run")
     assert "msm10" in line and not (tmp_path / "run").exists()

@@ -181,7 +181,7 @@ def split_indices(n_trajectories, test_fraction=0.25, seed=0):
     return sorted(order[n_test:].tolist()), sorted(order[:n_test].tolist())
 
 
-def cut_outside(dtrajs, *aligned):
+def cut_outside(dtrajs, *aligned, min_length=2):
     """Leave out the frames that lie outside of all states (token -1): each trajectory falls into the pieces between.
 
     Parameters
@@ -189,13 +189,14 @@ def cut_outside(dtrajs, *aligned):
     dtrajs : list of int arrays, shape (n_frames,) each
     *aligned : lists of arrays, shape (n_frames, ...) each
         Cut in the same way (features, say).
+    min_length : int
+        Shorter pieces are left out, in frames.
 
     Returns
     -------
     origins : list of int
         The trajectory that each piece comes from.
     pieces : list of int arrays
-        Of two frames or more.
     *aligned_pieces : lists of arrays
 
     Examples
@@ -208,7 +209,7 @@ def cut_outside(dtrajs, *aligned):
     spans = [
         (index, start, stop)
         for index, dtraj in enumerate(dtrajs)
-        for start, stop in zip(*_runs(dtraj >= 0)) if stop - start > 1
+        for start, stop in zip(*_runs(dtraj >= 0)) if stop - start >= min_length
     ]
     cut = [[arrays[index][start:stop] for index, start, stop in spans] for arrays in (dtrajs, *aligned)]
     return [index for index, _, _ in spans], *cut
