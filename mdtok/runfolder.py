@@ -164,13 +164,14 @@ class RunFolder:
 
     def _refuse_other(self, settings, hashes, stage_of):
         begun = self.manifest["begun"]
-        seen = {**self.manifest["settings"], **self.manifest["inputs_sha256"]}
-        wanted = {**settings, **hashes}
+        seen, wanted = self.manifest["settings"], settings
         other = [
             f"{key}: {seen.get(key)!r} there, {wanted.get(key)!r} asked for"
             for key in sorted({*seen, *wanted})
             if seen.get(key) != wanted.get(key) and begun and stage_of.get(key, begun[0]) in begun
         ]
+        known = set(self.manifest["inputs_sha256"].values())  # a file may be given by another path, not with another content
+        other += [f"{name} has another content" for name, digest in hashes.items() if begun and digest not in known]
         if other:
             raise RunFolderError(f"{self.path} holds another run ({'; '.join(other)}); choose another --out or these settings.")
 
