@@ -38,10 +38,11 @@ def main():
     first = TokenisedData.load(arguments.runs[0] / "tokens")
     tokenizer = mdtok.StateTokenizer.load(arguments.runs[0] / "tokens")
     groups = [tokens_of(folder, tokenizer, arguments.runs[0]) for folder in arguments.runs]
-    rows = zip(*(quantities(dtrajs, first, arguments) for dtrajs in groups))
+    found = [{title: (show, numbers) for title, show, numbers in quantities(dtrajs, first, arguments)} for dtrajs in groups]
     lines = [f"{'':<28} {str(arguments.runs[0]):>32} {str(arguments.runs[1]):>32}   intervals"]
     n_apart = n_rows = 0
-    for (title, show, a), (_, _, b) in rows:
+    for title in (title for title in found[0] if title in found[1]):
+        (show, a), (_, b) = found[0][title], found[1][title]
         overlap = a[1] <= b[2] and b[1] <= a[2]
         n_rows, n_apart = n_rows + 1, n_apart + (not overlap)
         lines.append(f"{title:<28} {interval(show, a):>32} {interval(show, b):>32}   {'overlap' if overlap else 'APART'}")
@@ -67,10 +68,8 @@ def quantities(dtrajs, data, arguments):
     timescales = implied_timescales(dtrajs, arguments.lagtimes, 2, data.dt_ps, n_states=len(data.macrostates), **settings)
     for lag, estimate in timescales.estimates.items():
         for k in range(2):
-            if estimate.value[k] > lag * data.dt_ps:
+            if estimate.value[k] > lag * data.dt_ps:  # nothing is known of what is faster than the lag
                 yield f"timescale {k + 1} at lag {picoseconds(lag * data.dt_ps)}", picoseconds, triple(estimate, k)
-            else:
-                yield f"timescale {k + 1} at lag {picoseconds(lag * data.dt_ps)}", lambda _: "< lag", (0.0, 0.0, 0.0)
     mfpt = mfpt_counted([data.macrostates[d] for d in dtrajs], data.dt_ps, n_macrostates, arguments.n_samples, arguments.seed)
     for i, j in np.argwhere(~np.eye(n_macrostates, dtype=bool)):
         yield f"MFPT {names[i]} → {names[j]}", picoseconds, triple(mfpt, (i, j))
