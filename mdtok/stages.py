@@ -101,9 +101,11 @@ def long_enough(dtrajs, lagtime):
     """The trajectories that are longer than the lag; how many are not is said in the log."""
     kept = [dtraj for dtraj in dtrajs if len(dtraj) > lagtime]
     if len(kept) < len(dtrajs):
-        log.warning("%d of %d trajectories are not longer than the lag of %d and left out.", len(dtrajs) - len(kept), len(dtrajs), lagtime)
+        n_short = len(dtrajs) - len(kept)
+        log.warning("%d of %d trajectories are not longer than the lag of %d and left out.", n_short, len(dtrajs), lagtime)
     if dtrajs and not kept:
-        raise DataError(f"No trajectory is longer than the lag of {lagtime} (the longest has {max(map(len, dtrajs))} frames); choose a shorter --lagtime.")
+        longest = max(map(len, dtrajs))
+        raise DataError(f"No trajectory is longer than the lag of {lagtime} (the longest has {longest} frames); choose a shorter --lagtime.")
     return kept
 
 

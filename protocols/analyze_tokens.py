@@ -4,8 +4,10 @@
     python protocols/analyze_tokens.py --train one_long_trajectory.txt --dt-ps 1     # cut into time blocks, some held out
 
 Labels may be any whole numbers from 0 up: they are renumbered 0 .. n-1 in their order, and keep their names in the report.
+Frames marked -1 are outside of all states, as deeptime and PyEMMA write them: they are left out.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from mdtok.features.metastable import metastable_states
 from mdtok.features.naming import letters
 from mdtok.runfolder import RunFolder, whole
 from mdtok.stages import ModelSettings, TokenisedData, check_lag, cut_if_few, do_model_stages, long_enough, split_in_three
+
+log = logging.getLogger("mdtok.protocols")
 
 _MANY_STATES = 12  # beyond, MFPT between all pairs of states can neither be counted well nor read
 
@@ -48,8 +52,7 @@ class TokenSettings(ModelSettings):
 
 def main():
     settings = parse_settings(TokenSettings, description=__doc__.splitlines()[0])
-    given = (long_enough(mdtok.load_dtrajs(files), settings.lagtime) for files in (settings.train, settings.test))
-    (train, test), labels = relabel(*given)
+    (train, test), labels = relabel(*(read_tokens(files, settings.lagtime) for files in (settings.train, settings.test)))
     if len(labels) < 2:
         raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")
     blocks, split = split_tokens(train, test, settings)
@@ -63,6 +66,18 @@ def main():
                 TokenisedData(blocks, split, settings.dt_ps, macrostates, names).save(folder)
             figures |= {"n_states": len(labels), "n_tokens": sum(map(len, blocks)), "labels": labels}
     do_model_stages(run, settings, Path(settings.out).name)
+
+
+def read_tokens(files, lagtime):
+    """Trajectories longer than the lag; frames marked -1, outside of all states, are left out and cut them in pieces."""
+    if not files:
+        return []
+    dtrajs = mdtok.load_dtrajs(files)
+    n_outside = sum(int((dtraj == -1).sum()) for dtraj in dtrajs)
+    if n_outside:
+        log.warning("%d of %d frames are -1, outside of all states, and left out.", n_outside, sum(map(len, dtrajs)))
+    _, pieces = mdtok.cut_outside(dtrajs, min_length=1)
+    return long_enough(pieces, lagtime)
 
 
 def split_tokens(train, test, settings):

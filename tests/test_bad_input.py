@@ -129,6 +129,12 @@ def test_a_single_token(fails, tmp_path):
     assert "single state" in fails("analyze_tokens", "--train", tmp_path / "tokens.txt", "--dt-ps", 1, "--out", tmp_path / "run")
 
 
+def test_negative_tokens(fails, tmp_path):
+    np.save(tmp_path / "tokens.npy", np.arange(500) % 3 - 2)
+    line = fails("analyze_tokens", "--train", tmp_path / "tokens.npy", "--dt-ps", 1, "--out", tmp_path / "run")
+    assert "-2" in line and "start at 0" in line
+
+
 @pytest.fixture
 def tokens(tmp_path):
     np.savetxt(tmp_path / "tokens.txt", np.random.default_rng(1).integers(0, 3, 1000), fmt="%d")

@@ -99,12 +99,14 @@ def test_your_tokens_with_a_test_set_of_their_own(run_protocol, tmp_path):
     chains = simulate(THREE_STATES, 4, 4000, seed=4)
     for k, chain in enumerate(chains):
         np.savetxt(tmp_path / f"{k}.txt", chain * 10 + 5, fmt="%d")  # labels 5, 15, 25
+    np.savetxt(tmp_path / "0.txt", np.append(chains[0] * 10 + 5, [-1, -1]), fmt="%d")  # -1: outside of all states
     np.savetxt(tmp_path / "short.txt", [5, 15, 5], fmt="%d")  # shorter than the lag: left out, and said so
     process = run_protocol(
         "analyze_tokens", "--train", *(tmp_path / f"{k}.txt" for k in range(3)), tmp_path / "short.txt", "--test", tmp_path / "3.txt", "--dt-ps", 200,
         "--models", "msm,order2,semi-markov", "--out", tmp_path / "run", "--no-progress",
     )
     assert "1 of 4 trajectories are not longer than the lag" in finished(process).stderr
+    assert "2 of 12005 frames are -1" in process.stderr
     card = report_of(tmp_path / "run")
     assert card["macrostate_names"] == ["5", "15", "25"] and card["reference"]["n_test_tokens"] == 4000
     assert all(row["passes"] for row in card["models"].values())  # a Markov chain: all of them are right
