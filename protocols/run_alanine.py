@@ -1,6 +1,6 @@
 """Alanine dipeptide, end to end: simulate, tokenise, train, roll out, score, report.
 
-    python protocols/run_alanine.py                      # 100 ns, about 25 minutes on two cores
+    python protocols/run_alanine.py                      # 100 ns, about 12 minutes on two cores
     python protocols/run_alanine.py --quick              # the same path in under 90 s
     python protocols/run_alanine.py --temperature-kelvin 300 --solvent tip3p --length-ns 50 --out runs/ala_water
 """
