@@ -1,17 +1,12 @@
 """Kinetics: estimators with intervals, the noise floor, the scorecard."""
 
-import importlib
+from mdtok.lazy import lazy_names
 
-_LAZY = {
-    "populations": "estimators", "equilibrium_populations": "estimators", "free_energies_kt": "estimators", "implied_timescales": "estimators",
-    "chapman_kolmogorov": "estimators", "mfpt_from_msm": "estimators", "Estimate": "estimators",
-    "mfpt_counted": "passages", "dwell_times": "passages",
-    "score": "scorecard", "Scorecard": "scorecard",
-}
-__all__ = list(_LAZY)
-
-
-def __getattr__(name):
-    if name not in _LAZY:
-        raise AttributeError(f"module 'mdtok.kinetics' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mdtok.kinetics.{_LAZY[name]}"), name)
+__getattr__, __all__ = lazy_names(__name__, {
+    "estimators": [
+        "populations", "equilibrium_populations", "free_energies_kt", "implied_timescales", "chapman_kolmogorov",
+        "mfpt_from_msm", "Estimate",
+    ],
+    "passages": ["mfpt_counted", "dwell_times"],
+    "scorecard": ["score", "Scorecard"],
+})

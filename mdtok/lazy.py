@@ -1,0 +1,28 @@
+"""Public names that are imported when they are first used, so that ``import mdtok`` and worker processes stay quick."""
+
+import importlib
+
+
+def lazy_names(package, names_of):
+    """``__getattr__`` and ``__all__`` of a package whose public names live in its modules (PEP 562).
+
+    Parameters
+    ----------
+    package : str
+        ``__name__`` of the package.
+    names_of : dict of str -> list of str
+        For each module, as seen from the package, the names that it gives.
+
+    Returns
+    -------
+    getattr : callable
+    names : list of str
+    """
+    module_of = {name: f"{package}.{module}" for module, names in names_of.items() for name in names}
+
+    def get(name):
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(module_of[name]), name)
+
+    return get, list(module_of)
