@@ -1,0 +1,126 @@
+"""The one interface of every model of continuous trajectories: fit, forecast, sample, density, save, load.
+
+It is to coordinates what `DynamicsModel` is to tokens: copy-last, an Ornstein-Uhlenbeck fit, a Markov model on a grid, the
+exact propagator and a transformer are the same thing to those who compare them.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from mdtok.errors import DataError, SettingsError
+
+
+class TrajectoryModel(ABC):
+    """A model of the next frame given the past.
+
+    Attributes
+    ----------
+    n_dim_ : int
+        Coordinates a frame, known after `fit`.
+    has_density : bool
+        Whether the model gives a probability density of the next frame, and with it `log_density` and kinetics. A model
+        without one continues every prompt in one way only.
+    progress : bool
+        Whether `fit`, `forecast` and `sample` show progress bars.
+    """
+
+    has_density = True
+    progress = True
+
+    @abstractmethod
+    def fit(self, trajectories, validation=None, checkpoint_folder=None):
+        """Fit to trajectories, arrays of shape (n_frames, n_dim); `validation` decides early stopping. Gives self."""
+
+    @abstractmethod
+    def forecast(self, prompts, n_steps, seed=0):
+        """Expected frames after each prompt.
+
+        Parameters
+        ----------
+        prompts : list of arrays, shape (n_prompt, n_dim) each
+        n_steps : int
+        seed : int
+            Used by models that average over samples.
+
+        Returns
+        -------
+        ndarray of float, shape (n_prompts, n_steps, n_dim)
+        """
+
+    @abstractmethod
+    def sample(self, prompts, n_steps, seed):
+        """Continue each prompt by `n_steps` frames: a list of arrays (n_steps, n_dim), without the prompts."""
+
+    def log_density(self, trajectory):
+        """Natural logarithm of the density of every frame given those before it, shape (n_frames - 1,), in nats.
+
+        In the units of the coordinates: where those are nm, the density is per nm^n_dim.
+        """
+        raise DataError(f"{type(self).__name__} gives no density of the next frame.")
+
+    @abstractmethod
+    def save(self, folder):
+        """Write the model to `folder` (JSON, npy, safetensors)."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder):
+        """Read a model that `save` wrote."""
+
+    @property
+    @abstractmethod
+    def n_parameters(self):
+        """Number of free parameters after `fit`."""
+
+    @property
+    def is_fitted(self):
+        """Whether `fit` (or `load`) is done."""
+        return getattr(self, "n_dim_", None) is not None
+
+    def require_fitted(self):
+        """Raise DataError unless the model is fitted."""
+        if not self.is_fitted:
+            raise DataError(f"This {type(self).__name__} is not fitted; call fit(trajectories) first.")
+
+    def check_prompts(self, prompts, n_steps):
+        """Check the arguments of `forecast` and `sample`; prompts come back as a list of float64 arrays."""
+        self.require_fitted()
+        if int(n_steps) != n_steps or n_steps < 1:
+            raise SettingsError(f"n_steps is {n_steps}; a whole number of at least 1 was expected.")
+        return as_trajectories(prompts, self.n_dim_)
+
+
+def as_trajectories(trajectories, n_dim=None, min_length=1):
+    """Trajectories as a list of float64 arrays (n_frames, n_dim), checked.
+
+    Raises
+    ------
+    DataError
+        None at all, arrays of unequal dimension, frames that are not numbers, or fewer frames than `min_length`.
+
+    Examples
+    --------
+    >>> [trajectory.shape for trajectory in as_trajectories([[[0, 1], [1, 1]], [[2, 3]]])]
+    [(2, 2), (1, 2)]
+    """
+    if isinstance(trajectories, np.ndarray) and trajectories.ndim == 2:
+        trajectories = [trajectories]
+    arrays = [np.asarray(trajectory, dtype=np.float64) for trajectory in trajectories]
+    if not arrays:
+        raise DataError("No trajectory was given; a list of arrays of shape (n_frames, n_dim) was expected.")
+    for index, array in enumerate(arrays):
+        if array.ndim != 2:
+            raise DataError(f"Trajectory {index} has the shape {array.shape}; (n_frames, n_dim) was expected.")
+        wanted = n_dim or arrays[0].shape[1]
+        if array.shape[1] != wanted:
+            raise DataError(f"Trajectory {index} has {array.shape[1]} coordinates a frame; {wanted} were expected.")
+        if len(array) < min_length:
+            raise DataError(f"Trajectory {index} has {len(array)} frames; at least {min_length} were expected.")
+        bad = ~np.isfinite(array).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"Trajectory {index} has {bad.sum()} frames that are not numbers, the first is frame {bad.argmax()}; "
+                "cut them out before."
+            )
+    return arrays
