@@ -7,4 +7,6 @@ __getattr__, __all__ = lazy_names(__name__, {
     "markov": ["MarkovModel"],
     "backoff": ["OrderKModel", "SemiMarkovModel"],
     "nanogpt": ["NanoGPT"],
+    "trajectory_model": ["TrajectoryModel"],
+    "trajbert": ["TrajBert"],
 })

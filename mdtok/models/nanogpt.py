@@ -143,12 +143,13 @@ class NanoGPT(DynamicsModel):
         except DataError as error:
             raise DataError(f"In validation: {error}") from None
         n_positions = self.settings["n_positions"]
-        train = training_windows(dtrajs, n_positions, self.settings["window_shift"])
-        held_out = tuple(np.concatenate(parts) for parts in zip(*(score_windows(d, n_positions) for d in validation)))
+        train = dict(zip(("input_ids", "labels"), training_windows(dtrajs, n_positions, self.settings["window_shift"])))
+        scored = zip(*(score_windows(d, n_positions) for d in validation))
+        held_out = {name: np.concatenate(parts) for name, parts in zip(("input_ids", "labels"), scored)}
         with torch.random.fork_rng():
             torch.manual_seed(self.settings["seed"])
             network = NanoGPTNetwork(self._config(n_states))
-        settings = self._training_settings(len(train[0]))
+        settings = self._training_settings(len(train["labels"]))
         self.history_ = train_network(network, train, held_out, settings, checkpoint_folder, self.progress)
         self.network_, self.n_states_ = network, n_states
         self.train_seconds_ = self.history_[-1]["seconds"]

@@ -51,7 +51,7 @@ class NanoGPTConfig(PretrainedConfig):
         self, n_states=2, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary",
         dropout=0.2, initializer_range=0.02, use_cache=True, **kwargs,
     ):
-        unknown = sorted(set(kwargs) - _KEYS_OF_EVERY_CONFIG)
+        unknown = sorted(set(kwargs) - KEYS_OF_EVERY_CONFIG)
         if unknown:
             names = ", ".join(map(repr, unknown))
             raise SettingsError(f"NanoGPTConfig has no setting {names}; see help(NanoGPTConfig).")
@@ -69,7 +69,7 @@ class NanoGPTConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
 
-_KEYS_OF_EVERY_CONFIG = {key.lstrip("_") for key in {*vars(PretrainedConfig()), *PretrainedConfig().to_dict()}} | {
+KEYS_OF_EVERY_CONFIG = {key.lstrip("_") for key in {*vars(PretrainedConfig()), *PretrainedConfig().to_dict()}} | {
     "_name_or_path", "_commit_hash", "attn_implementation", "experts_implementation", "model_type", "num_labels",
     "output_attentions", "torch_dtype",
 }

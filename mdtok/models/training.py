@@ -1,4 +1,4 @@
-"""Training of a network on windows of tokens: Hugging Face Trainer, early stopping, checkpoints that survive a kill.
+"""Training of a network on windows: Hugging Face Trainer, early stopping, checkpoints that survive a kill.
 
 Checkpoints are our own (safetensors and JSON, written through the callbacks of the Trainer), so that nothing is ever
 pickled and a checkpoint is on disk whole or not at all.
@@ -35,8 +35,6 @@ class TrainingSettings:
 
     Parameters
     ----------
-    window_shift : int
-        Frames between the starts of two training windows.
     learning_rate, adam_betas, weight_decay
         Of Adam with decoupled weight decay; the rate falls as a cosine to zero at `max_steps`.
     warmup_steps : int
@@ -47,9 +45,10 @@ class TrainingSettings:
         Training ends after `max_steps`, or when `patience` evaluations in a row found no lower held-out loss.
     seed : int
         Order of the windows and dropout.
+    window_shift : int, optional
+        Frames between the starts of two training windows, where the windows are cut by it.
     """
 
-    window_shift: int
     learning_rate: float
     adam_betas: tuple[float, float]
     weight_decay: float
@@ -59,9 +58,11 @@ class TrainingSettings:
     evaluate_every_steps: int
     patience: int
     seed: int
+    window_shift: int | None = None
 
     def __post_init__(self):
-        for name in ("window_shift", "batch_size", "max_steps", "evaluate_every_steps", "patience"):
+        window_shift = () if self.window_shift is None else ("window_shift",)
+        for name in (*window_shift, "batch_size", "max_steps", "evaluate_every_steps", "patience"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise SettingsError(f"{name} is {value!r}; a whole number of at least 1 was expected.")
@@ -105,25 +106,31 @@ def score_windows(dtraj, n_positions):
     return inputs, np.where(counted, dtraj[np.minimum(index + 1, n_predicted)], -100)
 
 
-def train_network(network, train, validation, settings, checkpoint_folder=None, progress=True):
+def train_network(
+    network, train, validation, settings, checkpoint_folder=None, progress=True, evaluate=None, loss_name="nats",
+):
     """Train `network` in place; its weights are then those of the lowest held-out loss.
 
     Parameters
     ----------
     network : PreTrainedModel
-        Takes ``input_ids`` and ``labels`` (the next tokens), gives ``loss`` and ``logits``.
-    train, validation : (inputs, labels), int64 arrays of shape (n_windows, n_tokens) each
-        Labels of -100 are not counted.
+        Takes a batch of the arrays by their names, gives a ``loss``.
+    train, validation : dict of str -> array, shape (n_windows, ...) each
+        Such as ``input_ids`` and ``labels`` (the next tokens; -100 is not counted).
     settings : TrainingSettings
     checkpoint_folder : path-like, optional
         State is saved there at every evaluation; a run that was killed goes on from there and ends with the same
         weights. Left in place when training is done.
     progress : bool
+    evaluate : callable, optional
+        ``evaluate(network, dataset) -> float``, the held-out loss; `mean_nats` if not given.
+    loss_name : str
+        What the loss is called.
 
     Returns
     -------
     history : list of dict
-        ``{step, train_nats, validation_nats, seconds}`` at every evaluation.
+        ``{step, train_<loss_name>, validation_<loss_name>, seconds}`` at every evaluation.
 
     Raises
     ------
@@ -131,7 +138,7 @@ def train_network(network, train, validation, settings, checkpoint_folder=None, 
         The folder holds checkpoints of other settings or other data.
     """
     checkpoints = Checkpoints(checkpoint_folder, network, train, validation, settings)
-    keeper = Keeper(settings, checkpoints, progress)
+    keeper = Keeper(settings, checkpoints, progress, loss_name)
     newest = checkpoints.newest()
     if newest is not None:
         keeper.load_progress(newest)
@@ -139,6 +146,7 @@ def train_network(network, train, validation, settings, checkpoint_folder=None, 
     if not keeper.is_finished:
         with _random_state_kept(), tempfile.TemporaryDirectory() as unused:
             trainer = _trainer(network, train, validation, settings, keeper, unused)
+            trainer.held_out_loss = evaluate or mean_nats
             try:
                 trainer.train(resume_from_checkpoint=str(newest) if newest else None)
             finally:
@@ -171,8 +179,8 @@ def _trainer(network, train, validation, settings, keeper, output_dir):
         seed=settings.seed,
         data_seed=settings.seed,
     )
-    trainer = NextTokenTrainer(
-        model=network, args=arguments, train_dataset=WindowDataset(*train), eval_dataset=WindowDataset(*validation),
+    trainer = WindowTrainer(
+        model=network, args=arguments, train_dataset=WindowDataset(train), eval_dataset=WindowDataset(validation),
         data_collator=lambda batch: batch, callbacks=[keeper],
     )
     trainer.remove_callback(PrinterCallback)
@@ -180,26 +188,26 @@ def _trainer(network, train, validation, settings, keeper, output_dir):
 
 
 class WindowDataset(torch.utils.data.Dataset):
-    """Windows in memory, given out a whole batch at a time."""
+    """Named arrays of windows in memory, given out a whole batch at a time."""
 
-    def __init__(self, inputs, labels):
-        self.inputs, self.labels = torch.from_numpy(inputs), torch.from_numpy(labels)
+    def __init__(self, arrays):
+        self.arrays = {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def __len__(self):
-        return len(self.inputs)
+        return len(next(iter(self.arrays.values())))
 
     def __getitems__(self, indices):
-        return {"input_ids": self.inputs[indices], "labels": self.labels[indices]}
+        return {name: array[indices] for name, array in self.arrays.items()}
 
     __getitem__ = __getitems__
 
 
-class NextTokenTrainer(Trainer):
-    """Trainer whose evaluation is the mean over tokens, not over batches."""
+class WindowTrainer(Trainer):
+    """Trainer whose evaluation is `held_out_loss`: for tokens the mean over them, not over batches."""
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
-        """Held-out nats per token, as ``eval_nats``."""
-        metrics = {f"{metric_key_prefix}_nats": mean_nats(self.model, eval_dataset or self.eval_dataset)}
+        """The held-out loss, as ``eval_held_out``."""
+        metrics = {f"{metric_key_prefix}_held_out": self.held_out_loss(self.model, eval_dataset or self.eval_dataset)}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -226,10 +234,10 @@ def mean_nats(network, dataset, batch_size=64):
 class Keeper(TrainerCallback):
     """Early stopping, best weights, history, progress bar and checkpoints."""
 
-    def __init__(self, settings, checkpoints, progress):
-        self.settings, self.checkpoints, self.progress = settings, checkpoints, progress
-        self.history, self.best_weights, self.best_nats, self.n_without_gain = [], None, float("inf"), 0
-        self.train_nats, self.resumed_from = float("nan"), None
+    def __init__(self, settings, checkpoints, progress, loss_name):
+        self.settings, self.checkpoints, self.progress, self.loss_name = settings, checkpoints, progress, loss_name
+        self.history, self.best_weights, self.best_loss, self.n_without_gain = [], None, float("inf"), 0
+        self.train_loss, self.resumed_from = float("nan"), None
         self.bar = None
 
     @property
@@ -242,7 +250,7 @@ class Keeper(TrainerCallback):
         """Take up what a checkpoint knows."""
         saved = read_json(folder / "progress.json")
         self.history, self.n_without_gain = saved["history"], saved["n_without_gain"]
-        self.best_nats = saved["best_nats"]
+        self.best_loss = saved["best_loss"]
         self.best_weights = load_file(folder / "best.safetensors")
         self.resumed_from = folder
 
@@ -266,27 +274,27 @@ class Keeper(TrainerCallback):
             control.should_log = control.should_evaluate = True
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        self.train_nats = logs.get("loss", self.train_nats)
+        self.train_loss = logs.get("loss", self.train_loss)
 
     def on_evaluate(self, args, state, control, metrics=None, model=None, optimizer=None, lr_scheduler=None, **kwargs):
-        nats = metrics["eval_nats"]
-        if not (np.isfinite(nats) and np.isfinite(self.train_nats)):
+        loss = metrics["eval_held_out"]
+        if not (np.isfinite(loss) and np.isfinite(self.train_loss)):
             raise DataError(
-                f"Training diverged: {self.train_nats} training and {nats} held-out nats per token at step "
+                f"Training diverged: {self.train_loss} training and {loss} held-out {self.loss_name} at step "
                 f"{state.global_step}. Lower learning_rate (it is {self.settings.learning_rate})."
             )
         seconds = self.seconds_before + time.perf_counter() - self.began
         self.history.append({
-            "step": state.global_step, "train_nats": self.train_nats, "validation_nats": nats,
-            "seconds": round(seconds, 2),
+            "step": state.global_step, f"train_{self.loss_name}": self.train_loss,
+            f"validation_{self.loss_name}": loss, "seconds": round(seconds, 2),
         })
-        if nats < self.best_nats:
-            self.best_nats, self.n_without_gain = nats, 0
+        if loss < self.best_loss:
+            self.best_loss, self.n_without_gain = loss, 0
             self.best_weights = {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
         else:
             self.n_without_gain += 1
         self.bar.set_postfix_str(
-            f"train {self.train_nats:.4f}, held-out {nats:.4f} (best {self.best_nats:.4f}) nats/token"
+            f"{self.loss_name}: train {self.train_loss:.4f}, held-out {loss:.4f} (best {self.best_loss:.4f})"
         )
         control.should_training_stop = control.should_training_stop or self.is_finished
         if state.is_world_process_zero:
@@ -301,7 +309,7 @@ class Checkpoints:
         if self.folder is None:
             return
         digest = hashlib.sha256()
-        for array in (*train, *validation):
+        for array in (*train.values(), *validation.values()):
             digest.update(np.ascontiguousarray(array).data)
         for name, weight in sorted(network.state_dict().items()):
             digest.update(name.encode() + weight.detach().cpu().numpy().tobytes())
@@ -342,7 +350,7 @@ class Checkpoints:
             save_optimizer(partial, optimizer, lr_scheduler)
             state.save_to_json(str(partial / "trainer_state.json"))
             write_json(partial / "progress.json", {
-                "history": keeper.history, "n_without_gain": keeper.n_without_gain, "best_nats": keeper.best_nats,
+                "history": keeper.history, "n_without_gain": keeper.n_without_gain, "best_loss": keeper.best_loss,
             })
         for older in self.folder.glob("step_*"):
             if older.name < path.name:
@@ -355,7 +363,7 @@ def _difference(seen, wanted):
         f"{key}: {there.get(key)!r} there, {value!r} asked for"
         for key, value in wanted["settings"].items() if there.get(key) != value
     ]
-    return "; ".join(other) or "other tokens or another network"
+    return "; ".join(other) or "other data or another network"
 
 
 def save_optimizer(folder, optimizer, lr_scheduler):

@@ -153,7 +153,7 @@ def test_checkpoints_of_another_training_are_refused(tmp_path, other):
 def test_checkpoints_of_other_data_are_refused(tmp_path):
     fitted(tmp_path, max_steps=10)
     model = NanoGPT.from_preset("tiny", **{**SETTINGS, "max_steps": 10})
-    with pytest.raises(RunFolderError, match="other tokens"):
+    with pytest.raises(RunFolderError, match="other data"):
         model.fit([noisy_cycle(seed=1)], checkpoint_folder=tmp_path)
 
 

@@ -1,0 +1,80 @@
+"""Trajectories continued by a trajectory BERT from a rolling window: drawn from a density, or as published."""
+
+import torch
+
+
+class BlockCache:
+    """Keys and values of the frames read so far in a block, in memory kept for a whole block.
+
+    It stands in for a `transformers` Cache, whose tensors are copied at every step.
+    """
+
+    def __init__(self, config, n_chains, device, dtype):
+        shape = (config.n_layer, 2, n_chains, config.n_head, config.attention_window, config.hidden_size // config.n_head)
+        self.memory = torch.empty(shape, device=device, dtype=dtype)
+        self.length = 0
+
+    def update(self, keys, values, layer, *args, **kwargs):
+        """Add keys and values (B, n_head, n_new, D) of one layer; give those of all frames of the block."""
+        end = self.length + keys.shape[2]
+        self.memory[layer, 0, :, :, self.length:end] = keys
+        self.memory[layer, 1, :, :, self.length:end] = values
+        return self.memory[layer, 0, :, :, :end], self.memory[layer, 1, :, :, :end]
+
+
+@torch.inference_mode()
+def continue_causal(network, start, n_steps, position, generator, bar):
+    """Draw `n_steps` frames after standardised `start` frames, from the density of a causal network.
+
+    Parameters
+    ----------
+    network : TrajBertNetwork
+    start : Tensor, shape (B, n_start, n_dim)
+        At most a block; when the block is full, its last half starts a new one.
+    n_steps : int
+    position : int
+        Place of a block's first frame in the position table.
+    generator : torch.Generator
+        On the CPU, so that draws are the same on every device.
+    bar : tqdm
+
+    Returns
+    -------
+    Tensor, shape (B, n_steps, n_dim), on the CPU
+    """
+    B, n_start, d = start.shape
+    W, device = network.config.attention_window, network.device
+    frames = torch.empty(B, n_start + n_steps, d)
+    frames[:, :n_start] = start
+    cache, read = BlockCache(network.config, B, device, network.dtype), 0
+    for end in range(n_start, n_start + n_steps):
+        if cache.length == W:
+            cache.length, read = 0, end - (W // 2 + 1)
+        embedded = network.embed_next(frames[:, read:end].to(device), position + cache.length, cache)
+        cache.length += end - read
+        density = network.density(network.frame_head(embedded[:, -1]))
+        uniform, normal = torch.rand(B, generator=generator), torch.randn(B, d, generator=generator)
+        frames[:, end] = frames[:, end - 1] + density.sample(uniform.to(device), normal.to(device)).cpu()
+        read = end
+        bar.update(B)
+    return frames[:, n_start:]
+
+
+@torch.inference_mode()
+def continue_faithful(network, start, n_steps, window, n_at_once, bar):
+    """Append the last `n_at_once` outputs again and again, each window standardised by its own frames, as published.
+
+    `start` is an array (B, n_start, n_dim), not standardised; gives an array (B, n_steps, n_dim).
+    """
+    frames = torch.as_tensor(start, dtype=torch.float64)
+    n_start = frames.shape[1]
+    while frames.shape[1] < n_start + n_steps:
+        seen = frames[:, -window:]  # (B, at most W, n_dim)
+        mean, std = seen.mean(dim=1, keepdim=True), seen.std(dim=1, correction=0, keepdim=True)
+        std = torch.where(std > 0, std, torch.ones_like(std))
+        n_new = min(n_at_once, seen.shape[1])
+        embedded = network.embed(((seen - mean) / std).float().to(network.device))
+        made = network.frame_head(embedded[:, -n_new:]).double().cpu()
+        frames = torch.cat([frames, made * std + mean], dim=1)
+        bar.update(min(n_new, n_start + n_steps - (frames.shape[1] - n_new)) * len(frames))
+    return frames[:, n_start:n_start + n_steps].numpy()
