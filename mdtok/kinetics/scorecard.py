@@ -14,6 +14,7 @@ from mdtok.kinetics.comparison import METRICS, NoiseFloor, Protocol, UnitCounts,
 from mdtok.kinetics.estimators import check_lagtime, equilibrium_populations, implied_timescales, populations
 from mdtok.kinetics.passages import independent_units, mfpt_counted
 from mdtok.models.rollout import roll_out
+from mdtok.models.trajectory_model import TrajectoryModel
 from mdtok.runfolder import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,8 @@ class Scorecard:
         lines = [header, "-" * len(header)]
         for name, row in self.content["models"].items():
             nats = row["nll_nats_per_token"]
-            shown = [_SHORT.get(v, v.removeprefix("off by ")) for v in (row["verdicts"][metric] for metric in metrics)]
-            interval = f"{nats['value']:.4f} [{nats['low']:.3f}, {nats['high']:.3f}]"
+            shown = [_SHORT.get(v, v.removeprefix("off by ")) for v in (row["verdicts"].get(metric, "-") for metric in metrics)]
+            interval = f"{nats['value']:.4f} [{nats['low']:.3f}, {nats['high']:.3f}]" if nats else "-"
             lines.append(f"{name:<{width}}  {interval:<24}" + "".join(f"{s:>13}" for s in shown))
         return "\n".join([*lines, "", *self.sentences])
 
@@ -78,7 +79,7 @@ def score(
     Parameters
     ----------
     models : dict of str -> DynamicsModel
-        Fitted or not.
+        Fitted or not. A fitted TrajectoryModel is judged by its rollout alone, which has to be given, in tokens.
     train, test : lists of int arrays, shape (n_frames,) each
         Discrete trajectories; models are judged on `test` only.
     dt_ps : float
@@ -134,6 +135,9 @@ def score(
         for name, model in bar:
             bar.set_postfix_str(name)
             model.progress = model.progress and progress
+            if isinstance(model, TrajectoryModel):
+                rows[name] = referee.judge(model, _rollout_given(rollouts, name), None)
+                continue
             if not model.is_fitted:
                 model.fit(train, validation, n_states=len(macrostates))
             held_out[name] = likelihood.evaluate_held_out(model, test, macrostates)
@@ -159,6 +163,12 @@ def score(
         "models": rows,
     }
     return Scorecard(content, rollouts)
+
+
+def _rollout_given(rollouts, name):
+    if name not in rollouts:
+        raise SettingsError(f"{name} models coordinates, not tokens: pass its trajectories, as tokens, in rollouts={{{name!r}: ...}}.")
+    return rollouts[name]
 
 
 def make_protocol(md, test, macrostates, lagtimes=None, lagtime=None, n_timescales=None):
@@ -242,14 +252,16 @@ class _Referee:
             metric: verdicts.judge_difference(metric, difference, floor, kinetics, reference, protocol, self.names, frame_ps)
             for metric, difference in differences.items()
         }
-        calibration = likelihood.transition_calibration(held_out, seed=self.seed)
-        checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
+        calibration = None
+        if held_out is not None:
+            calibration = likelihood.transition_calibration(held_out, seed=self.seed)
+            checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
         row = {
             "lagtime_frames": stride, "n_parameters": int(model.n_parameters),
             "train_seconds": getattr(model, "train_seconds_", None),
             "n_sampled_tokens": rollout.n_tokens, "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
             **self.describe(rollout.dtrajs, stride),
-            "transition_calibration": calibration.to_dict(), "checks": checks,
+            "transition_calibration": calibration and calibration.to_dict(), "checks": checks,
         }
         for metric in ("populations_jsd", "dwell_ks", "ck_rmse"):
             row[metric] = np.nanmax(differences[metric]) if np.isfinite(differences[metric]).any() else np.nan
@@ -298,11 +310,16 @@ def _survival(dwells_ps, n_points=60):
 
 def _rank(rows, held_out, seed):
     """Held-out nats per token of every model on the same tokens, and the paired difference from the best."""
+    for row in rows.values():
+        row["nll_nats_per_token"] = row["nats_above_best"] = None
+    if not held_out:
+        return
     first_token = max(h.first_token for h in held_out.values())
     held_out = {name: h.from_token(first_token) for name, h in held_out.items()}
     nats = {name: likelihood.nats_per_token(h, seed=seed) for name, h in held_out.items()}
     best = min(nats, key=lambda name: float(nats[name].value))
-    for name, row in rows.items():
+    for name in held_out:
+        row = rows[name]
         difference = None if name == best else likelihood.nats_difference(held_out[name], held_out[best], seed=seed)
         row["nll_nats_per_token"] = nats[name].to_dict()
         row["nats_above_best"] = None if difference is None else difference.to_dict()

@@ -1,6 +1,7 @@
 """The report: one self-contained page whose first screen says in words which model passes and which fails."""
 
 import base64
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
@@ -25,8 +26,17 @@ _TRANSITIONS = (
 )
 
 
+@dataclass
+class Chapter:
+    """A part of the page that a script adds: text and tables as HTML, then figures."""
+
+    title: str
+    body: str
+    figures: list = field(default_factory=list)
+
+
 def write_report(
-    card, folder, *, title="Does the model reproduce the dynamics?", projection=None, run=None, progress=False
+    card, folder, *, title="Does the model reproduce the dynamics?", projection=None, run=None, chapters=(), progress=False
 ):
     """Write ``report.html`` and ``figures/*.png`` to `folder`, each whole or not at all.
 
@@ -43,6 +53,8 @@ def write_report(
         Two features of the MD frames (such as φ and ψ) for state and free-energy maps.
     run : dict, optional
         Provenance for the end of the page: settings, versions, stage times; may be nested.
+    chapters : sequence of Chapter
+        Further parts, between the scorecard and its figures.
     progress : bool
         Show a progress bar over the figures.
 
@@ -65,11 +77,11 @@ def write_report(
     """
     folder = Path(folder)
     figures = report_figures(card, projection)
-    with tqdm(figures, desc="figures", unit="figure", disable=not progress) as bar:
+    with tqdm([*figures, *(figure for chapter in chapters for figure in chapter.figures)], desc="figures", unit="figure", disable=not progress) as bar:
         images = {figure.name: _draw(figure, folder / "figures") for figure in bar}
     for left_over in set(NAMES) - set(images):  # of an earlier report, with a projection or history that this one lacks
         (folder / "figures" / f"{left_over}.png").unlink(missing_ok=True)
-    page = _page(card, title, figures, images, projection, run)
+    page = _page(card, title, figures, images, projection, run, chapters)
     with whole(folder / "report.html") as partial:
         partial.write_text(page, encoding="utf-8")
     return folder / "report.html"
@@ -83,15 +95,15 @@ def _draw(figure, folder):
     return path.read_bytes()
 
 
-def _page(card, title, figures, images, projection, run):
+def _page(card, title, figures, images, projection, run, chapters):
     content = card.content
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    drawn = "".join(_figure(figure, images[figure.name]) for figure in figures)
     terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in TERMS.items())
     references = "".join(f"<li>{escape(reference)}</li>" for reference in REFERENCES)
     sections = [
         _first_screen(card, title),
-        _section("Figures", f'<div class="figures">{drawn}</div>'),
+        *(_section(chapter.title, chapter.body + _figures(chapter.figures, images)) for chapter in chapters),
+        _section("Figures", _figures(figures, images)),
         _section("Macrostates", tables.state_table(content, projection)),
         _section("What each check found", tables.check_table(content)),
         _passage_times(content),
@@ -143,6 +155,11 @@ def _section(title, body):
 
 def _paragraph(text):
     return f"<p>{escape(text)}</p>"
+
+
+def _figures(figures, images):
+    drawn = "".join(_figure(figure, images[figure.name]) for figure in figures)
+    return f'<div class="figures">{drawn}</div>' if drawn else ""
 
 
 def _figure(figure, image):

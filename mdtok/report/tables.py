@@ -47,7 +47,7 @@ def score_table(content):
     rows = []
     for name, row in content["models"].items():
         nats, above = row["nll_nats_per_token"], row.get("nats_above_best")
-        behind = "best" if above is None else _nats(above, "+.4f")
+        behind = MISSING if nats is None else "best" if above is None else _nats(above, "+.4f")
         rows.append([escape(name), _nats(nats, ".4f"), behind, *(_verdict_cell(row, metric) for metric in _COLUMNS)])
     floor = [_floor(content["noise_floor"].get(metric), metric) for metric in _COLUMNS]
     rows.append(["MD noise floor", MISSING, MISSING, *floor])
@@ -55,6 +55,8 @@ def score_table(content):
 
 
 def _nats(estimate, spec):
+    if estimate is None:  # of a model that gives no probabilities of tokens
+        return MISSING
     value, low, high = (numbers(estimate[part]) for part in ("value", "low", "high"))
     if not np.isfinite(value):
         return MISSING
@@ -199,8 +201,8 @@ def calibration_table(content):
     rows = []
     for name, row in content["models"].items():
         ratio = row["transition_calibration"]
-        value, low, high = (_number(ratio[part]) for part in ("value", "low", "high"))
-        verdict = row["checks"]["transition_calibration"]["verdict"]
+        value, low, high = (MISSING if ratio is None else _number(ratio[part]) for part in ("value", "low", "high"))
+        verdict = MISSING if ratio is None else row["checks"]["transition_calibration"]["verdict"]
         seconds = row.get("train_seconds")
         rows.append([
             escape(name), f"{value} <small>[{low}, {high}]</small>", escape(verdict), f"{row['n_parameters']:,}",
