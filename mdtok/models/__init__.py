@@ -9,4 +9,5 @@ __getattr__, __all__ = lazy_names(__name__, {
     "nanogpt": ["NanoGPT"],
     "trajectory_model": ["TrajectoryModel"],
     "trajbert": ["TrajBert"],
+    "trajectory_baselines": ["CopyLast", "VectorAutoregression", "GridMarkov"],
 })
