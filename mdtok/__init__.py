@@ -14,10 +14,14 @@ __getattr__, _names = lazy_names(__name__, {
         "Dihedrals", "Featurizer", "StateTokenizer", "encode_periodic", "load_features", "load_dtrajs",
         "split_trajectories", "split_time_blocks", "cut_outside", "windows",
     ],
-    "models": ["DynamicsModel", "MarkovModel", "OrderKModel", "SemiMarkovModel", "NanoGPT", "load_model"],
+    "models": [
+        "DynamicsModel", "MarkovModel", "OrderKModel", "SemiMarkovModel", "NanoGPT", "load_model",
+        "CopyLast", "VectorAutoregression", "GridMarkov",
+    ],
     "kinetics": [
         "score", "Scorecard", "populations", "implied_timescales", "chapman_kolmogorov", "mfpt_from_msm",
-        "mfpt_counted", "dwell_times",
+        "mfpt_counted", "dwell_times", "forecast_errors", "nats_per_frame", "classification_scores",
+        "accuracy_by_slice", "nearest_at_start", "compare_cvs", "fit_tica", "fit_vamp",
     ],
     "report": ["write_report"],
 })

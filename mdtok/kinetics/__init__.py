@@ -9,4 +9,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     ],
     "passages": ["mfpt_counted", "dwell_times"],
     "scorecard": ["score", "Scorecard"],
+    "forecasting": ["forecast_errors", "nats_per_frame"],
+    "classification": ["classification_scores", "accuracy_by_slice", "nearest_at_start"],
+    "collective_variables": ["compare_cvs", "fit_tica", "fit_vamp"],
 })
