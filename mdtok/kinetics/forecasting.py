@@ -45,7 +45,7 @@ def forecast_errors(
     Each model sees the first `n_prompt` frames of every trajectory and forecasts the `n_steps` after them.
 
     A forecast that is the mean of M samples lies off the model's own expectation by the variance ``s^2`` of its samples
-    over M, which says nothing about the model. A model says so with a method
+    over M, which says nothing about the model. A model with a density says so with a method
     ``forecast_ensemble(prompts, n_steps, seed) -> (n_prompts, n_samples, n_steps, n_dim)`` of independent samples; its
     forecast is then their mean, and ``s^2 / M`` (``s^2`` with M - 1) is taken off its squared error. That leaves the
     error of the model's exact expectation, without bias; of few trajectories it may come out below zero.
@@ -126,7 +126,7 @@ def _check_scale(scale, n_dim):
 
 
 def _squared_errors(name, model, prompts, truth, seed):
-    has_ensemble = hasattr(model, "forecast_ensemble")
+    has_ensemble = model.has_density and hasattr(model, "forecast_ensemble")
     predict = model.forecast_ensemble if has_ensemble else model.forecast
     forecast = np.asarray(predict(prompts, truth.shape[1], seed=seed))
     wanted = (len(prompts), *forecast.shape[1:2], *truth.shape[1:]) if has_ensemble else truth.shape

@@ -94,6 +94,14 @@ def test_an_ensemble_of_few_samples_is_corrected_without_bias(held_out):
     assert inflated.mean() - exact == pytest.approx(spread / 2, rel=0.1)
 
 
+def test_a_variant_without_a_density_has_no_ensemble(held_out):
+    """One class may have variants that sample and variants that do not."""
+    single = ExactBySamples(2)
+    single.has_density = False
+    errors = forecast_errors({"single": single, "exact": Exact()}, held_out, 100, 10, reference="exact", n_bootstrap=2)
+    assert errors["single"].ratio.value == 1
+
+
 def test_standardised_errors_weigh_coordinates_alike():
     rng = np.random.default_rng(2)
     trajectories = list(rng.normal(size=(20, 30, 2)) * [1, 100])
