@@ -6,7 +6,7 @@ import sys
 
 from conftest import ROOT
 
-ORDER = ["md", "features", "models", "kinetics", "report"]
+ORDER = ["md", "features", "models", "kinetics", "insight", "report"]
 EVERYWHERE = {"errors", "runfolder", "lazy"}
 # result objects are drawn and saved by the report, which is imported only when that is asked for
 ALLOWED = {("kinetics/estimators.py", "report"), ("kinetics/scorecard.py", "report")}

@@ -1,0 +1,11 @@
+"""Insight: where a model looks, and whether what it looks at is more than chance."""
+
+from mdtok.lazy import lazy_names
+
+__getattr__, __all__ = lazy_names(__name__, {
+    "attention": [
+        "visible_frames", "uniform_attention", "attention_blocks", "segment_attention", "time_difference_shares",
+        "weight_by_time_difference", "mean_attention_distance", "summarise_attention", "AttentionSummary",
+    ],
+    "key_steps": ["received_attention", "find_key_steps", "count_key_steps", "KeySteps", "KeyStepCount"],
+})
