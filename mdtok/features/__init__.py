@@ -9,5 +9,6 @@ __getattr__, _names = lazy_names(__name__, {
     "feature_files": ["FeatureTable", "load_features"],
     "featurizer": ["Dihedrals", "Featurizer"],
     "tokenizer": ["StateTokenizer"],
+    "particles": ["split_particles"],
 })
 __all__ = ["windows", *_names]

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from mdtok.errors import SettingsError
+from mdtok.md.particles import REQUIRED_OF_PARTICLES, ParticleDefinition
 
 SOLVENTS = ("obc2", "vacuum", "tip3p")
 _BUILTIN_FOLDERS = (Path(__file__).parents[1] / "systems", Path(__file__).parents[2] / "systems")  # wheel, checkout
@@ -59,7 +60,7 @@ def available_systems():
 
 
 def load_definition(name, **overrides):
-    """Read the system.yaml of a system that comes with mdtok, or of a folder.
+    """Read the system.yaml of a system that comes with mdtok, or of a folder; with a `potential`, it is of particles.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def load_definition(name, **overrides):
 
     Returns
     -------
-    SystemDefinition
+    SystemDefinition or ParticleDefinition
 
     Raises
     ------
@@ -86,24 +87,37 @@ def load_definition(name, **overrides):
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no settings; 'key: value' lines were expected.")
 
-    keys = [field.name for field in dataclasses.fields(SystemDefinition) if field.name not in ("name", "folder")]
+    if "potential" in content and "structure" in content:
+        raise SettingsError(f"{path} has both a structure and a potential; one of them was expected.")
+    if "potential" in content:
+        return _define(path, content, ParticleDefinition, REQUIRED_OF_PARTICLES, ("references", "starts"), {}, overrides)
+    paths = {"folder": folder, "structure": folder / str(content.get("structure"))}
+    required = ("structure", "forcefield", "temperature_kelvin")
+    return _define(path, content, SystemDefinition, required, ("forcefield", "references"), paths, overrides)
+
+
+def _define(path, content, definition_class, required, lists, paths, overrides):
+    keys = [field.name for field in dataclasses.fields(definition_class) if field.name not in ("name", "folder")]
     unknown = sorted(map(str, content.keys() - set(keys)))
     if unknown:
         raise SettingsError(f"{path} has the unknown key {', '.join(unknown)}; known are {', '.join(keys)}.")
-    missing = [key for key in ("structure", "forcefield", "temperature_kelvin") if key not in content]
+    missing = [key for key in required if key not in content]
     if missing:
         raise SettingsError(f"{path} lacks {', '.join(missing)}.")
-    for key in ("structure", "description"):
+    for key in ("structure", "description", "potential"):
         if not isinstance(content.get(key, ""), str):
             raise SettingsError(f"{path}: {key} is {content[key]!r}; text was expected.")
-    for key in ("forcefield", "references"):
+    for key in lists:
         content[key] = _texts(path, key, content.get(key, []))
-    content["structure"] = folder / content["structure"]
+    overrides = {key: value for key, value in overrides.items() if value is not None}
+    for key in overrides:
+        if key not in keys:
+            raise SettingsError(f"{path.parent.name} has no setting {key}; it has {', '.join(keys)}.")
     try:
-        definition = SystemDefinition(name=folder.name, folder=folder, **content)
+        definition = definition_class(name=path.parent.name, **{**content, **paths})
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
-    return dataclasses.replace(definition, **{key: value for key, value in overrides.items() if value is not None})
+    return dataclasses.replace(definition, **overrides)
 
 
 def _find_folder(name):

@@ -100,7 +100,7 @@ def run_simulation(
     if n_done:
         _restore(simulation, out)
     else:
-        positions = system.start_positions(start)
+        positions = system.start_positions(start, seed)
         simulation.context.setPositions(positions)
         velocities_seed = _openmm_seeds(seed, 0)[2]
         simulation.context.setVelocitiesToTemperature(system.temperature_kelvin * unit.kelvin, velocities_seed)
@@ -303,8 +303,10 @@ class _Recorder:
         self._trajectory.add(positions if self._all_atoms else positions[self.system.solute_atoms], time_ps, step, box)
         if with_row:
             potential = state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
-            kinetic = state.getKineticEnergy() / self._degrees_of_freedom
-            temperature = (2 * kinetic / unit.MOLAR_GAS_CONSTANT_R).value_in_unit(unit.kelvin)
+            temperature = np.nan
+            if self.system.has_velocities:
+                kinetic = state.getKineticEnergy() / self._degrees_of_freedom
+                temperature = (2 * kinetic / unit.MOLAR_GAS_CONSTANT_R).value_in_unit(unit.kelvin)
             self._rows.append(f"{step},{time_ps:.3f},{potential:.6f},{temperature:.3f}\n")
 
     def flush_if_due(self, now):

@@ -12,6 +12,7 @@ from mdtok.errors import SettingsError
 from mdtok.md import solvent as solvents
 from mdtok.md.definition import load_definition
 from mdtok.md.dihedral_rotation import find_backbone_dihedrals, set_dihedral
+from mdtok.md.particles import ParticleDefinition, make_particle_system
 from mdtok.md.structure import load_structure
 from mdtok.runfolder import hash_file
 
@@ -90,8 +91,11 @@ class MolecularSystem:
         integrator.setRandomNumberSeed(int(seed))
         return integrator
 
-    def start_positions(self, start):
-        """Positions of a start, by its name; None gives the structure itself.
+    #: Whether particles have momenta, and with them a kinetic temperature.
+    has_velocities = True
+
+    def start_positions(self, start, seed=0):
+        """Positions of a start, by its name, the same for every seed; None gives the structure itself.
 
         Raises
         ------
@@ -107,9 +111,10 @@ class MolecularSystem:
 
 def load_system(
     name, *, structure=None, solvent=None, temperature_kelvin=None, friction_per_ps=None, timestep_fs=None,
-    frame_interval_ps=None, progress=True,
+    frame_interval_ps=None, n_particles=None, dynamics=None, diffusion_nm2_per_ps=None, parameters=None,
+    start_square_nm=None, progress=True,
 ):
-    """Load a molecular system by name, ready to simulate.
+    """Load a system by name, ready to simulate: a molecule, or independent particles on an analytic potential.
 
     Parameters
     ----------
@@ -120,17 +125,24 @@ def load_system(
     solvent : {"obc2", "vacuum", "tip3p"}, optional
     temperature_kelvin, friction_per_ps, timestep_fs, frame_interval_ps : float or Quantity, optional
         In place of the values in system.yaml.
+    n_particles : int, optional
+        Of a system with a potential: independent particles in one simulation, 1 if not given.
+    dynamics : {"brownian", "langevin"}, optional
+        Of a system with a potential, as what follows.
+    diffusion_nm2_per_ps, start_square_nm : float, optional
+    parameters : dict of str -> float, optional
+        Values of parameters of the potential, in place of those in system.yaml.
     progress : bool
         Show a progress bar where the start structures take long to minimise, in a box of water.
 
     Returns
     -------
-    MolecularSystem
+    MolecularSystem or ParticleSystem
 
     Raises
     ------
     SettingsError
-        No such system, or a setting that is unknown or out of range.
+        No such system, a setting that is unknown or out of range, or a potential that cannot be read.
     StructureError
         The structure cannot be read, holds a D-residue, or does not fit the force field.
 
@@ -139,6 +151,9 @@ def load_system(
     >>> system = load_system("alanine_dipeptide", temperature_kelvin=300)
     >>> system.n_atoms, system.solvent, sorted(system.starts)
     (22, 'obc2', ['alpha_L', 'alpha_R', 'beta', 'c7ax'])
+    >>> particles = load_system("muller_brown", n_particles=100)
+    >>> particles.n_atoms, particles.dynamics, list(particles.starts)
+    (100, 'brownian', ['deep', 'shallow'])
     """
     definition = load_definition(
         name,
@@ -148,7 +163,18 @@ def load_system(
         friction_per_ps=plain(friction_per_ps, unit.picosecond**-1),
         timestep_fs=plain(timestep_fs, unit.femtosecond),
         frame_interval_ps=plain(frame_interval_ps, unit.picosecond),
+        dynamics=dynamics,
+        diffusion_nm2_per_ps=plain(diffusion_nm2_per_ps, unit.nanometer**2 / unit.picosecond),
+        start_square_nm=plain(start_square_nm, unit.nanometer),
     )
+    if isinstance(definition, ParticleDefinition):
+        unknown = sorted(set(parameters or {}) - set(definition.parameters))
+        if unknown:
+            raise SettingsError(f"{definition.name} has no parameter {unknown[0]!r}; it has {', '.join(definition.parameters)}.")
+        definition = dataclasses.replace(definition, parameters={**definition.parameters, **(parameters or {})})
+        return make_particle_system(definition, 1 if n_particles is None else n_particles)
+    if n_particles is not None or parameters is not None:
+        raise SettingsError(f"{definition.name} is a molecule; n_particles and parameters are for systems with a potential.")
     topology, positions = load_structure(definition.structure)
     n_solute = topology.getNumAtoms()
     angles = [{}, *definition.starts.values()]

@@ -1,0 +1,261 @@
+"""Independent particles on an analytic potential, many in one Context: what `run_simulation` takes like a molecule."""
+
+import dataclasses
+import math
+
+import numpy as np
+import openmm
+from openmm import app, unit
+
+from mdtok.errors import SettingsError
+from mdtok.md.potentials import Potential
+
+BOLTZMANN_KJ_MOL_K = 0.00831446261815324
+DYNAMICS = ("brownian", "langevin")
+_HOLDING_IN_PLANE_KJ_MOL_NM2 = 1000.0
+REQUIRED_OF_PARTICLES = ("potential", "temperature_kelvin", "timestep_fs", "frame_interval_ps", "bounds", "states")
+
+
+@dataclasses.dataclass(frozen=True)
+class ParticleDefinition:
+    """What the system.yaml of a potential says; every key of the file is a field here, and no other key is allowed."""
+
+    name: str  # that of the folder
+    potential: str
+    temperature_kelvin: float
+    timestep_fs: float
+    frame_interval_ps: float
+    bounds: dict  # {"x": [low, high], "y": [low, high]}, nm
+    states: dict  # {name: [x, y]}, nm
+    parameters: dict = dataclasses.field(default_factory=dict)
+    dynamics: str = "brownian"
+    diffusion_nm2_per_ps: float = None  # of brownian dynamics
+    mass_amu: float = 1.0
+    friction_per_ps: float = 1.0  # of langevin dynamics
+    starts: tuple = ()  # names of states; all of them if not given
+    start_square_nm: float = 0.0
+    description: str = ""
+    references: tuple = ()
+
+    def __post_init__(self):
+        if self.dynamics not in DYNAMICS:
+            raise SettingsError(f"{self.name}: dynamics is {self.dynamics!r}; {' or '.join(DYNAMICS)} was expected.")
+        positive = ["temperature_kelvin", "timestep_fs", "frame_interval_ps", "mass_amu", "friction_per_ps"]
+        for key in [*positive, *(["diffusion_nm2_per_ps"] if self.dynamics == "brownian" else [])]:
+            value = getattr(self, key)
+            if not _is_number(value) or not value > 0:
+                raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
+        if not _is_number(self.start_square_nm) or self.start_square_nm < 0:
+            raise SettingsError(f"{self.name}: start_square_nm is {self.start_square_nm!r}; a number of at least 0 was expected.")
+        steps = self.frame_interval_ps * 1000 / self.timestep_fs
+        if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+            raise SettingsError(
+                f"{self.name}: frame_interval_ps is {self.frame_interval_ps}; "
+                f"a whole number of time steps of {self.timestep_fs} fs was expected."
+            )
+        if not isinstance(self.parameters, dict):
+            raise SettingsError(f"{self.name}: parameters must read like '{{scale: 0.15}}'.")
+        if not _are_pairs(self.bounds) or set(self.bounds) != {"x", "y"} or any(low >= high for low, high in self.bounds.values()):
+            raise SettingsError(f"{self.name}: bounds must read like '{{x: [-2, 2], y: [-1, 3]}}', in nm.")
+        if not _are_pairs(self.states) or not self.states:
+            raise SettingsError(f"{self.name}: states must read like '{{left: [-1, 0], right: [1, 0]}}', in nm.")
+        for name in self.starts:
+            if name not in self.states:
+                raise SettingsError(f"{self.name}: the start {name!r} is none of the states {', '.join(self.states)}.")
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_pairs(named):
+    return isinstance(named, dict) and all(
+        isinstance(pair, (list, tuple)) and len(pair) == 2 and all(map(_is_number, pair)) for pair in named.values()
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ParticleSystem:
+    """Independent particles on a potential in x and y, held near z = 0, and the settings of their dynamics.
+
+    Frames are written with a precision of 0.001 nm, as in any XTC file.
+
+    Attributes
+    ----------
+    name : str
+    system : openmm.System
+    topology : openmm.app.Topology
+    positions : ndarray of float, shape (n_particles, 3), in nm
+        All in the first start.
+    starts : dict of str to ndarray of float, shape (2,), in nm
+        Centres of the squares in which particles start.
+    states : dict of str to ndarray of float, shape (2,), in nm
+        Minima, by name.
+    start_square_nm : float
+        Side of the squares.
+    potential : Potential
+    bounds : ((x_low, x_high), (y_low, y_high)), in nm
+    dynamics : {"brownian", "langevin"}
+    diffusion_nm2_per_ps : float
+        kT / (m γ); of Langevin dynamics in the limit of long times without a potential.
+    temperature_kelvin, friction_per_ps, mass_amu, timestep_fs, frame_interval_ps : float
+    solute_atoms : ndarray of int
+        All particles.
+    settings : dict
+        Everything above that decides what a simulation computes, as plain values.
+    """
+
+    name: str
+    system: openmm.System
+    topology: app.Topology
+    positions: np.ndarray
+    starts: dict
+    states: dict
+    start_square_nm: float
+    potential: Potential
+    bounds: tuple
+    dynamics: str
+    diffusion_nm2_per_ps: float
+    temperature_kelvin: float
+    friction_per_ps: float
+    mass_amu: float
+    timestep_fs: float
+    frame_interval_ps: float
+    solute_atoms: np.ndarray
+    settings: dict
+
+    @property
+    def n_atoms(self):
+        """Number of particles."""
+        return self.system.getNumParticles()
+
+    @property
+    def frame_interval_steps(self):
+        """Time steps from frame to frame."""
+        return round(self.frame_interval_ps * 1000 / self.timestep_fs)
+
+    @property
+    def solute_topology(self):
+        """The topology: one atom a particle."""
+        return self.topology
+
+    @property
+    def has_velocities(self):
+        """Whether particles have momenta, and with them a kinetic temperature: not in Brownian dynamics."""
+        return self.dynamics == "langevin"
+
+    @property
+    def kt_kj_mol(self):
+        """Thermal energy in kJ/mol."""
+        return BOLTZMANN_KJ_MOL_K * self.temperature_kelvin
+
+    def make_integrator(self, seed):
+        """The Brownian or Langevin integrator of this system.
+
+        Parameters
+        ----------
+        seed : int
+            1 to 2**31 - 1; OpenMM takes 0 for "choose one at random".
+        """
+        if not 1 <= seed < 2**31:
+            raise SettingsError(f"The integrator's seed is {seed}; 1 to 2**31 - 1 was expected.")
+        make = openmm.BrownianIntegrator if self.dynamics == "brownian" else openmm.LangevinMiddleIntegrator
+        integrator = make(
+            self.temperature_kelvin * unit.kelvin, self.friction_per_ps / unit.picosecond, self.timestep_fs * unit.femtosecond
+        )
+        integrator.setRandomNumberSeed(int(seed))
+        return integrator
+
+    def start_positions(self, start, seed=0):
+        """Positions (n_particles, 3) in nm, uniform in the square of a start, by its name; None gives the first start.
+
+        Raises
+        ------
+        SettingsError
+            There is no start of that name.
+        """
+        start = next(iter(self.starts)) if start is None else start
+        if start not in self.starts:
+            raise SettingsError(f"{self.name} has no start {start!r}; it has {', '.join(self.starts)}.")
+        rng = np.random.default_rng([int(seed), 0x57A127])  # not the numbers of the thermostat
+        positions = np.zeros((self.n_atoms, 3))
+        positions[:, :2] = self.starts[start] + self.start_square_nm * (rng.random((self.n_atoms, 2)) - 0.5)
+        return positions
+
+
+def make_particle_system(definition, n_particles):
+    """The ParticleSystem of a definition.
+
+    Raises
+    ------
+    SettingsError
+        The potential cannot be read, or is not finite in one of the states; `n_particles` is below 1.
+    """
+    if isinstance(n_particles, bool) or int(n_particles) != n_particles or n_particles < 1:
+        raise SettingsError(f"n_particles is {n_particles}; a whole number of at least 1 was expected.")
+    try:
+        potential = Potential(definition.potential, dict(definition.parameters))
+    except SettingsError as error:
+        raise SettingsError(f"{definition.name}: {error}") from None
+    states = {name: np.array(point, dtype=float) for name, point in definition.states.items()}
+    for name, point in states.items():
+        with np.errstate(all="ignore"):
+            energy = potential.energy(point)[0]
+        if not np.isfinite(energy):
+            raise SettingsError(f"{definition.name}: the potential is {energy} at the state {name!r} {tuple(point.tolist())}.")
+    kt = BOLTZMANN_KJ_MOL_K * definition.temperature_kelvin
+    if definition.dynamics == "brownian":
+        friction = kt / (definition.mass_amu * definition.diffusion_nm2_per_ps)
+    else:
+        friction = definition.friction_per_ps
+    starts = {name: states[name] for name in definition.starts or states}
+    first = np.append(next(iter(starts.values())), 0.0)
+    return ParticleSystem(
+        name=definition.name,
+        system=_openmm_system(potential, int(n_particles), definition.mass_amu),
+        topology=_topology(int(n_particles)),
+        positions=np.tile(first, (int(n_particles), 1)),
+        starts=starts,
+        states=states,
+        start_square_nm=float(definition.start_square_nm),
+        potential=potential,
+        bounds=tuple(tuple(map(float, definition.bounds[axis])) for axis in "xy"),
+        dynamics=definition.dynamics,
+        diffusion_nm2_per_ps=kt / (definition.mass_amu * friction),
+        temperature_kelvin=float(definition.temperature_kelvin),
+        friction_per_ps=float(friction),
+        mass_amu=float(definition.mass_amu),
+        timestep_fs=float(definition.timestep_fs),
+        frame_interval_ps=float(definition.frame_interval_ps),
+        solute_atoms=np.arange(int(n_particles)),
+        settings={
+            "system": definition.name, "potential": definition.potential, "parameters": dict(definition.parameters),
+            "n_particles": int(n_particles), "dynamics": definition.dynamics,
+            "temperature_kelvin": float(definition.temperature_kelvin), "friction_per_ps": float(friction),
+            "mass_amu": float(definition.mass_amu), "timestep_fs": float(definition.timestep_fs),
+            "start_square_nm": float(definition.start_square_nm),
+            "starts": {name: {"x": float(point[0]), "y": float(point[1])} for name, point in starts.items()},
+        },
+    )
+
+
+def _openmm_system(potential, n_particles, mass_amu):
+    main, *definitions = potential.expression.split(";")
+    expression = ";".join([f"({main}) + 0.5*holding_in_plane*z^2", *definitions])
+    force = openmm.CustomExternalForce(expression)
+    for name, value in {**potential.parameters, "holding_in_plane": _HOLDING_IN_PLANE_KJ_MOL_NM2}.items():
+        force.addGlobalParameter(name, value)
+    system = openmm.System()
+    for index in range(n_particles):
+        system.addParticle(mass_amu)
+        force.addParticle(index, [])
+    system.addForce(force)
+    return system
+
+
+def _topology(n_particles):
+    topology = app.Topology()
+    chain = topology.addChain()
+    for index in range(n_particles):
+        topology.addAtom("P", app.Element.getBySymbol("Ar"), topology.addResidue("PRT", chain, str(index + 1)))
+    return topology

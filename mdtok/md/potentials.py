@@ -1,0 +1,166 @@
+"""Analytic potentials of a particle in the plane, written as text: the same expression for OpenMM and for numpy."""
+
+import ast
+import dataclasses
+import math
+
+import numpy as np
+from scipy.optimize import root
+
+from mdtok.errors import SettingsError
+
+_FUNCTIONS = {
+    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh,
+    "cosh": np.cosh, "tanh": np.tanh, "square": np.square,
+}
+_OPERATORS = {
+    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
+    ast.USub: np.negative, ast.UAdd: np.positive,
+}
+_COMPLEX_STEP = 1e-30
+
+
+@dataclasses.dataclass(frozen=True)
+class Potential:
+    """A potential energy in x and y (nm), in kJ/mol.
+
+    Attributes
+    ----------
+    expression : str
+        In OpenMM's syntax, as for a ``CustomExternalForce``: ``+ - * / ^``, functions, and definitions after semicolons
+        (``"k*r2; r2 = x^2 + y^2"``).
+    parameters : dict of str -> float
+        Values of the other names in it.
+
+    Raises
+    ------
+    SettingsError
+        The expression cannot be read, or names something that is not known.
+
+    Examples
+    --------
+    >>> spring = Potential("k*r2; r2 = x^2 + y^2", {"k": 2.0})
+    >>> spring.energy([[0.0, 0.0], [1.0, 2.0]])
+    array([ 0., 10.])
+    >>> spring.gradient([[1.0, 2.0]])
+    array([[4., 8.]])
+    """
+
+    expression: str
+    parameters: dict = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        for name, value in self.parameters.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise SettingsError(f"The parameter {name} is {value!r}; a number was expected.")
+            if name in ("x", "y", "z", *_FUNCTIONS) or not name.isidentifier():
+                raise SettingsError(f"{name!r} cannot be the name of a parameter.")
+        main, definitions = _parse(self.expression)
+        known = {"x", "y", *self.parameters}
+        for name, tree in definitions:  # in the order in which they can be worked out
+            _check_names(tree, known, self.expression)
+            known.add(name)
+        _check_names(main, known, self.expression)
+
+    def energy(self, points):
+        """Energy in kJ/mol, shape (n,), at points of shape (n, 2) in nm."""
+        return self._evaluate(np.asarray(points, dtype=float).reshape(-1, 2))
+
+    def gradient(self, points):
+        """Gradient in kJ/(mol nm), shape (n, 2), exact to rounding (complex-step derivative, Squire and Trapp 1998)."""
+        points = np.asarray(points, dtype=float).reshape(-1, 2)
+        steps = _COMPLEX_STEP * 1j * np.eye(2)
+        return np.stack([self._evaluate(points + step).imag / _COMPLEX_STEP for step in steps], axis=1)
+
+    def hessian(self, point):
+        """Second derivatives at one point, shape (2, 2), in kJ/(mol nm^2)."""
+        step = 1e-5
+        columns = [(self.gradient(point + step * e)[0] - self.gradient(point - step * e)[0]) / (2 * step) for e in np.eye(2)]
+        return (np.array(columns) + np.array(columns).T) / 2
+
+    def stationary_points(self, bounds, n_starts=16):
+        """Minima and saddle points within bounds.
+
+        Parameters
+        ----------
+        bounds : ((x_low, x_high), (y_low, y_high))
+            In nm.
+        n_starts : int
+            Searches start on a grid of so many points a side.
+
+        Returns
+        -------
+        minima, saddles : ndarrays, shape (n, 2) each
+            By increasing energy.
+        """
+        (x_low, x_high), (y_low, y_high) = bounds
+        axes = np.linspace(x_low, x_high, n_starts), np.linspace(y_low, y_high, n_starts)
+        found = []
+        for start in np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2):
+            point = root(lambda p: self.gradient(p)[0], start, jac=self.hessian).x
+            inside = x_low <= point[0] <= x_high and y_low <= point[1] <= y_high
+            is_new = not any(np.linalg.norm(point - other) < 1e-4 for other in found)
+            if inside and is_new and np.linalg.norm(self.gradient(point)) < 1e-6:
+                found.append(point)
+        found = sorted(found, key=lambda p: self.energy(p)[0])
+        n_down = [int((np.linalg.eigvalsh(self.hessian(p)) < 0).sum()) for p in found]
+        return tuple(np.array([p for p, n in zip(found, n_down) if n == wanted]).reshape(-1, 2) for wanted in (0, 1))
+
+    def _evaluate(self, points):
+        values = {"x": points[:, 0], "y": points[:, 1], **self.parameters}
+        main, definitions = _parse(self.expression)
+        for name, tree in definitions:
+            values[name] = _value(tree, values)
+        energy = _value(main, values)
+        return energy + np.zeros(len(points))  # a constant holds everywhere
+
+
+def _parse(expression):
+    """The tree of the energy, and those of its definitions, each after those that it needs."""
+    if not isinstance(expression, str) or not expression.strip():
+        raise SettingsError(f"The potential is {expression!r}; an expression in x and y was expected.")
+    main, *others = [part.strip() for part in expression.split(";") if part.strip()]
+    definitions = []
+    for part in others:
+        name, equals, body = part.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise SettingsError(f"The potential has {part!r} after a semicolon; 'name = expression' was expected.")
+        definitions.append((name.strip(), _tree(body)))
+    return _tree(main), definitions[::-1]  # in Lepton, a definition may use those that come after it
+
+
+def _tree(text):
+    text = " ".join(text.split())
+    try:
+        return ast.parse(text.replace("^", "**"), mode="eval").body
+    except SyntaxError as error:
+        column = error.offset or 1
+        raise SettingsError(f"The potential has a syntax error near {text[max(0, column - 12):column + 12]!r} in {text[:80]!r}.") from None
+
+
+def _check_names(tree, known, expression):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", None)
+            if name not in _FUNCTIONS or len(node.args) != 1 or node.keywords:
+                raise SettingsError(f"The potential calls {ast.unparse(node)!r}; functions of one argument are {', '.join(_FUNCTIONS)}.")
+        elif isinstance(node, ast.Name):
+            if node.id not in known and node.id not in _FUNCTIONS:
+                raise SettingsError(f"The potential names {node.id!r}, which is neither x, y, a parameter nor a definition.")
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
+                raise SettingsError(f"The potential has {node.value!r}; numbers were expected.")
+        elif not isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Load, *_OPERATORS)):
+            raise SettingsError(f"The potential has {ast.unparse(node)[:40]!r}, which is not arithmetic: + - * / ^ and functions are.")
+
+
+def _value(node, values):
+    if isinstance(node, ast.Constant):
+        return float(node.value)
+    if isinstance(node, ast.Name):
+        return values[node.id]
+    if isinstance(node, ast.Call):
+        return _FUNCTIONS[node.func.id](_value(node.args[0], values))
+    if isinstance(node, ast.UnaryOp):
+        return _OPERATORS[type(node.op)](_value(node.operand, values))
+    return _OPERATORS[type(node.op)](_value(node.left, values), _value(node.right, values))
