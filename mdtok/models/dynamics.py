@@ -142,7 +142,7 @@ def draw(probabilities, rng):
 
 
 def load_model(folder):
-    """Load any model that was saved by its `save`: ``model.json`` in the folder names its class.
+    """Load any model, of tokens or of coordinates, that was saved by its `save`: ``model.json`` names its class.
 
     Raises
     ------
@@ -153,6 +153,6 @@ def load_model(folder):
 
     name = read_json(Path(folder) / "model.json").get("class")
     model_class = getattr(models, str(name), None)
-    if not (isinstance(model_class, type) and issubclass(model_class, DynamicsModel)):
+    if not (isinstance(model_class, type) and issubclass(model_class, (DynamicsModel, models.TrajectoryModel))):
         raise DataError(f"{folder}/model.json names the class {name!r}, which is no model of mdtok.")
     return model_class.load(folder)

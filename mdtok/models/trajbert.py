@@ -20,6 +20,14 @@ PRESETS = {
     "large": dict(hidden_size=120, n_layer=12, n_head=24, intermediate_size=512),
 }
 VARIANTS = ("causal", "faithful")
+#: Training that two cores end within minutes; a GPU can afford more. The faithful variant sees 1000 frames at once.
+STEPS = {
+    "causal": {
+        "small": dict(max_steps=1000, learning_rate=3e-3, batch_size=4, patience=10, lambda_=3.0),
+        "medium": dict(max_steps=700, learning_rate=1e-3, batch_size=4, patience=10, lambda_=3.0),
+    },
+    "faithful": {"small": dict(max_steps=100), "medium": dict(max_steps=60, learning_rate=1e-3, batch_size=8)},
+}
 NO_LABEL = -100
 _SHAPE = ("hidden_size", "n_layer", "n_head", "intermediate_size", "n_positions", "dropout", "gamma", "lambda_")
 _FRAMES_AT_ONCE = 50_000
@@ -279,7 +287,7 @@ class TrajBert(TrajectoryModel):
         for batch in [*batches, starts[len(full):]]:  # the last window may be shorter, and then stands alone
             if batch:
                 windows = torch.stack([frames[start:min(start + W, n)] for start in batch])
-                made = network.frame_head(network.embed(windows, self.middle))
+                made = network.next_frame(network.embed(windows, self.middle), windows)
                 outputs += [part if start == 0 else part[W - half:] for start, part in zip(batch, made)]
         return torch.cat(outputs), frames[1:] - frames[:-1]
 

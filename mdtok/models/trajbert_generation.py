@@ -50,9 +50,10 @@ def continue_causal(network, start, n_steps, position, generator, bar):
     for end in range(n_start, n_start + n_steps):
         if cache.length == W:
             cache.length, read = 0, end - (W // 2 + 1)
-        embedded = network.embed_next(frames[:, read:end].to(device), position + cache.length, cache)
+        new = frames[:, read:end].to(device)
+        embedded = network.embed_next(new, position + cache.length, cache)
         cache.length += end - read
-        density = network.density(network.frame_head(embedded[:, -1]))
+        density = network.density(network.next_frame(embedded[:, -1], new[:, -1]))
         uniform, normal = torch.rand(B, generator=generator), torch.randn(B, d, generator=generator)
         frames[:, end] = frames[:, end - 1] + density.sample(uniform.to(device), normal.to(device)).cpu()
         read = end
@@ -73,8 +74,9 @@ def continue_faithful(network, start, n_steps, window, n_at_once, bar):
         mean, std = seen.mean(dim=1, keepdim=True), seen.std(dim=1, correction=0, keepdim=True)
         std = torch.where(std > 0, std, torch.ones_like(std))
         n_new = min(n_at_once, seen.shape[1])
-        embedded = network.embed(((seen - mean) / std).float().to(network.device))
-        made = network.frame_head(embedded[:, -n_new:]).double().cpu()
+        standardised = ((seen - mean) / std).float().to(network.device)
+        embedded = network.embed(standardised)[:, -n_new:]
+        made = network.next_frame(embedded, standardised[:, -n_new:]).double().cpu()
         frames = torch.cat([frames, made * std + mean], dim=1)
         bar.update(min(n_new, n_start + n_steps - (frames.shape[1] - n_new)) * len(frames))
     return frames[:, n_start:n_start + n_steps].numpy()

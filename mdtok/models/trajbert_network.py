@@ -128,22 +128,21 @@ class TrajBertNetwork(PreTrainedModel):
     def __init__(self, config):
         super().__init__(config)
         H = config.hidden_size
-        n_outputs = MixtureDensity.n_outputs(config.n_components, config.n_dim) if config.n_components else config.n_dim
         self.projection = nn.Linear(config.n_dim, H)
+        self.projection.initial_std = config.n_dim**-0.5  # few coordinates have to be heard beside the positions
         self.positions = nn.Embedding(config.n_positions, H)
         self.norm = nn.LayerNorm(H)
         self.encoder = BertEncoder(config.encoder_config())
-        self.frame_head = _head(H, n_outputs)
+        self.frame_head = DensityHead(config) if config.n_components else _head(H, config.n_dim)
         self.class_head = _head(H, config.n_classes)
+        self.pool = AttentionPool(H) if config.causal else MeanPool()
         self.register_buffer("step_scale", torch.ones(config.n_dim))
         self.post_init()
 
     def _init_weights(self, module):
         if isinstance(module, (nn.Linear, nn.Embedding)):
-            # a projection of two coordinates needs weights of their own size to be heard beside the positions
-            std = 1 / math.sqrt(self.config.n_dim) if module is self.projection else self.config.initializer_range
-            nn.init.normal_(module.weight, std=std)
-            if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=getattr(module, "initial_std", self.config.initializer_range))
+            if getattr(module, "bias", None) is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
@@ -187,6 +186,10 @@ class TrajBertNetwork(PreTrainedModel):
         x = self._enter(frames, first_position)
         return self.encoder(x, past_key_values=cache, use_cache=True).last_hidden_state
 
+    def next_frame(self, embeddings, frames):
+        """Outputs of the frame head for embeddings (..., hidden_size) of frames (..., n_dim)."""
+        return self.frame_head(embeddings, frames) if self.config.n_components else self.frame_head(embeddings)
+
     def density(self, outputs):
         """The mixture density of displacements (standardised units) that the frame head's outputs stand for."""
         return MixtureDensity(outputs, self.config.n_components, self.config.n_dim, self.step_scale)
@@ -197,8 +200,8 @@ class TrajBertNetwork(PreTrainedModel):
         The prediction of frame t + 1 is made at frame t; labels of -100 have no class.
         """
         embeddings = self.embed(frames)  # (B, N, H)
-        outputs = self.frame_head(embeddings)
-        logits = self.class_head(embeddings.mean(dim=1))  # (B, n_classes)
+        outputs = self.next_frame(embeddings, frames)
+        logits = self.class_head(self.pool(embeddings))  # (B, n_classes)
         loss = None
         if labels is not None:
             loss = self.config.gamma * self.frame_loss(frames, outputs) + self.config.lambda_ * class_loss(logits, labels)
@@ -220,6 +223,46 @@ def class_loss(logits, labels):
 
 def _head(width, n_outputs):
     return nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width), nn.GELU(), nn.Linear(width, n_outputs))
+
+
+class MeanPool(nn.Module):
+    """Mean over frames, as published."""
+
+    def forward(self, embeddings):
+        return embeddings.mean(dim=1)  # (B, H)
+
+
+class AttentionPool(nn.Module):
+    """Weighted mean over frames with learnt weights, at first all alike: the start may tell more than all that follows."""
+
+    def __init__(self, hidden_size):
+        super().__init__()
+        self.score = nn.Linear(hidden_size, 1, bias=False)
+        self.score.initial_std = 0.0
+
+    def forward(self, embeddings):
+        weights = self.score(embeddings).softmax(dim=1)  # (B, N, 1)
+        return (weights * embeddings).sum(dim=1)  # (B, H)
+
+
+class DensityHead(nn.Module):
+    """Parameters of the density of the next frame, from the embedding of a frame and the frame itself.
+
+    Layer norms blur where exactly a frame is; a drift is steep, and needs to know.
+    """
+
+    def __init__(self, config):
+        super().__init__()
+        n_outputs = MixtureDensity.n_outputs(config.n_components, config.n_dim)
+        self.enter = nn.Linear(config.hidden_size + config.n_dim, 4 * config.hidden_size)
+        self.deepen = nn.Linear(4 * config.hidden_size, 4 * config.hidden_size)
+        self.leave = nn.Linear(4 * config.hidden_size, n_outputs)
+        for layer in (self.enter, self.deepen):
+            layer.initial_std = layer.in_features**-0.5
+
+    def forward(self, embeddings, frames):
+        hidden = F.gelu(self.enter(torch.cat([embeddings, frames], dim=-1)))
+        return self.leave(F.gelu(self.deepen(hidden)))
 
 
 class MixtureDensity:
