@@ -26,13 +26,19 @@ def check_attention(attention):
     """
     attention = np.asarray(attention)
     if attention.ndim < 2 or attention.shape[-1] != attention.shape[-2] or attention.size == 0:
-        raise DataError(f"The attention has the shape {attention.shape}; (n_layers, n_heads, n_frames, n_frames) was expected.")
+        raise DataError(
+            f"The attention has the shape {attention.shape}; (n_layers, n_heads, n_frames, n_frames) was expected."
+        )
     rows = attention.sum(axis=-1)
     if not np.isfinite(rows).all() or attention.min() < 0:
-        raise DataError("The attention holds negative values or such that are not numbers; weights after softmax were expected.")
+        raise DataError(
+            "The attention holds negative values or such that are not numbers; weights after softmax were expected."
+        )
     worst = rows.ravel()[np.abs(rows - 1).argmax()]
     if abs(worst - 1) > _ROW_TOLERANCE:
-        raise DataError(f"A row of the attention sums to {worst:.4g}; 1 was expected: pass weights after softmax, without dropout.")
+        raise DataError(
+            f"A row of the attention sums to {worst:.4g}; 1 was expected: pass weights after softmax, without dropout."
+        )
     return attention
 
 
@@ -90,7 +96,8 @@ def attention_blocks(attention):
     visible = visible_frames(attention)
     first, last = visible.argmax(axis=1), len(visible) - 1 - visible[:, ::-1].argmax(axis=1)
     earliest, latest = np.minimum.accumulate(first[::-1])[::-1], np.maximum.accumulate(last)
-    starts = np.flatnonzero(np.r_[True, (latest[:-1] < np.arange(1, len(first))) & (earliest[1:] >= np.arange(1, len(first)))])
+    edges = np.arange(1, len(first))  # no query before an edge sees beyond it, none after it sees back
+    starts = np.flatnonzero(np.r_[True, (latest[:-1] < edges) & (earliest[1:] >= edges)])
     for start, end in zip(starts, [*starts[1:], len(first)]):
         yield attention[..., start:end, start:end]
 
@@ -271,11 +278,6 @@ class AttentionSummary:
         return self.layer_maps.mean(axis=0)
 
     @property
-    def layer_segment_maps(self):
-        """Attention between segments, mean over the heads of a layer, shape (n_layers, n_segments, n_segments)."""
-        return self.segment_maps.mean(axis=1)
-
-    @property
     def time_differences(self):
         """Key minus query, in frames, shape (2 n_frames - 1,)."""
         return np.arange(-(self.n_frames - 1), self.n_frames)
@@ -283,21 +285,35 @@ class AttentionSummary:
     @property
     def profile(self):
         """Mean weight ``w(Δ)`` of the pairs Δ apart that may be seen, shape (n_layers, n_heads, 2 n_frames - 1); else NaN."""
-        return self._per_pair(self.shares)
-
-    @property
-    def uniform_profile(self):
-        """The same of uniform attention, shape (2 n_frames - 1,)."""
-        return self._per_pair(self.uniform_shares)
-
-    def _per_pair(self, shares):
         pairs = np.rint(time_difference_shares(self.visible) * self.n_frames)
-        return np.divide(shares * self.n_frames, pairs, out=np.full(shares.shape, np.nan), where=pairs > 0)
+        return np.divide(self.shares * self.n_frames, pairs, out=np.full(self.shares.shape, np.nan), where=pairs > 0)
 
     @property
     def uniform_shares(self):
         """Shares of uniform attention over what may be seen, shape (2 n_frames - 1,)."""
         return time_difference_shares(uniform_attention(self.visible))
+
+    def over_uniform(self, part):
+        """A part of the summary over that of uniform attention: 1 is what a head that looks evenly has; NaN if unseen.
+
+        Parameters
+        ----------
+        part : {"head_maps", "layer_maps", "segment_maps", "shares"}
+
+        Returns
+        -------
+        ndarray of float, of the shape of that part
+        """
+        uniform, values = uniform_attention(self.visible), getattr(self, part)
+        if part == "shares":
+            uniform = self.uniform_shares
+        elif part != "layer_maps":
+            edges = _edges(self.n_frames, values.shape[-1], part)
+            uniform = _block_sums(uniform, edges) / np.diff(edges)[:, None]
+            if part == "head_maps":
+                uniform = uniform / np.diff(edges)
+        seen = np.broadcast_to(uniform, values.shape) > 0
+        return np.divide(values, uniform, out=np.full(values.shape, np.nan), where=seen)
 
     def share(self, direction):
         """Share of the attention to the "past" or the "future", shape (n_layers, n_heads); 0 for a causal model's future."""
@@ -361,13 +377,18 @@ def summarise_attention(attentions, n_segments=10, n_bins=200, progress=True):
     for attention in tqdm(attentions, desc="attention", unit=" maps", disable=not progress):
         attention = check_attention(attention)
         if attention.ndim != 4:
-            raise DataError(f"The attention has the shape {attention.shape}; (n_layers, n_heads, n_frames, n_frames) was expected.")
+            raise DataError(
+                f"The attention has the shape {attention.shape}; (n_layers, n_heads, n_frames, n_frames) was expected."
+            )
         if sums is None:
             shape, edges = attention.shape, _edges(attention.shape[-1], min(n_bins, attention.shape[-1]), "n_bins")
             _edges(shape[-1], n_segments, "n_segments")
             seen = np.zeros(shape[-2:], dtype=bool)
         if attention.shape != shape:
-            raise DataError(f"Attention {n_maps} has the shape {attention.shape}, those before {shape}; cut trajectories to one length.")
+            raise DataError(
+                f"Attention {n_maps} has the shape {attention.shape}, those before {shape}; cut trajectories to "
+                "one length."
+            )
         widths = np.diff(edges)
         parts = [
             _block_sums(attention, edges) / np.outer(widths, widths), attention.mean(axis=1, dtype=np.float64),
@@ -377,5 +398,7 @@ def summarise_attention(attentions, n_segments=10, n_bins=200, progress=True):
         seen |= visible_frames(attention)
         n_maps += 1
     if not n_maps:
-        raise DataError("No attention was given; an iterable of arrays (n_layers, n_heads, n_frames, n_frames) was expected.")
+        raise DataError(
+            "No attention was given; an iterable of arrays (n_layers, n_heads, n_frames, n_frames) was expected."
+        )
     return AttentionSummary(n_maps, _between_first_and_last(seen), *(total / n_maps for total in sums))

@@ -71,10 +71,12 @@ class KeySteps:
         The heads in which each of them is one.
     excess : ndarray of float, shape (n_layers, n_heads, n_frames)
         Attention in the true order beyond what the place gets, see `find_key_steps`; 0 for frames that are no candidates.
+    kept_excess : ndarray of float, shape (n_layers, n_heads, n_frames)
+        Mean excess of each frame over the shuffled inputs, wherever it was put.
     threshold : float
-        Excess that a frame needs by the test of order.
+        Excess that a frame needs to be beyond by the test of order.
     content_threshold : float
-        Mean excess in the shuffled input that a frame needs by the test of content.
+        Kept excess that a frame needs to be beyond by the test of content.
     expected_by_chance : float
         Key steps that the same rule finds in the control, a trajectory.
     error_rate, least_excess, n_shuffles, seed
@@ -86,6 +88,7 @@ class KeySteps:
     origins: list
     heads: list
     excess: np.ndarray
+    kept_excess: np.ndarray
     threshold: float
     content_threshold: float
     expected_by_chance: float
@@ -100,7 +103,8 @@ class KeySteps:
     @property
     def runs(self):
         """Key steps that follow one another without a gap, as (first, last) frames."""
-        return [(int(run[0]), int(run[-1])) for run in np.split(self.frames, np.flatnonzero(np.diff(self.frames) > 1) + 1) if len(run)]
+        runs = np.split(self.frames, np.flatnonzero(np.diff(self.frames) > 1) + 1)
+        return [(int(run[0]), int(run[-1])) for run in runs if len(run)]
 
     @property
     def largest_excess(self):
@@ -109,8 +113,7 @@ class KeySteps:
 
     def to_dict(self):
         """The steps with their p-values, origins and heads, and the rule that found them."""
-        left_out = ("excess",)
-        return {name: value for name, value in vars(self).items() if name not in left_out}
+        return {name: value for name, value in vars(self).items() if name not in ("excess", "kept_excess")}
 
 
 def find_key_steps(
@@ -184,42 +187,56 @@ def find_key_steps(
     for order in tqdm(orders, desc="shuffled input", unit=" maps", disable=not progress):
         attention = np.asarray(attend(trajectory[order]))
         if attention.ndim != 4 or attention.shape[-1] != len(trajectory):
-            raise DataError(f"The attention has the shape {attention.shape}; (n_layers, n_heads, {len(trajectory)}, {len(trajectory)}) was expected.")
+            raise DataError(
+                f"The attention has the shape {attention.shape}; (n_layers, n_heads, {len(trajectory)}, "
+                f"{len(trajectory)}) was expected."
+            )
         if visible is None:
             visible = visible_frames(attention)
         received.append(received_attention(attention, visible).astype(np.float32))
     candidates = visible.sum(axis=0) >= min_queries
     if not candidates.any():
-        raise DataError(f"No frame is seen by {min_queries} queries; give a longer trajectory or a smaller min_queries.")
-    excess = _excess(np.array(received).reshape(len(orders), -1, len(trajectory)), candidates)  # (1 + n_shuffles, all heads, n_frames)
+        raise DataError(
+            f"No frame is seen by {min_queries} queries; give a longer trajectory or a smaller min_queries."
+        )
+    received = np.array(received).reshape(len(orders), -1, len(trajectory))  # (1 + n_shuffles, all heads, n_frames)
+    excess = _excess(received, candidates)
     by_order = _OrderTest(excess, _ORDER_SHARE * error_rate, least_excess)
     by_content = _ContentTest(excess, orders, (1 - _ORDER_SHARE) * error_rate, least_excess, rng)
-    frames = np.flatnonzero((by_order.found | by_content.found).any(axis=0))
+    found = by_order.found | by_content.found  # (all heads, n_frames)
+    frames = np.flatnonzero(found.any(axis=0))
     p_values = np.minimum(by_order.p_values / _ORDER_SHARE, by_content.p_values / (1 - _ORDER_SHARE))
-    n_heads = attention.shape[1]
+    n_layers, n_heads = attention.shape[:2]
     return KeySteps(
         frames=frames, p_values=np.minimum(p_values[frames], 1.0),
         origins=[_origin(by_order.found[:, k].any(), by_content.found[:, k].any()) for k in frames],
-        heads=[[divmod(int(head), n_heads) for head in np.flatnonzero((by_order.found | by_content.found)[:, k])] for k in frames],
-        excess=excess[0].reshape(*attention.shape[:2], -1), threshold=by_order.threshold,
-        content_threshold=by_content.threshold, expected_by_chance=by_order.expected_by_chance + by_content.expected_by_chance,
-        error_rate=error_rate, least_excess=least_excess, n_shuffles=n_shuffles, seed=seed,
+        heads=[[divmod(int(head), n_heads) for head in np.flatnonzero(found[:, k])] for k in frames],
+        excess=excess[0].reshape(n_layers, n_heads, -1), kept_excess=by_content.kept.reshape(n_layers, n_heads, -1),
+        threshold=by_order.threshold, content_threshold=by_content.threshold,
+        expected_by_chance=by_order.expected_by_chance + by_content.expected_by_chance, error_rate=error_rate,
+        least_excess=least_excess, n_shuffles=n_shuffles, seed=seed,
     )
 
 
 def _check(attend, trajectory, n_shuffles, error_rate, least_excess, min_queries):
     if not callable(attend):
-        raise SettingsError(f"{type(attend).__name__} has no attentions(trajectory) and cannot be called; give a model that has.")
+        raise SettingsError(
+            f"{type(attend).__name__} has no attentions(trajectory) and cannot be called; give a model that has."
+        )
     if not 0 < error_rate < 1 or least_excess <= 0 or min_queries < 1:
         raise SettingsError(
             f"error_rate {error_rate} must be between 0 and 1, least_excess {least_excess} above 0, min_queries {min_queries} 1 or more."
         )
     fewest = int(np.ceil(1 / (_ORDER_SHARE * error_rate) - 1e-9))
     if int(n_shuffles) != n_shuffles or n_shuffles < fewest:
-        raise SettingsError(f"n_shuffles is {n_shuffles}; an error rate of {error_rate:g} can be told from {fewest} on.")
+        raise SettingsError(
+            f"n_shuffles is {n_shuffles}; an error rate of {error_rate:g} can be told from {fewest} on."
+        )
     trajectory = np.asarray(trajectory)
     if trajectory.ndim not in (1, 2) or len(trajectory) < 2:
-        raise DataError(f"The trajectory has the shape {trajectory.shape}; (n_frames, n_dim) with two frames or more was expected.")
+        raise DataError(
+            f"The trajectory has the shape {trajectory.shape}; (n_frames, n_dim) with two frames or more was expected."
+        )
     if not np.isfinite(trajectory).all():
         raise DataError("The trajectory has frames that are not numbers; cut them out before.")
     return trajectory
@@ -269,15 +286,14 @@ class _ContentTest:
 
     def __init__(self, excess, orders, rate, least, rng):
         places = np.array([np.argsort(order) for order in orders[1:]])  # where frame f went: (n_shuffles, n_frames)
-        kept = _mean_of_frames(excess[1:], places)  # (all heads, n_frames)
+        self.kept = kept = _mean_of_frames(excess[1:], places)  # (all heads, n_frames)
         control = np.array([
             _mean_of_frames(excess[1:], rng.permuted(places, axis=1)).max(axis=0) for _ in range(_N_RELABELLINGS)
         ])
         self.threshold = _threshold(control.max(axis=1), rate)
         self.found = (kept > self.threshold) & (np.minimum(kept, excess[0]) >= least)
-        self.p_values = np.where(
-            self.found.any(axis=0), _adjusted_p_values(np.where(self.found, kept, -np.inf).max(axis=0), control.max(axis=1)), 1.0
-        )
+        kept_where_found = np.where(self.found, kept, -np.inf).max(axis=0)  # of other frames the p-value is 1
+        self.p_values = _adjusted_p_values(kept_where_found, control.max(axis=1))
         self.expected_by_chance = _found_in_control(control, rate, least)
 
 
@@ -361,11 +377,14 @@ def count_key_steps(model, trajectories, n_shuffles=25, seed=0, *, progress=True
     """
     trajectories = list(trajectories)
     if len(trajectories) < 2:
-        raise DataError(f"{len(trajectories)} trajectories were given; two at least are needed to count with an interval.")
+        raise DataError(
+            f"{len(trajectories)} trajectories were given; two at least are needed to count with an interval."
+        )
     seeds = np.random.SeedSequence(seed).generate_state(len(trajectories)).tolist()
+    bar = tqdm(trajectories, desc="key steps", unit=" trajectories", disable=not progress)
     found = [
         find_key_steps(model, trajectory, n_shuffles, own_seed, progress=False, **rule)
-        for trajectory, own_seed in zip(tqdm(trajectories, desc="key steps", unit=" trajectories", disable=not progress), seeds)
+        for trajectory, own_seed in zip(bar, seeds)
     ]
     weights = bootstrap_weights(len(found), seed=seed)
     n_with_any = sum(len(steps) > 0 for steps in found)

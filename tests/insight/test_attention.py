@@ -106,14 +106,17 @@ def test_summary_is_the_mean_over_trajectories_and_holds_one_at_a_time():
     np.testing.assert_allclose(summary.layer_maps, mean.mean(axis=1), atol=1e-6)
     np.testing.assert_allclose(summary.mean_map, mean.mean(axis=(0, 1)), atol=1e-6)
     np.testing.assert_allclose(summary.head_maps, mean.reshape(2, 3, 6, 2, 6, 2).mean(axis=(3, 5)), atol=1e-6)
-    np.testing.assert_allclose(summary.layer_segment_maps, segment_attention(mean, 3).mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(summary.segment_maps, segment_attention(mean, 3), atol=1e-6)
     np.testing.assert_allclose(summary.shares, time_difference_shares(mean), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", MASKS)
-def test_uniform_attention_has_the_profile_and_the_distance_of_the_yardstick(name):
+def test_uniform_attention_is_the_yardstick(name):
     summary = summarise_attention([np.tile(uniform_attention(MASKS[name]), (2, 2, 1, 1))], n_segments=3, progress=False)
-    np.testing.assert_allclose(summary.profile, np.broadcast_to(summary.uniform_profile, summary.profile.shape))
+    for part in ("head_maps", "layer_maps", "segment_maps", "shares"):
+        ratio = summary.over_uniform(part)
+        assert np.isfinite(ratio).any()
+        np.testing.assert_allclose(ratio[np.isfinite(ratio)], 1.0)
     for way in ("both", "past", "future"):
         np.testing.assert_allclose(summary.distance(way), summary.uniform_distance(way))
     if name == "full":

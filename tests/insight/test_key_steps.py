@@ -81,7 +81,8 @@ def test_planted_frames_are_found_by_content(name):
 @pytest.mark.parametrize("name", MASKS)
 def test_jumps_are_found_by_order(name):
     jumps = [20, 55]
-    x = 0.1 * walk() + np.where((np.arange(N) >= 20) & (np.arange(N) < 55), -1.0, 1.0)[:, None]  # shuffled, half of all frames jump
+    sides = np.where((np.arange(N) >= 20) & (np.arange(N) < 55), -1.0, 1.0)
+    x = 0.1 * walk() + sides[:, None]  # when shuffled, half of all frames are jumps
 
     def jumped(x):
         return 4.0 * (np.abs(np.diff(x[:, 0], prepend=x[0, 0])) > 1.0)
@@ -155,7 +156,8 @@ def test_frames_that_few_queries_see_are_no_candidates():
 
 def test_untrained_network_has_no_key_steps():
     walks = list(np.random.default_rng(7).normal(size=(6, 40, 2)).cumsum(axis=1))
-    model = TrajBert.from_preset("small", variant="faithful", max_steps=1, warmup_steps=0, batch_size=2, progress=False).fit(walks)
+    model = TrajBert.from_preset("small", variant="faithful", max_steps=1, warmup_steps=0, batch_size=2, progress=False)
+    model.fit(walks)
     assert len(find_key_steps(model, walks[0], progress=False)) == 0
 
 
