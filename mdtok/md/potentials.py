@@ -97,7 +97,8 @@ class Potential:
         axes = np.linspace(x_low, x_high, n_starts), np.linspace(y_low, y_high, n_starts)
         found = []
         for start in np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2):
-            point = root(lambda p: self.gradient(p)[0], start, jac=self.hessian).x
+            with np.errstate(all="ignore"):  # a step may go far out, and comes back
+                point = root(lambda p: self.gradient(p)[0], start, jac=self.hessian).x
             inside = x_low <= point[0] <= x_high and y_low <= point[1] <= y_high
             is_new = not any(np.linalg.norm(point - other) < 1e-4 for other in found)
             if inside and is_new and np.linalg.norm(self.gradient(point)) < 1e-6:

@@ -246,8 +246,9 @@ def plot_training_curves(content, ax=None):
         history = content["models"][name].get("history")
         if not history:
             continue
+        loss = "nats" if "train_nats" in history[0] else "loss"  # of models of coordinates, nats and class together
         steps, train, validation = (
-            numbers([point[key] for point in history]) for key in ("step", "train_nats", "validation_nats")
+            numbers([point[key] for point in history]) for key in ("step", f"train_{loss}", f"validation_{loss}")
         )
         ax.plot(steps, train, "--", color=look["color"], linewidth=1.0, label=f"{label(name)}, training")
         ax.plot(steps, validation, color=look["color"], label=f"{label(name)}, validation")
@@ -256,6 +257,7 @@ def plot_training_curves(content, ax=None):
             reached = f"best step {steps[best]:g}: {validation[best]:.4f}"
             ax.plot(steps[best], validation[best], **look, linestyle="none", label=reached)
     ax.set_xlabel("training step")
-    ax.set_ylabel("nats per token")
+    in_nats = all("train_nats" in row["history"][0] for row in content["models"].values() if row.get("history"))
+    ax.set_ylabel("nats per token" if in_nats else "loss")
     ax.legend()
     return ax

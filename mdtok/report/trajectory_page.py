@@ -137,15 +137,15 @@ def _attention(judgement, attention):
             ReportFigure(
                 f"{key}_heads", f"Attention of every head, {name}",
                 "Mean over trajectories; a row a layer, a column a head; query down, key across, one logarithmic scale.",
-                lambda summary=summary: attention_plots.plot_head_maps(summary.head_maps),
+                lambda summary=summary: attention_plots.plot_head_maps(summary),
             ),
             ReportFigure(
                 f"{key}_layers", f"Attention of the layers, {name}", "Mean over the heads of each layer, and over all.",
-                lambda summary=summary: attention_plots.plot_layer_maps(summary.layer_maps, dt_ps=dt_ps),
+                lambda summary=summary: attention_plots.plot_layer_maps(summary, dt_ps=dt_ps),
             ),
             ReportFigure(
                 f"{key}_segments", f"Attention between segments, {name}", "Share of each segment's attention that goes to each other.",
-                lambda summary=summary: attention_plots.plot_segment_attention(summary.layer_segment_maps),
+                lambda summary=summary: attention_plots.plot_segment_attention(summary),
             ),
             ReportFigure(
                 f"{key}_profile", f"Attention against time difference, {name}", "Past left, future right; a line a layer.",

@@ -1,0 +1,147 @@
+"""Particle systems: starts, dynamics, runs that go on after a stop, files of a user, bad input."""
+
+import pickle
+
+import mdtraj
+import numpy as np
+import pytest
+
+import mdtok
+from mdtok.errors import MdtokError, SettingsError
+from mdtok.features import split_particles
+from mdtok.md import open_trajectories
+from mdtok.md.simulation import run_simulation
+
+SPRING = """
+potential: 0.5*k*(x^2 + y^2)
+parameters: {k: 100}
+dynamics: brownian
+diffusion_nm2_per_ps: 0.001
+temperature_kelvin: 300
+timestep_fs: 20
+frame_interval_ps: 1
+bounds: {x: [-1, 1], y: [-1, 1]}
+states: {middle: [0, 0]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a system.yaml of a user, written anew with other text by calling it."""
+
+    def write(text):
+        (tmp_path / "spring").mkdir(exist_ok=True)
+        (tmp_path / "spring" / "system.yaml").write_text(text, encoding="utf-8")
+        return tmp_path / "spring"
+
+    return write
+
+
+def trajectory(system, n_frames, out, seed=1, **settings):
+    path = run_simulation(
+        system, n_frames * system.frame_interval_steps, out=out, seed=seed, platform="Reference", progress=False, **settings
+    )
+    return np.stack(split_particles(open_trajectories([path], top=out / "topology.pdb")))  # (n_particles, n_frames, 2)
+
+
+def test_particles_start_uniformly_in_the_square_of_their_minimum():
+    system = mdtok.load_system("muller_brown", n_particles=2000)
+    for name, centre in (("deep", (-0.5582, 1.4417)), ("shallow", (0.6235, 0.0280))):
+        positions = system.start_positions(name, seed=3)
+        offsets = positions[:, :2] - centre
+        assert positions.shape == (2000, 3) and (positions[:, 2] == 0).all()
+        assert np.abs(offsets).max() <= 0.25 + 1e-9
+        assert np.allclose(offsets.mean(axis=0), 0, atol=5 * 0.5 / np.sqrt(12 * 2000))
+        assert np.allclose(offsets.std(axis=0), 0.5 / np.sqrt(12), rtol=0.05)
+        assert np.array_equal(positions, system.start_positions(name, seed=3))
+        assert not np.array_equal(positions, system.start_positions(name, seed=4))
+    assert list(system.starts) == ["deep", "shallow"] and "intermediate" in system.states
+
+
+def test_brownian_particles_diffuse_by_their_diffusion_constant(folder, tmp_path):
+    free = folder(SPRING.replace("k: 100", "k: 0"))
+    x = trajectory(mdtok.load_system(free, n_particles=400), 20, tmp_path / "run")
+    steps = np.diff(x, axis=1)  # 400 x 19 x 2 = 15,200 independent displacements of variance 2 D t
+    assert steps.var() == pytest.approx(2 * 0.001 * 1.0, rel=4 * np.sqrt(2 / steps.size))  # 4 sigma: 6e-5 by chance
+
+
+def test_a_spring_holds_its_particles_at_the_temperature(folder, tmp_path):
+    system = mdtok.load_system(folder(SPRING), n_particles=400)
+    x = trajectory(system, 150, tmp_path / "run")[:, 120:]  # relaxes within kT / (D k) = 25 frames
+    kt = 0.00831446 * 300
+    assert x.var() == pytest.approx(kt / 100, rel=4 * np.sqrt(2 / 800))  # 800 coordinates at least are independent
+
+
+def test_langevin_particles_have_the_temperature(tmp_path):
+    system = mdtok.load_system("four_state", n_particles=300)
+    trajectory(system, 40, tmp_path / "run", start="A")
+    rows = np.loadtxt(tmp_path / "run" / "state.csv", delimiter=",", skiprows=1)
+    assert rows[-1, 3] == pytest.approx(12.66, rel=5 * np.sqrt(2 / 900))
+
+
+def test_a_stopped_run_ends_as_one_that_was_not(tmp_path):
+    system = mdtok.load_system("muller_brown", n_particles=5)
+    whole = trajectory(system, 30, tmp_path / "whole")
+    frames = iter(range(30))
+    trajectory(system, 30, tmp_path / "cut", should_stop=lambda: next(frames) > 10)
+    assert np.array_equal(trajectory(system, 30, tmp_path / "cut"), whole)
+    assert not np.array_equal(trajectory(system, 30, tmp_path / "other", seed=2), whole)
+
+
+def test_replicas_start_in_turn_and_their_particles_are_split(tmp_path):
+    system = mdtok.load_system("muller_brown", n_particles=4)
+    trajs = mdtok.run_replicas(system, 2, 0.005, seed=7, out=tmp_path / "md", platform="Reference", n_processes=1, progress=False)
+    particles = split_particles(trajs)
+    assert [x.shape for x in particles] == [(5, 2)] * 8
+    first = np.array([x[0] for x in particles])
+    assert (first[:4, 1] > 1).all() and (first[4:, 1] < 0.5).all()
+    assert mdtraj.load(trajs.paths[0], top=tmp_path / "md" / "replica_000" / "topology.pdb").n_atoms == 4
+
+
+def test_settings_replace_those_of_the_file():
+    system = mdtok.load_system("muller_brown", dynamics="langevin", temperature_kelvin=400, parameters={"scale": 0.2}, start_square_nm=0)
+    assert system.has_velocities and system.temperature_kelvin == 400 and system.settings["parameters"] == {"scale": 0.2}
+    assert np.allclose(system.start_positions("deep")[0], [-0.5582, 1.4417, 0])
+    assert mdtok.load_system("muller_brown").diffusion_nm2_per_ps == pytest.approx(1e-3)
+    copy = pickle.loads(pickle.dumps(system))  # as a worker process gets it
+    assert copy.potential == system.potential and copy.n_atoms == 1
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (("0.5*k*(x^2 + y^2)", "0.5*k*(x^2 + y^2"), "syntax error"),
+    (("0.5*k*(x^2 + y^2)", "0.5*q*x^2"), "names 'q'"),
+    (("0.5*k*(x^2 + y^2)", "log(x^2 + y^2)"), "at the state 'middle'"),
+    (("diffusion_nm2_per_ps: 0.001", "diffusion_nm2_per_ps: -1"), "diffusion_nm2_per_ps is -1"),
+    (("diffusion_nm2_per_ps: 0.001\n", ""), "diffusion_nm2_per_ps is None"),
+    (("brownian", "newtonian"), "dynamics is 'newtonian'"),
+    (("frame_interval_ps: 1", "frame_interval_ps: 0.03"), "whole number of time steps"),
+    (("states: {middle: [0, 0]}", "states: {middle: 0}"), "states must read like"),
+    (("states: {middle: [0, 0]}", "states: {middle: [0, 0]}\nstarts: [left]"), "start 'left' is none"),
+    (("bounds: {x: [-1, 1], y: [-1, 1]}", "bounds: {x: [1, -1], y: [-1, 1]}"), "bounds must read like"),
+    (("bounds: {x: [-1, 1], y: [-1, 1]}\n", ""), "lacks bounds"),
+    (("timestep_fs: 20", "timestep_fs: 20\nstructure: a.pdb"), "both a structure and a potential"),
+    (("timestep_fs: 20", "timestep_fs: 20\nsolvent: obc2"), "unknown key solvent"),
+])
+def test_a_bad_system_file_is_one_clear_line(folder, change, message):
+    assert change[0] in SPRING
+    with pytest.raises(MdtokError, match=message) as error:
+        mdtok.load_system(folder(SPRING.replace(*change)))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "settings", "message"), [
+    ("muller_brown", {"n_particles": 0}, "n_particles is 0"),
+    ("muller_brown", {"solvent": "obc2"}, "has no setting solvent"),
+    ("muller_brown", {"parameters": {"depth": 1.0}}, "no parameter 'depth'"),
+    ("muller_brown", {"diffusion_nm2_per_ps": 0.0}, "diffusion_nm2_per_ps is 0.0"),
+    ("alanine_dipeptide", {"n_particles": 3}, "is a molecule"),
+    ("alanine_dipeptide", {"dynamics": "brownian"}, "has no setting dynamics"),
+])
+def test_settings_that_do_not_fit(name, settings, message):
+    with pytest.raises(SettingsError, match=message):
+        mdtok.load_system(name, **settings)
+
+
+def test_an_unknown_start():
+    with pytest.raises(SettingsError, match="no start 'left'"):
+        mdtok.load_system("muller_brown").start_positions("left")
