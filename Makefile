@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: alanine quick test test-slow test-gpu bench clean
+.PHONY: alanine muller-brown quick test test-slow test-gpu bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -13,6 +13,9 @@ $(READY): pyproject.toml constraints.txt
 
 alanine: $(READY)  ## the main job: 100 ns of alanine dipeptide, models, report (ARGS="--seed 8 --out runs/eight")
 	$(RUN) protocols/run_alanine.py $(ARGS)
+
+muller-brown: $(READY)  ## Müller-Brown against its exact solution: small and medium trajectory BERT, under 30 minutes on two cores
+	$(RUN) protocols/run_muller_brown.py $(ARGS)
 
 quick: $(READY)  ## the same path in under 90 s
 	$(RUN) protocols/run_alanine.py --quick --out runs/alanine_quick $(ARGS)

@@ -1,6 +1,6 @@
 """mdtok: molecular dynamics to sequences, transformers on them, and an honest verdict.
 
-Data flows one way: ``md -> features -> models -> kinetics -> report``. These are the public names.
+Data flows one way: ``md -> features -> models -> kinetics -> insight -> report``. These are the public names.
 """
 
 from mdtok.lazy import lazy_names
@@ -12,17 +12,19 @@ __getattr__, _names = lazy_names(__name__, {
     "md": ["load_system", "select_platform", "run_simulation", "run_replicas", "open_trajectories", "Trajectories"],
     "features": [
         "Dihedrals", "Featurizer", "StateTokenizer", "encode_periodic", "load_features", "load_dtrajs",
-        "split_trajectories", "split_time_blocks", "cut_outside", "windows",
+        "split_trajectories", "split_time_blocks", "cut_outside", "windows", "split_particles",
     ],
     "models": [
         "DynamicsModel", "MarkovModel", "OrderKModel", "SemiMarkovModel", "NanoGPT", "load_model",
-        "CopyLast", "VectorAutoregression", "GridMarkov",
+        "TrajectoryModel", "CopyLast", "VectorAutoregression", "GridMarkov", "TrajBert",
     ],
     "kinetics": [
         "score", "Scorecard", "populations", "implied_timescales", "chapman_kolmogorov", "mfpt_from_msm",
         "mfpt_counted", "dwell_times", "forecast_errors", "nats_per_frame", "classification_scores",
         "accuracy_by_slice", "nearest_at_start", "compare_cvs", "fit_tica", "fit_vamp",
+        "Oracle", "OracleTokens", "OracleForecast",
     ],
+    "insight": ["summarise_attention", "find_key_steps", "count_key_steps"],
     "report": ["write_report"],
 })
 __all__ = ["__version__", *_names]

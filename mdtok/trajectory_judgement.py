@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 ORACLE = "oracle (Bayes-optimal)"
 SLICES = (500, 250, 100)
 _CV_LAG, _CV_STRIDE, _N_CVS = 100, 5, 2  # frames
+_SPACING_NM = 0.04  # at most; the density of one step needs cells of half its spread
 _TOKEN_SPACING_NM, _TOKEN_MAX_KT = 0.06, 15.0  # of the oracle that filters tokens
 _ATTENTION_FRAMES, _N_SHUFFLES = 250, 25
 _POPULATION_TOLERANCE, _TIMESCALE_TOLERANCE = 0.03, 0.20  # what a model of the dynamics is asked for
@@ -46,7 +47,8 @@ class Judgement:
         self.system = settings.load_system(settings.n_trajectories)
         self.names = start_names(self.system)
         self.minima = np.array([self.system.states[name] for name in self.names])
-        self.oracle = Oracle.of(self.system)
+        step_nm = np.sqrt(2 * self.system.diffusion_nm2_per_ps * settings.frame_interval_ps)
+        self.oracle = Oracle.of(self.system, min(_SPACING_NM, 0.45 * step_nm))
         self.classifier = BayesClassifier(self.oracle, self.minima, self.system.start_square_nm)
         self.models = trained_models(run, settings)
         self.berts = {name: self.models[name] for name in make_berts(settings)}
@@ -263,7 +265,8 @@ class Judgement:
 
         results, card = self.results(), self.scorecard()
         long = [thin(x, self.settings) for x in self.data.long]
-        shown = Projection(long, self.tokenizer.transform(long), ("x (nm)", "y (nm)"), (False, False), self.tokenizer.macrostates_)
+        _, dtrajs, long = cut_outside(self.tokenizer.transform(long), long)
+        shown = Projection(long, dtrajs, ("x (nm)", "y (nm)"), (False, False), self.tokenizer.macrostates_)
         write_json(self.run / "report" / "trajectories.json", results)
         card.save(self.run / "report", title=title, projection=shown, run=self.run.manifest, chapters=chapters(self, results))
         log.info("\n%s\n\n%s", card, "\n".join(self.verdicts(results)))
