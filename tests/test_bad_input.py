@@ -191,3 +191,18 @@ def test_folder_that_is_no_run(fails, tokens, tmp_path):
 def test_a_stage_before_its_time(fails, tokens, tmp_path):
     line = fails("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--models", "msm", "--stage", "score", "--out", tmp_path / "run")
     assert "'rollout' is not done yet" in line
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--window", 2000), "window of 2000 frames is longer than the position table"),
+    (("--sizes", "huge"), "no preset 'huge'"),
+    (("--n-prompt", 990), "longer than a trajectory"),
+    (("--n-trajectories", 3), "20 at least"),
+    (("--lagtime", 900), "more than a fifth"),
+    (("--causal-steps", "10"), "1 numbers of training steps were given for 2 sizes"),
+    (("--system", "nowhere"), "no system 'nowhere'"),
+    (("--system", "alanine_dipeptide"), "has no setting"),
+    (("--frame-interval-ps", 0.03), "whole number of time steps"),
+])
+def test_settings_of_muller_brown(fails, tmp_path, arguments, message):
+    assert message in fails("run_muller_brown", *arguments, "--out", tmp_path / "run")

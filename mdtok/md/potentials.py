@@ -2,16 +2,23 @@
 
 import ast
 import dataclasses
+import functools
+import keyword
 import math
 
 import numpy as np
 from scipy.optimize import root
 
-from mdtok.errors import SettingsError
+from mdtok.errors import DataError, SettingsError
+
+
+def _absolute(values):
+    return np.where(np.real(values) < 0, np.negative(values), values)  # np.abs would lose the complex step
+
 
 _FUNCTIONS = {
     "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh,
-    "cosh": np.cosh, "tanh": np.tanh, "square": np.square,
+    "cosh": np.cosh, "tanh": np.tanh, "square": np.square, "abs": _absolute,
 }
 _OPERATORS = {
     ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
@@ -53,30 +60,32 @@ class Potential:
         for name, value in self.parameters.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise SettingsError(f"The parameter {name} is {value!r}; a number was expected.")
-            if name in ("x", "y", "z", *_FUNCTIONS) or not name.isidentifier():
+            if name in ("x", "y", "z", *_FUNCTIONS) or not str(name).isidentifier() or keyword.iskeyword(name):
                 raise SettingsError(f"{name!r} cannot be the name of a parameter.")
+        if not isinstance(self.expression, str) or not self.expression.strip():
+            raise SettingsError(f"The potential is {self.expression!r}; an expression in x and y was expected.")
         main, definitions = _parse(self.expression)
         known = {"x", "y", *self.parameters}
         for name, tree in definitions:  # in the order in which they can be worked out
-            _check_names(tree, known, self.expression)
+            _check_tree(tree, known)
             known.add(name)
-        _check_names(main, known, self.expression)
+        _check_tree(main, known)
 
     def energy(self, points):
         """Energy in kJ/mol, shape (n,), at points of shape (n, 2) in nm."""
-        return self._evaluate(np.asarray(points, dtype=float).reshape(-1, 2))
+        return self._evaluate(_as_points(points))
 
     def gradient(self, points):
         """Gradient in kJ/(mol nm), shape (n, 2), exact to rounding (complex-step derivative, Squire and Trapp 1998)."""
-        points = np.asarray(points, dtype=float).reshape(-1, 2)
+        points = _as_points(points)
         steps = _COMPLEX_STEP * 1j * np.eye(2)
         return np.stack([self._evaluate(points + step).imag / _COMPLEX_STEP for step in steps], axis=1)
 
     def hessian(self, point):
         """Second derivatives at one point, shape (2, 2), in kJ/(mol nm^2)."""
-        step = 1e-5
-        columns = [(self.gradient(point + step * e)[0] - self.gradient(point - step * e)[0]) / (2 * step) for e in np.eye(2)]
-        return (np.array(columns) + np.array(columns).T) / 2
+        step = 1e-5 * np.eye(2)
+        columns = (self.gradient(point + step) - self.gradient(point - step)) / 2e-5
+        return (columns + columns.T) / 2
 
     def stationary_points(self, bounds, n_starts=16):
         """Minima and saddle points within bounds.
@@ -116,10 +125,16 @@ class Potential:
         return energy + np.zeros(len(points))  # a constant holds everywhere
 
 
+def _as_points(points):
+    points = np.asarray(points, dtype=float)
+    if points.ndim not in (1, 2) or points.shape[-1] != 2:
+        raise DataError(f"Points have the shape {points.shape}; (n, 2) was expected, x and y in nm.")
+    return np.atleast_2d(points)
+
+
+@functools.lru_cache
 def _parse(expression):
     """The tree of the energy, and those of its definitions, each after those that it needs."""
-    if not isinstance(expression, str) or not expression.strip():
-        raise SettingsError(f"The potential is {expression!r}; an expression in x and y was expected.")
     main, *others = [part.strip() for part in expression.split(";") if part.strip()]
     definitions = []
     for part in others:
@@ -131,28 +146,45 @@ def _parse(expression):
 
 
 def _tree(text):
+    """Python's own parser reads it, the power written its way; OpenMM's syntax is the same otherwise."""
     text = " ".join(text.split())
+    if "**" in text:
+        raise SettingsError(f"The potential has a syntax error near '**' in {text[:80]!r}: powers are written x^2.")
+    code = text.replace("^", "**")
     try:
-        return ast.parse(text.replace("^", "**"), mode="eval").body
+        return ast.parse(code, mode="eval").body
     except SyntaxError as error:
-        column = error.offset or 1
-        raise SettingsError(f"The potential has a syntax error near {text[max(0, column - 12):column + 12]!r} in {text[:80]!r}.") from None
+        column = (error.offset or 1) - 1
+        near = code[max(0, column - 12):column + 12].replace("**", "^")
+        what = error.msg.split(". ")[0]  # without advice on Python
+        raise SettingsError(f"The potential has a syntax error near {near!r} in {text[:80]!r}: {what}.") from None
 
 
-def _check_names(tree, known, expression):
+def _check_tree(tree, known):
+    """Only arithmetic, known functions of one argument, and known names."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            name = getattr(node.func, "id", None)
-            if name not in _FUNCTIONS or len(node.args) != 1 or node.keywords:
-                raise SettingsError(f"The potential calls {ast.unparse(node)!r}; functions of one argument are {', '.join(_FUNCTIONS)}.")
+            if getattr(node.func, "id", None) not in _FUNCTIONS or len(node.args) != 1 or node.keywords:
+                raise SettingsError(
+                    f"The potential calls {_text(node)!r}; functions of one argument are {', '.join(_FUNCTIONS)}."
+                )
         elif isinstance(node, ast.Name):
-            if node.id not in known and node.id not in _FUNCTIONS:
-                raise SettingsError(f"The potential names {node.id!r}, which is neither x, y, a parameter nor a definition.")
+            if node.id not in known and id(node) not in called:
+                raise SettingsError(
+                    f"The potential names {node.id!r}, which is neither x, y, a parameter nor a definition."
+                )
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
-                raise SettingsError(f"The potential has {node.value!r}; numbers were expected.")
-        elif not isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Load, *_OPERATORS)):
-            raise SettingsError(f"The potential has {ast.unparse(node)[:40]!r}, which is not arithmetic: + - * / ^ and functions are.")
+                raise SettingsError(f"The potential has {_text(node)!r}; numbers were expected.")
+        elif not isinstance(getattr(node, "op", node), (ast.Load, *_OPERATORS)):
+            raise SettingsError(
+                f"The potential has {_text(node)!r}, which is not arithmetic: + - * / ^ and functions are."
+            )
+
+
+def _text(node):
+    return ast.unparse(node).replace("**", "^")[:40]
 
 
 def _value(node, values):

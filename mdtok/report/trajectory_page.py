@@ -122,6 +122,8 @@ def _classes(judgement, classes):
     body = _paragraph(f"{_CLASSES} {classes['n_test']} held-out trajectories.") + tables.class_table(classes)
     for n_frames, one in slices.items():
         body += f"<h3>Slices of {n_frames} frames</h3>" + tables.slice_table(one)
+    if not slices:  # trajectories of less than two slices of 100 frames
+        return Chapter("Classification", body)
     return Chapter("Classification", body, [ReportFigure(
         "slices", "Accuracy by slice", "Each point is one slice of every trajectory; the line in black is the exact Bayes limit.",
         lambda: plots.plot_accuracy_by_slice(slices, dt_ps=judgement.settings.frame_interval_ps),
