@@ -90,7 +90,8 @@ def load_definition(name, **overrides):
     if "potential" in content and "structure" in content:
         raise SettingsError(f"{path} has both a structure and a potential; one of them was expected.")
     if "potential" in content:
-        return _define(path, content, ParticleDefinition, REQUIRED_OF_PARTICLES, ("references", "starts"), {}, overrides)
+        lists = ("references", "starts")
+        return _define(path, content, ParticleDefinition, REQUIRED_OF_PARTICLES, lists, {}, overrides)
     paths = {"folder": folder, "structure": folder / str(content.get("structure"))}
     required = ("structure", "forcefield", "temperature_kelvin")
     return _define(path, content, SystemDefinition, required, ("forcefield", "references"), paths, overrides)

@@ -12,7 +12,6 @@ from mdtok.md.potentials import Potential
 
 BOLTZMANN_KJ_MOL_K = 0.00831446261815324
 DYNAMICS = ("brownian", "langevin")
-_HOLDING_IN_PLANE_KJ_MOL_NM2 = 1000.0
 REQUIRED_OF_PARTICLES = ("potential", "temperature_kelvin", "timestep_fs", "frame_interval_ps", "bounds", "states")
 
 
@@ -46,7 +45,9 @@ class ParticleDefinition:
             if not _is_number(value) or not value > 0:
                 raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
         if not _is_number(self.start_square_nm) or self.start_square_nm < 0:
-            raise SettingsError(f"{self.name}: start_square_nm is {self.start_square_nm!r}; a number of at least 0 was expected.")
+            raise SettingsError(
+                f"{self.name}: start_square_nm is {self.start_square_nm!r}; a number of at least 0 was expected."
+            )
         steps = self.frame_interval_ps * 1000 / self.timestep_fs
         if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
             raise SettingsError(
@@ -55,7 +56,8 @@ class ParticleDefinition:
             )
         if not isinstance(self.parameters, dict):
             raise SettingsError(f"{self.name}: parameters must read like '{{scale: 0.15}}'.")
-        if not _are_pairs(self.bounds) or set(self.bounds) != {"x", "y"} or any(low >= high for low, high in self.bounds.values()):
+        are_bounds = _are_pairs(self.bounds) and set(self.bounds) == {"x", "y"}
+        if not are_bounds or any(low >= high for low, high in self.bounds.values()):
             raise SettingsError(f"{self.name}: bounds must read like '{{x: [-2, 2], y: [-1, 3]}}', in nm.")
         if not _are_pairs(self.states) or not self.states:
             raise SettingsError(f"{self.name}: states must read like '{{left: [-1, 0], right: [1, 0]}}', in nm.")
@@ -70,7 +72,8 @@ def _is_number(value):
 
 def _are_pairs(named):
     return isinstance(named, dict) and all(
-        isinstance(pair, (list, tuple)) and len(pair) == 2 and all(map(_is_number, pair)) for pair in named.values()
+        isinstance(name, str) and isinstance(pair, (list, tuple)) and len(pair) == 2 and all(map(_is_number, pair))
+        for name, pair in named.items()
     )
 
 
@@ -97,7 +100,8 @@ class ParticleSystem:
     bounds : ((x_low, x_high), (y_low, y_high)), in nm
     dynamics : {"brownian", "langevin"}
     diffusion_nm2_per_ps : float
-        kT / (m γ); of Langevin dynamics in the limit of long times without a potential.
+        kT / (m γ): the setting of Brownian dynamics; in Langevin dynamics it follows from the friction, and holds at
+        long times.
     temperature_kelvin, friction_per_ps, mass_amu, timestep_fs, frame_interval_ps : float
     solute_atoms : ndarray of int
         All particles.
@@ -145,6 +149,11 @@ class ParticleSystem:
         return self.dynamics == "langevin"
 
     @property
+    def default_start(self):
+        """Name of the first start."""
+        return next(iter(self.starts))
+
+    @property
     def kt_kj_mol(self):
         """Thermal energy in kJ/mol."""
         return BOLTZMANN_KJ_MOL_K * self.temperature_kelvin
@@ -161,7 +170,9 @@ class ParticleSystem:
             raise SettingsError(f"The integrator's seed is {seed}; 1 to 2**31 - 1 was expected.")
         make = openmm.BrownianIntegrator if self.dynamics == "brownian" else openmm.LangevinMiddleIntegrator
         integrator = make(
-            self.temperature_kelvin * unit.kelvin, self.friction_per_ps / unit.picosecond, self.timestep_fs * unit.femtosecond
+            self.temperature_kelvin * unit.kelvin,
+            self.friction_per_ps / unit.picosecond,
+            self.timestep_fs * unit.femtosecond,
         )
         integrator.setRandomNumberSeed(int(seed))
         return integrator
@@ -174,7 +185,7 @@ class ParticleSystem:
         SettingsError
             There is no start of that name.
         """
-        start = next(iter(self.starts)) if start is None else start
+        start = self.default_start if start is None else start
         if start not in self.starts:
             raise SettingsError(f"{self.name} has no start {start!r}; it has {', '.join(self.starts)}.")
         rng = np.random.default_rng([int(seed), 0x57A127])  # not the numbers of the thermostat
@@ -191,8 +202,8 @@ def make_particle_system(definition, n_particles):
     SettingsError
         The potential cannot be read, or is not finite in one of the states; `n_particles` is below 1.
     """
-    if isinstance(n_particles, bool) or int(n_particles) != n_particles or n_particles < 1:
-        raise SettingsError(f"n_particles is {n_particles}; a whole number of at least 1 was expected.")
+    if isinstance(n_particles, bool) or not isinstance(n_particles, (int, np.integer)) or n_particles < 1:
+        raise SettingsError(f"n_particles is {n_particles!r}; a whole number of at least 1 was expected.")
     try:
         potential = Potential(definition.potential, dict(definition.parameters))
     except SettingsError as error:
@@ -202,17 +213,23 @@ def make_particle_system(definition, n_particles):
         with np.errstate(all="ignore"):
             energy = potential.energy(point)[0]
         if not np.isfinite(energy):
-            raise SettingsError(f"{definition.name}: the potential is {energy} at the state {name!r} {tuple(point.tolist())}.")
+            raise SettingsError(
+                f"{definition.name}: the potential is {energy} at the state {name!r} {tuple(point.tolist())}; "
+                "a finite energy was expected."
+            )
     kt = BOLTZMANN_KJ_MOL_K * definition.temperature_kelvin
     if definition.dynamics == "brownian":
         friction = kt / (definition.mass_amu * definition.diffusion_nm2_per_ps)
     else:
         friction = definition.friction_per_ps
+    # z spreads by four of its thermal steps: however the time step is chosen, it never breaks on the plane's spring
+    dt_ps = definition.timestep_fs / 1000
+    step_squared = kt / definition.mass_amu * (2 * dt_ps / friction if definition.dynamics == "brownian" else dt_ps**2)
     starts = {name: states[name] for name in definition.starts or states}
     first = np.append(next(iter(starts.values())), 0.0)
     return ParticleSystem(
         name=definition.name,
-        system=_openmm_system(potential, int(n_particles), definition.mass_amu),
+        system=_openmm_system(potential, int(n_particles), definition.mass_amu, kt / (16 * step_squared)),
         topology=_topology(int(n_particles)),
         positions=np.tile(first, (int(n_particles), 1)),
         starts=starts,
@@ -239,11 +256,11 @@ def make_particle_system(definition, n_particles):
     )
 
 
-def _openmm_system(potential, n_particles, mass_amu):
+def _openmm_system(potential, n_particles, mass_amu, holding_in_plane):
     main, *definitions = potential.expression.split(";")
     expression = ";".join([f"({main}) + 0.5*holding_in_plane*z^2", *definitions])
     force = openmm.CustomExternalForce(expression)
-    for name, value in {**potential.parameters, "holding_in_plane": _HOLDING_IN_PLANE_KJ_MOL_NM2}.items():
+    for name, value in {**potential.parameters, "holding_in_plane": holding_in_plane}.items():
         force.addGlobalParameter(name, value)
     system = openmm.System()
     for index in range(n_particles):
@@ -257,5 +274,6 @@ def _topology(n_particles):
     topology = app.Topology()
     chain = topology.addChain()
     for index in range(n_particles):
-        topology.addAtom("P", app.Element.getBySymbol("Ar"), topology.addResidue("PRT", chain, str(index + 1)))
+        residue = topology.addResidue("PRT", chain, str(index % 9999 + 1))  # four columns in a PDB file
+        topology.addAtom("P", app.Element.getBySymbol("Ar"), residue)
     return topology

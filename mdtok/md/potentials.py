@@ -112,7 +112,7 @@ class Potential:
             is_new = not any(np.linalg.norm(point - other) < 1e-4 for other in found)
             if inside and is_new and np.linalg.norm(self.gradient(point)) < 1e-6:
                 found.append(point)
-        found = sorted(found, key=lambda p: self.energy(p)[0])
+        found.sort(key=lambda p: self.energy(p)[0])
         n_down = [int((np.linalg.eigvalsh(self.hessian(p)) < 0).sum()) for p in found]
         return tuple(np.array([p for p, n in zip(found, n_down) if n == wanted]).reshape(-1, 2) for wanted in (0, 1))
 
@@ -177,7 +177,7 @@ def _check_tree(tree, known):
         elif isinstance(node, ast.Constant):
             if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
                 raise SettingsError(f"The potential has {_text(node)!r}; numbers were expected.")
-        elif not isinstance(getattr(node, "op", node), (ast.Load, *_OPERATORS)):
+        elif not isinstance(getattr(node, "op", node), (ast.Load, *_OPERATORS)):  # an operation is what its operator is
             raise SettingsError(
                 f"The potential has {_text(node)!r}, which is not arithmetic: + - * / ^ and functions are."
             )

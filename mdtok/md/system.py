@@ -93,6 +93,8 @@ class MolecularSystem:
 
     #: Whether particles have momenta, and with them a kinetic temperature.
     has_velocities = True
+    #: Where a simulation starts that names no start: the structure itself.
+    default_start = None
 
     def start_positions(self, start, seed=0):
         """Positions of a start, by its name, the same for every seed; None gives the structure itself.
@@ -130,6 +132,7 @@ def load_system(
     dynamics : {"brownian", "langevin"}, optional
         Of a system with a potential, as what follows.
     diffusion_nm2_per_ps, start_square_nm : float, optional
+        The diffusion constant is a setting of Brownian dynamics, as the friction is of Langevin dynamics.
     parameters : dict of str -> float, optional
         Values of parameters of the potential, in place of those in system.yaml.
     progress : bool
@@ -168,13 +171,22 @@ def load_system(
         start_square_nm=plain(start_square_nm, unit.nanometer),
     )
     if isinstance(definition, ParticleDefinition):
-        unknown = sorted(set(parameters or {}) - set(definition.parameters))
+        idle = "friction_per_ps" if definition.dynamics == "brownian" else "diffusion_nm2_per_ps"
+        if {"friction_per_ps": friction_per_ps, "diffusion_nm2_per_ps": diffusion_nm2_per_ps}[idle] is not None:
+            raise SettingsError(
+                f"{definition.name} runs {definition.dynamics} dynamics, which {idle} does not enter; "
+                "leave it out, or choose the other dynamics."
+            )
+        unknown = sorted(map(str, set(parameters or {}) - set(definition.parameters)))
         if unknown:
-            raise SettingsError(f"{definition.name} has no parameter {unknown[0]!r}; it has {', '.join(definition.parameters)}.")
+            known = ", ".join(definition.parameters) or "none"
+            raise SettingsError(f"{definition.name} has no parameter {unknown[0]!r}; it has {known}.")
         definition = dataclasses.replace(definition, parameters={**definition.parameters, **(parameters or {})})
         return make_particle_system(definition, 1 if n_particles is None else n_particles)
     if n_particles is not None or parameters is not None:
-        raise SettingsError(f"{definition.name} is a molecule; n_particles and parameters are for systems with a potential.")
+        raise SettingsError(
+            f"{definition.name} is a molecule; n_particles and parameters are for systems with a potential."
+        )
     topology, positions = load_structure(definition.structure)
     n_solute = topology.getNumAtoms()
     angles = [{}, *definition.starts.values()]
