@@ -24,6 +24,7 @@ TOPOLOGY = "topology.pdb"
 _SECONDS_BETWEEN_FLUSHES = 0.5
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 _FRAMES_PER_ROW = 10
+_FARTHEST_NM = 1e6  # an XTC file holds no more
 _HEADER = "step,time_ps,potential_energy_kj_mol,temperature_kelvin\n"
 
 
@@ -39,7 +40,7 @@ def run_simulation(
 
     Parameters
     ----------
-    system : MolecularSystem
+    system : MolecularSystem or ParticleSystem
     n_steps : int
         Total number of steps, those of earlier runs in the folder included.
     out : path-like
@@ -48,7 +49,7 @@ def run_simulation(
     seed : int
         Of the velocities and of the thermostat.
     start : str, optional
-        One of ``system.starts``; the structure itself if not given.
+        One of ``system.starts``; if not given, the structure itself, and of particles the first start.
     platform : str or PlatformChoice
         See `select_platform`.
     frame_interval_steps : int, optional
@@ -127,6 +128,7 @@ def simulation_settings(system, seed, start, frame_interval_steps):
     if isinstance(seed, bool) or int(seed) != seed or seed < 0:
         raise SettingsError(f"seed is {seed}; a whole number of at least 0 was expected.")
     settings = {key: value for key, value in system.settings.items() if key != "starts"}
+    start = system.default_start if start is None else start
     settings["start"] = None if start is None else {"name": start, **system.settings["starts"][start]}
     return {**settings, "seed": int(seed), "frame_interval_steps": int(frame_interval_steps)}
 
@@ -258,8 +260,9 @@ def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar, 
 def _blown_up(simulation):
     timestep_fs = simulation.integrator.getStepSize().value_in_unit(unit.femtosecond)
     return SettingsError(
-        f"The simulation blew up (NaN) at step {simulation.currentStep}; "
-        f"use a time step shorter than {timestep_fs:g} fs, a lower temperature, or a structure without clashes."
+        f"The simulation blew up (positions NaN or huge) at step {simulation.currentStep}; "
+        f"use a time step shorter than {timestep_fs:g} fs, a lower temperature, or a structure without clashes; "
+        "a potential must rise on all sides."
     )
 
 
@@ -295,7 +298,7 @@ class _Recorder:
         with_row = self.n_frames % _FRAMES_PER_ROW == 0
         state = simulation.context.getState(positions=True, energy=with_row)
         positions = state.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
-        if not np.isfinite(positions).all():
+        if not (np.abs(positions) < _FARTHEST_NM).all():
             raise _blown_up(simulation)
         step = self.n_frames * self.interval
         time_ps = step * self.system.timestep_fs / 1000
