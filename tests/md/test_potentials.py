@@ -1,12 +1,12 @@
-"""Potentials as text: energies as written out by hand and as OpenMM computes them, stationary points, bad expressions."""
+"""Potentials as text: energies written out by hand and computed by OpenMM, stationary points, bad expressions."""
 
 import numpy as np
 import openmm
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from openmm import unit
 
-from mdtok.errors import SettingsError
+from mdtok.errors import DataError, SettingsError
 from mdtok.md import Potential, load_system
 
 SYSTEMS = ("muller_brown", "four_state", "three_state")
@@ -22,7 +22,8 @@ def by_hand(name, p):
         A, a, b, c = (-200, -100, -170, 15), (-1, -1, -6.5, 0.7), (0, 0, 11, 0.6), (-10, -10, -6.5, 0.7)
         X, Y = (1, 0, -0.5, -1), (0, 0.5, 1.5, 1)
         return 0.15 * sum(
-            A[k] * np.exp(a[k] * (x - X[k]) ** 2 + b[k] * (x - X[k]) * (y - Y[k]) + c[k] * (y - Y[k]) ** 2) for k in range(4)
+            A[k] * np.exp(a[k] * (x - X[k]) ** 2 + b[k] * (x - X[k]) * (y - Y[k]) + c[k] * (y - Y[k]) ** 2)
+            for k in range(4)
         )
     walls = 1e-4 * (x**6 + y**6)
     if name == "four_state":
@@ -36,30 +37,53 @@ def points_of(system, n, seed=0):
     return np.random.default_rng(seed).uniform((x0, y0), (x1, y1), size=(n, 2))
 
 
+def make_context(openmm_system):
+    platform = openmm.Platform.getPlatformByName("Reference")
+    return openmm.Context(openmm_system, openmm.VerletIntegrator(0.001), platform)
+
+
+def openmm_energy(context, point):
+    context.setPositions([point])
+    return context.getState(energy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole)
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_energies_of_numpy_and_openmm_are_those_written_out_by_hand(name):
     system = load_system(name)
     points = points_of(system, 200)
     expected = by_hand(name, points)
     assert np.allclose(system.potential.energy(points), expected, rtol=1e-12, atol=1e-9)
-    context = openmm.Context(system.system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context = make_context(system.system)
     for point, energy, gradient in zip(points, expected, system.potential.gradient(points)):
-        context.setPositions([[*point, 0.0]])
-        state = context.getState(energy=True, forces=True)
-        assert abs(state.getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole) - energy) < 1e-6
-        force = state.getForces(asNumpy=True).value_in_unit(unit.kilojoule_per_mole / unit.nanometer)[0]
+        assert abs(openmm_energy(context, [*point, 0.0]) - energy) < 1e-6
+        forces = context.getState(forces=True).getForces(asNumpy=True)
+        force = forces.value_in_unit(unit.kilojoule_per_mole / unit.nanometer)[0]
         assert np.allclose(force, [*-gradient, 0.0], rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.parametrize("dynamics", ["brownian", "langevin"])
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_the_z_restraint_is_harmonic(name):
-    system = load_system(name)
-    context = openmm.Context(system.system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
-    energies = []
-    for z in (0.0, 0.1):
-        context.setPositions([[0.3, 0.2, z]])
-        energies.append(context.getState(energy=True).getPotentialEnergy().value_in_unit(unit.kilojoule_per_mole))
-    assert energies[1] - energies[0] == pytest.approx(0.5 * 1000 * 0.1**2)
+def test_the_spring_in_z_is_independent_of_x_and_y_and_as_soft_as_the_time_step_asks(name, dynamics):
+    system = load_system(name, dynamics=dynamics)
+    context = make_context(system.system)
+    step_ps, kt = system.timestep_fs / 1000, system.kt_kj_mol
+    spring = 2 * (openmm_energy(context, [0.3, 0.2, 1.0]) - openmm_energy(context, [0.3, 0.2, 0.0]))
+    for x, y, z in ((0.0, 0.0, 0.5), (-0.5, 1.4, -0.1)):
+        above = openmm_energy(context, [x, y, z]) - openmm_energy(context, [x, y, 0.0])
+        assert above == pytest.approx(0.5 * spring * z**2, rel=1e-6)
+    if dynamics == "brownian":  # a step goes this share of the way back to the plane
+        assert system.diffusion_nm2_per_ps * spring / kt * step_ps == pytest.approx(1 / 32, rel=1e-6)
+    else:
+        assert np.sqrt(spring / system.mass_amu) * step_ps == pytest.approx(1 / 4, rel=1e-6)
+
+
+def test_the_time_step_hardly_widens_the_stiffest_minimum():
+    # Euler-Maruyama on a spring makes the variance 1 / (1 - rate step / 2) times what it should be
+    system = load_system("muller_brown")
+    stiffest = max(np.linalg.eigvalsh(system.potential.hessian(point)).max() for point in system.states.values())
+    rate = system.diffusion_nm2_per_ps * stiffest / system.kt_kj_mol
+    bias = 1 / (1 - rate * system.timestep_fs / 1000 / 2) - 1
+    assert 0.001 < bias < 0.005
 
 
 def test_muller_brown_has_its_minima_saddles_and_barriers():
@@ -98,6 +122,36 @@ def test_the_gradient_is_that_of_differences(x, y):
     assert np.allclose(potential.gradient([[x, y]])[0], differences, rtol=1e-4, atol=1e-3)
 
 
+NUMBERS = st.sampled_from(["2", "0.5", ".25", "3.", "1e-1"])
+EXPRESSIONS = st.recursive(
+    st.one_of(st.sampled_from(["x", "y", "a", "r"]), NUMBERS),
+    lambda inner: st.one_of(
+        # no brackets: which comes first is for the parsers to say
+        st.tuples(inner, st.sampled_from(["+", "-", " * ", "/", "^"]), inner).map("".join),
+        inner.map("-{}".format),
+        inner.map("({})".format),
+        st.tuples(st.sampled_from(["exp(", "sqrt(", "sin(", "tanh(", "abs(", "square("]), inner, st.just(")")).map("".join),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(EXPRESSIONS, st.floats(0.1, 2), st.floats(0.1, 2))
+def test_openmm_reads_every_expression_as_numpy_does(expression, x, y):
+    potential = Potential(f"{expression}; r = sqrt(x^2 + y^2)", {"a": 1.5})
+    force = openmm.CustomExternalForce(potential.expression)
+    force.addGlobalParameter("a", 1.5)
+    force.addParticle(0, [])
+    system = openmm.System()
+    system.addParticle(1.0)
+    system.addForce(force)
+    with np.errstate(all="ignore"):
+        energy = potential.energy([[x, y]])[0]
+    assume(np.isfinite(energy) and abs(energy) < 1e12)
+    assert openmm_energy(make_context(system), [x, y, 0.0]) == pytest.approx(energy, rel=1e-9, abs=1e-9)
+
+
 def test_definitions_may_build_on_those_after_them():
     potential = Potential("k*r; r = sqrt(r2); r2 = x^2 + y^2", {"k": 2.0})
     assert potential.energy([[3.0, 4.0]]) == pytest.approx(10.0)
@@ -105,9 +159,12 @@ def test_definitions_may_build_on_those_after_them():
 
 
 @pytest.mark.parametrize(("expression", "message"), [
-    ("x^2 + (y", "syntax error"), ("x^2 +* y", "syntax error near"), ("k*x^2", "names 'k'"), ("foo(x)", "calls 'foo"),
-    ("", "an expression in x and y"), ("x; r 2", "after a semicolon"), ("__import__('os')", "calls"), ("x.real", "not arithmetic"),
+    ("x^2 + (y", "syntax error near .* never closed"), ("x^2 +* y", "syntax error near"), ("k*x^2", "names 'k'"),
+    ("x**2", r"powers are written x\^2"), ("exp + x", "names 'exp'"), ("foo(x)", "calls 'foo"), ("exp(x, y)", "calls"),
+    ("", "an expression in x and y"), (3, "an expression in x and y"), ("x; r 2", "after a semicolon"),
+    ("a; a = b; b = a", "names 'a'"), ("__import__('os')", "calls"), ("x.real", "not arithmetic"),
     ("'text'", "numbers were expected"), ("x if y else 1", "not arithmetic"), ("[x]", "not arithmetic"),
+    ("x // y", "'x // y', which is not arithmetic"), ("x % 2", "not arithmetic"), ("z^2", "names 'z'"),
 ])
 def test_a_bad_expression_is_one_clear_line(expression, message):
     with pytest.raises(SettingsError, match=message) as error:
@@ -115,8 +172,21 @@ def test_a_bad_expression_is_one_clear_line(expression, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_syntax_error_is_said_with_its_place():
+    with pytest.raises(SettingsError, match=r"near '.*2\^4 \+\) - .*' in 'x\^2 \+ y\^2"):
+        Potential("x^2 + y^2 + x^4*y^2 + (x + 2^4 +) - 3*y^3")
+
+
+def test_points_that_are_not_in_the_plane():
+    for points in (np.zeros((2, 3)), np.zeros(3), np.zeros((1, 2, 2))):
+        with pytest.raises(DataError, match=r"\(n, 2\) was expected"):
+            Potential("x").energy(points)
+
+
 def test_bad_parameters():
     with pytest.raises(SettingsError, match="parameter k is 'a'"):
         Potential("k*x", {"k": "a"})
     with pytest.raises(SettingsError, match="'x' cannot be"):
         Potential("x", {"x": 1.0})
+    with pytest.raises(SettingsError, match="'lambda' cannot be"):
+        Potential("lambda*x", {"lambda": 1.0})
