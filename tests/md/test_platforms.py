@@ -5,7 +5,7 @@ import time
 import pytest
 
 from mdtok.errors import PlatformError
-from mdtok.md import load_system, select_platform
+from mdtok.md import load_system, platforms, select_platform
 from mdtok.md.platforms import PlatformChoice
 
 
@@ -22,6 +22,14 @@ def test_auto_takes_the_fastest_of_what_it_measured(alanine, caplog):
     fastest = max(choice.measured, key=choice.measured.get)
     assert fastest.startswith(choice.name)
     assert choice.name in caplog.text  # the user can see what was chosen and why
+
+
+@pytest.mark.parametrize(("cpu", "expected"), [(120.0, "Reference"), (130.0, "CPU")])
+def test_reference_is_preferred_among_near_equals(alanine, monkeypatch, cpu, expected):
+    speeds = {"Reference": 100.0, "CPU": cpu}
+    monkeypatch.setattr(platforms, "_measure", lambda choice, system: speeds.get(choice.name, 1.0))
+    choice = select_platform("auto", alanine)
+    assert choice.name == expected and choice.steps_per_second == speeds[expected]
 
 
 def test_measuring_takes_about_a_second(alanine):

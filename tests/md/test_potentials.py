@@ -130,7 +130,9 @@ EXPRESSIONS = st.recursive(
         st.tuples(inner, st.sampled_from(["+", "-", " * ", "/", "^"]), inner).map("".join),
         inner.map("-{}".format),
         inner.map("({})".format),
-        st.tuples(st.sampled_from(["exp(", "sqrt(", "sin(", "tanh(", "abs(", "square("]), inner, st.just(")")).map("".join),
+        st.tuples(st.sampled_from(["exp({})", "sqrt({})", "sin({})", "tanh({})", "abs({})", "square({})"]), inner).map(
+            lambda call: call[0].format(call[1])
+        ),
     ),
     max_leaves=8,
 )
