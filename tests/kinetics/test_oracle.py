@@ -164,3 +164,10 @@ def test_bad_input(spring, make, message):
     with pytest.raises((SettingsError, DataError), match=message) as error:
         make(spring)
     assert "\n" not in str(error.value)
+
+
+def test_a_cell_that_a_border_divides_is_shared():
+    flat = Oracle(lambda p: 0.0 * p[:, 0], 1e-3, 300, ((0, 1), (0, 1)), spacing_nm=0.1)
+    shares = flat.shares(lambda p: (p[:, 0] > 0.53).astype(int), 2)
+    assert shares[flat.cell_of([(0.5, 0.2)])[0]] == pytest.approx([0.8, 0.2])  # from 0.45 to 0.55
+    assert np.array_equal(shares[flat.cell_of([(0.4, 0.2), (0.6, 0.2)])], [[1, 0], [0, 1]])
