@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
 from mdtok.features import StateTokenizer, cut_outside
-from mdtok.insight import count_key_steps, summarise_attention
+from mdtok.insight import attention_blocks, count_key_steps, summarise_attention
 from mdtok.kinetics import score
 from mdtok.kinetics.bayes_limits import BayesClassifier
 from mdtok.kinetics.classification import accuracy_by_slice, classification_scores, nearest_at_start
@@ -196,8 +196,9 @@ class Judgement:
         return [x[:_ATTENTION_FRAMES] for x in held_out]
 
     def attention_summary(self, bert):
-        """Attention of a model averaged over trajectories."""
-        return summarise_attention((bert.attentions(x) for x in self.looked_at()), progress=False)
+        """Attention of a model averaged over trajectories, and over the windows of a model that sees no more."""
+        windows = (block for x in self.looked_at() for block in attention_blocks(bert.attentions(x)))
+        return summarise_attention(windows, progress=False)
 
     def kinetics(self):
         """Populations and slowest timescale of long rollouts and of MD, against the oracle's."""

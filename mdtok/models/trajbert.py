@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.models.stratification import frame_weights, region_of, spread_centers
 from mdtok.models.trajbert_generation import continue_causal, continue_faithful
 from mdtok.models.trajbert_network import TrajBertConfig, TrajBertNetwork, attention_maps
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
@@ -31,6 +32,7 @@ STEPS = {
 NO_LABEL = -100
 _SHAPE = ("hidden_size", "n_layer", "n_head", "intermediate_size", "n_positions", "dropout", "gamma", "lambda_")
 _FRAMES_AT_ONCE = 50_000
+_N_REGIONS = 200  # of the space of frames, in which visits are counted
 
 
 class TrajBert(TrajectoryModel):
@@ -50,6 +52,9 @@ class TrajBert(TrajectoryModel):
         See `TrajBertConfig`.
     n_components : int
         Gaussians in the density of the causal variant.
+    stratify : float
+        In the causal variant, how much frames of seldom visited regions count in training: each with the share of its
+        region to the power of minus this. 0: all frames alike.
     n_forecast_samples : int
         Continuations that the causal variant averages for a forecast.
     learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, max_steps, evaluate_every_steps, patience
@@ -85,7 +90,7 @@ class TrajBert(TrajectoryModel):
 
     def __init__(
         self, variant="causal", window=100, hidden_size=64, n_layer=8, n_head=16, intermediate_size=256, n_positions=1024,
-        n_components=3, dropout=0.0, gamma=1.0, lambda_=1.0, n_forecast_samples=64, learning_rate=2e-3,
+        n_components=3, dropout=0.0, gamma=1.0, lambda_=1.0, stratify=0.5, n_forecast_samples=64, learning_rate=2e-3,
         adam_betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=50, batch_size=16, max_steps=500, evaluate_every_steps=100,
         patience=5, seed=0, progress=True,
     ):
@@ -97,6 +102,8 @@ class TrajBert(TrajectoryModel):
             raise SettingsError(f"variant is {variant!r}; {' or '.join(map(repr, VARIANTS))} was expected.")
         if self.is_causal and n_components < 1:
             raise SettingsError(f"n_components is {n_components}; the causal variant needs one Gaussian at least.")
+        if not 0 <= stratify <= 1:
+            raise SettingsError(f"stratify is {stratify}; a number from 0 to 1 was expected.")
         if not isinstance(window, int) or window < 2:
             raise SettingsError(f"window is {window!r}; a whole number of at least 2 was expected.")
         if not isinstance(n_forecast_samples, int) or n_forecast_samples < 2:
@@ -196,9 +203,17 @@ class TrajBert(TrajectoryModel):
             raise DataError(f"Coordinate {int(self.std_.argmin())} is the same in every frame; leave it out.")
         train = self._windows(trajectories, labels, length)
         held_out = self._windows(validation, validation_labels, length)
+        if self.is_causal and self.settings["stratify"]:
+            centers = spread_centers(train["frames"], _N_REGIONS, self.settings["seed"])
+            counts = np.bincount(region_of(train["frames"], centers), minlength=len(centers))
+            for windows in (train, held_out):
+                windows["weights"] = frame_weights(windows["frames"], centers, counts, self.settings["stratify"])
         with torch.random.fork_rng():
             torch.manual_seed(self.settings["seed"])
             network = TrajBertNetwork(self._config(n_dim, max(n_classes, 2)))
+            if self.is_causal:
+                flat = torch.from_numpy(train["frames"]).flatten(0, 1)
+                network.frame_head.place(flat[torch.randint(len(flat), (network.frame_head.enter.out_features,))])
         network.step_scale.copy_(torch.from_numpy(np.diff(train["frames"], axis=1).std(axis=(0, 1))))
         self.history_ = train_network(
             network, train, held_out, self._training_settings(), checkpoint_folder, self.progress, mean_loss, "loss"
@@ -486,9 +501,9 @@ def mean_loss(network, dataset, batch_size=32):
     total = 0.0
     for start in range(0, len(dataset), batch_size):
         batch = dataset[slice(start, start + batch_size)]
-        frames, labels = batch["frames"].to(network.device), batch["labels"].to(network.device)
-        outputs = network(frames, labels)
-        loss = network.frame_loss(frames, outputs.next_frame) if network.config.gamma else outputs.loss
+        frames, labels, weights = (batch[name].to(network.device) if name in batch else None for name in ("frames", "labels", "weights"))
+        outputs = network(frames, labels, weights)
+        loss = network.frame_loss(frames, outputs.next_frame, weights) if network.config.gamma else outputs.loss
         total += loss.item() * len(labels)
     network.train(was_training)
     return total / len(dataset)

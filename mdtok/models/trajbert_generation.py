@@ -2,6 +2,8 @@
 
 import torch
 
+from mdtok.errors import DataError
+
 
 class BlockCache:
     """Keys and values of the frames read so far in a block, in memory kept for a whole block.
@@ -58,6 +60,12 @@ def continue_causal(network, start, n_steps, position, generator, bar):
         frames[:, end] = frames[:, end - 1] + density.sample(uniform.to(device), normal.to(device)).cpu()
         read = end
         bar.update(B)
+    if not frames.isfinite().all():
+        first = int((~frames.isfinite()).any(dim=2).any(dim=0).nonzero()[0]) - n_start
+        raise DataError(
+            f"A generated chain left the space of the training frames and went to infinity at frame {first}; train longer, or with "
+            "trajectories that cover more."
+        )
     return frames[:, n_start:]
 
 

@@ -18,6 +18,9 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.models.nanogpt_network import KEYS_OF_EVERY_CONFIG
 
 
+_WIDEST = 2.0  # logarithm of the widest component's deviation, in units of the displacements' own
+
+
 class TrajBertConfig(PretrainedConfig):
     """Shape of a `TrajBertNetwork`, stored as ``config.json``.
 
@@ -194,25 +197,27 @@ class TrajBertNetwork(PreTrainedModel):
         """The mixture density of displacements (standardised units) that the frame head's outputs stand for."""
         return MixtureDensity(outputs, self.config.n_components, self.config.n_dim, self.step_scale)
 
-    def forward(self, frames, labels=None):
+    def forward(self, frames, labels=None, weights=None):
         """Outputs for frames (B, N, n_dim) and, with labels (B,), the loss gamma * prediction + lambda * cross-entropy.
 
-        The prediction of frame t + 1 is made at frame t; labels of -100 have no class.
+        The prediction of frame t + 1 is made at frame t, and counts with the weight of frame t in `weights` (B, N); labels
+        of -100 have no class.
         """
         embeddings = self.embed(frames)  # (B, N, H)
         outputs = self.next_frame(embeddings, frames)
         logits = self.class_head(self.pool(embeddings))  # (B, n_classes)
         loss = None
         if labels is not None:
-            loss = self.config.gamma * self.frame_loss(frames, outputs) + self.config.lambda_ * class_loss(logits, labels)
+            loss = self.config.gamma * self.frame_loss(frames, outputs, weights) + self.config.lambda_ * class_loss(logits, labels)
         return TrajBertOutput(loss=loss, next_frame=outputs, class_logits=logits, embeddings=embeddings)
 
-    def frame_loss(self, frames, outputs):
-        """Nats per frame of the density, or the mean squared distance of the bare prediction."""
+    def frame_loss(self, frames, outputs, weights=None):
+        """Nats per frame of the density, or the mean squared distance of the bare prediction; a weighted mean with weights."""
         if self.config.n_components:
-            displacements = frames[:, 1:] - frames[:, :-1]
-            return -self.density(outputs[:, :-1]).log_prob(displacements).mean()
-        return (outputs[:, :-1] - frames[:, 1:]).square().sum(dim=-1).mean()
+            loss = -self.density(outputs[:, :-1]).log_prob(frames[:, 1:] - frames[:, :-1])  # (B, N - 1)
+        else:
+            loss = (outputs[:, :-1] - frames[:, 1:]).square().sum(dim=-1)
+        return loss.mean() if weights is None else (loss * weights[:, :-1]).mean()
 
 
 def class_loss(logits, labels):
@@ -248,17 +253,31 @@ class AttentionPool(nn.Module):
 class DensityHead(nn.Module):
     """Parameters of the density of the next frame, from the embedding of a frame and the frame itself.
 
-    Layer norms blur where exactly a frame is; a drift is steep, and needs to know.
+    Layer norms blur where exactly a frame is; a drift is steep, and needs to know. At first the head looks at the frame
+    alone, in steep functions of it that turn where frames are (see `place`): the past has to earn its part. Begun alike in
+    frame and embedding, the drift near the saddle of Müller-Brown was a tenth of a step's spread off, downhill, and the
+    population of the shallower basin a quarter of what it is.
     """
+
+    _WIDTH = 64  # wider ones follow the noise of the few frames of a transition
+    _STEEPNESS, _OF_THE_PAST = 1.5, 0.02  # deviations of the first weights, for standardised frames
 
     def __init__(self, config):
         super().__init__()
         n_outputs = MixtureDensity.n_outputs(config.n_components, config.n_dim)
-        self.enter = nn.Linear(config.hidden_size + config.n_dim, 4 * config.hidden_size)
-        self.deepen = nn.Linear(4 * config.hidden_size, 4 * config.hidden_size)
-        self.leave = nn.Linear(4 * config.hidden_size, n_outputs)
+        self.enter = nn.Linear(config.hidden_size + config.n_dim, self._WIDTH)
+        self.deepen = nn.Linear(self._WIDTH, self._WIDTH)
+        self.leave = nn.Linear(self._WIDTH, n_outputs)
         for layer in (self.enter, self.deepen):
             layer.initial_std = layer.in_features**-0.5
+
+    @torch.no_grad()
+    def place(self, frames):
+        """Begin anew, with each hidden unit at its turning point in one of `frames` (n_units, n_dim)."""
+        of_past, of_frame = self.enter.weight.split([self.enter.in_features - frames.shape[1], frames.shape[1]], dim=1)
+        nn.init.normal_(of_past, std=self._OF_THE_PAST)
+        nn.init.normal_(of_frame, std=self._STEEPNESS)
+        self.enter.bias.copy_(-(of_frame * frames).sum(dim=1))
 
     def forward(self, embeddings, frames):
         hidden = F.gelu(self.enter(torch.cat([embeddings, frames], dim=-1)))
@@ -281,8 +300,9 @@ class MixtureDensity:
         weights, means, scales, skews = outputs.float().split([K, K * d, K * d, K * d * (d - 1) // 2], dim=-1)
         self.log_weights = F.log_softmax(weights, dim=-1)  # (..., K)
         self.means = means.unflatten(-1, (K, d))
-        # the density is z = L (u - mean) standard normal, L lower triangular: a precision's Cholesky factor
-        self.log_diagonal = -scales.unflatten(-1, (K, d)).clamp(-7.0, 7.0)
+        # the density is z = L (u - mean) standard normal, L lower triangular: a precision's Cholesky factor; a component that
+        # is hardly ever chosen is hardly trained, and must not throw a chain to where no frame ever was
+        self.log_diagonal = -scales.unflatten(-1, (K, d)).clamp(-7.0, _WIDEST)
         self.skews = skews.unflatten(-1, (K, d * (d - 1) // 2))
         self.scale = scale
 

@@ -12,7 +12,7 @@ from mdtok.errors import SettingsError
 HELD_OUT_MD, ALL_MD = "held-out MD", "all MD"
 MD_COLOURS = {"MD": "#1a1a1a", HELD_OUT_MD: "#1a1a1a", ALL_MD: "#9a9a9a"}
 # Okabe and Ito (2008): told apart with every common colour blindness; markers tell models apart without colour
-MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6A3D9A", "#8C510A")
 MODEL_MARKERS = ("s", "D", "v", "P", "X", "h", "p")
 # Tol's light scheme: state maps, never models
 STATE_COLOURS = ("#77AADD", "#EE8866", "#BBCC33", "#FFAABB", "#44BB99", "#EEDD88", "#99DDFF", "#AAAA00", "#DDDDDD")
@@ -70,7 +70,8 @@ def legend_above(axes, given):
     if given:
         axes[0].legend(handles, labels)
     else:
-        columns = min(len(labels), int(axes[0].figure.get_figwidth() / 1.4))
+        inches = 0.75 + 0.085 * max(map(len, labels))  # a handle and the longest label
+        columns = min(len(labels), max(1, int(axes[0].figure.get_figwidth() / inches)))
         axes[0].figure.legend(handles, labels, loc="outside upper center", ncols=columns)
 
 

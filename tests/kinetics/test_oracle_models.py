@@ -25,9 +25,9 @@ def wells():
     return OracleTokens(oracle, lambda points: np.digitize(points[:, 0], [-0.35, 0.35]), 3, 20.0, progress=False)
 
 
-def ornstein_uhlenbeck(n_frames, seed):
-    """Exact trajectory of the spring, one frame a picosecond."""
-    decay = np.exp(-D * STIFFNESS / KT)
+def ornstein_uhlenbeck(n_frames, seed, time_ps=1.0):
+    """Exact trajectory of the spring."""
+    decay = np.exp(-D * STIFFNESS / KT * time_ps)
     spread = np.sqrt(KT / STIFFNESS * (1 - decay**2))
     rng, x = np.random.default_rng(seed), np.zeros((n_frames, 2))
     for t in range(1, n_frames):
@@ -35,12 +35,14 @@ def ornstein_uhlenbeck(n_frames, seed):
     return x, decay, spread
 
 
-def test_densities_are_those_of_the_known_gaussian(spring):
-    x, decay, spread = ornstein_uhlenbeck(4000, seed=1)
+@pytest.mark.parametrize("time_ps", [1.0, 4.0])  # a step of two cells, and one of four
+def test_densities_are_those_of_the_known_gaussian(spring, time_ps):
+    x, decay, spread = ornstein_uhlenbeck(4000, seed=1, time_ps=time_ps)
     exact = -0.5 * (((x[1:] - decay * x[:-1]) / spread) ** 2).sum(axis=1) - 2 * np.log(spread) - np.log(2 * np.pi)
-    said = OracleForecast(spring, 1.0, progress=False).log_density(x)
+    said = OracleForecast(spring, time_ps, progress=False).log_density(x)
     assert said.shape == (3999,)
-    assert said.mean() == pytest.approx(exact.mean(), abs=0.01)
+    assert said.mean() == pytest.approx(exact.mean(), abs=1e-3)
+    assert np.quantile(np.abs(said - exact), 0.99) < 0.1
 
 
 def test_forecasts_are_conditional_means(spring):
