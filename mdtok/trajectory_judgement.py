@@ -114,6 +114,7 @@ class Judgement:
         return {
             name: {
                 **errors[name].to_dict(), "n_parameters": model.n_parameters, "train_seconds": getattr(model, "train_seconds_", None),
+                "past_share": model.past_share_ if model.has_density and name in self.berts else None,
                 "density": nats[name].to_dict() if name in nats else None,
             }
             for name, model in models.items()
@@ -284,9 +285,14 @@ class Judgement:
                 row = results["kinetics"]["rows"][name]
                 yield (
                     f"{name}: populations {100 * row['population_error']:.1f} points off ({'holds' if row['populations_hold'] else 'fails'}), "
-                    f"slowest timescale ×{row['timescale_ratio']:.2f} of the exact {exact:,.0f} ps "
+                    f"slowest timescale ×{row['timescale_ratio']:.2f} {interval(row['timescale_ps'], exact)} of the exact {exact:,.0f} ps "
                     f"({'holds' if row['timescale_holds'] else 'fails'}), chains {self.settings.n_long_frames // self.settings.window} windows long."
                 )
+
+
+def interval(estimate, unit):
+    """The interval of the first value of an estimate, in units of `unit`."""
+    return f"[{np.ravel(estimate['low'])[0] / unit:.2f}, {np.ravel(estimate['high'])[0] / unit:.2f}]"
 
 
 def pooled(embeddings, window):

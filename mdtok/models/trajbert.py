@@ -8,10 +8,11 @@ from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.models.stratification import frame_weights, region_of, spread_centers
+from mdtok.models.density_training import choose_past_share, fit_frame_density, weigh_frames
 from mdtok.models.trajbert_generation import continue_causal, continue_faithful
 from mdtok.models.trajbert_network import TrajBertConfig, TrajBertNetwork, attention_maps
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
+from mdtok.models.trajectory_pieces import NO_LABEL, check_labels, cut_in_pieces, own_statistics, piece_length
 from mdtok.models.training import TrainingSettings, train_network
 from mdtok.runfolder import read_json, whole, write_json
 
@@ -25,14 +26,12 @@ VARIANTS = ("causal", "faithful")
 STEPS = {
     "causal": {
         "small": dict(max_steps=1000, learning_rate=3e-3, batch_size=4, patience=10, lambda_=3.0),
-        "medium": dict(max_steps=700, learning_rate=1e-3, batch_size=4, patience=10, lambda_=3.0),
+        "medium": dict(max_steps=500, learning_rate=1e-3, batch_size=4, patience=10, lambda_=3.0),
     },
     "faithful": {"small": dict(max_steps=100), "medium": dict(max_steps=60, learning_rate=1e-3, batch_size=8)},
 }
-NO_LABEL = -100
 _SHAPE = ("hidden_size", "n_layer", "n_head", "intermediate_size", "n_positions", "dropout", "gamma", "lambda_")
 _FRAMES_AT_ONCE = 50_000
-_N_REGIONS = 200  # of the space of frames, in which visits are counted
 
 
 class TrajBert(TrajectoryModel):
@@ -203,23 +202,22 @@ class TrajBert(TrajectoryModel):
             raise DataError(f"Coordinate {int(self.std_.argmin())} is the same in every frame; leave it out.")
         train = self._windows(trajectories, labels, length)
         held_out = self._windows(validation, validation_labels, length)
-        if self.is_causal and self.settings["stratify"]:
-            centers = spread_centers(train["frames"], _N_REGIONS, self.settings["seed"])
-            counts = np.bincount(region_of(train["frames"], centers), minlength=len(centers))
-            for windows in (train, held_out):
-                windows["weights"] = frame_weights(windows["frames"], centers, counts, self.settings["stratify"])
         with torch.random.fork_rng():
             torch.manual_seed(self.settings["seed"])
             network = TrajBertNetwork(self._config(n_dim, max(n_classes, 2)))
-            if self.is_causal:
-                flat = torch.from_numpy(train["frames"]).flatten(0, 1)
-                network.frame_head.place(flat[torch.randint(len(flat), (network.frame_head.enter.out_features,))])
         network.step_scale.copy_(torch.from_numpy(np.diff(train["frames"], axis=1).std(axis=(0, 1))))
-        self.history_ = train_network(
-            network, train, held_out, self._training_settings(), checkpoint_folder, self.progress, mean_loss, "loss"
-        )
+        settings, learns_density = self._training_settings(), self.is_causal and self.settings["gamma"] > 0
+        frame_folder, folder = (Path(checkpoint_folder) / name if checkpoint_folder else None for name in ("frame", "network"))
+        seconds = 0.0
+        if learns_density:
+            if self.settings["stratify"]:
+                weigh_frames(train, held_out, self.settings["stratify"], self.settings["seed"])
+            seconds += fit_frame_density(network, train, held_out, settings, frame_folder, self.progress)[-1]["seconds"]
+        self.history_ = train_network(network, train, held_out, settings, folder, self.progress, mean_loss, "loss")
+        if learns_density:
+            network.config.past_share = choose_past_share(network, held_out)
         self.network_, self.n_dim_, self.n_classes_, self.n_trained_positions_ = network, n_dim, n_classes, length
-        self.train_seconds_ = self.history_[-1]["seconds"]
+        self.train_seconds_ = seconds + self.history_[-1]["seconds"]
         return self
 
     def _windows(self, trajectories, labels, length):
@@ -301,10 +299,10 @@ class TrajBert(TrajectoryModel):
         batches = [full[first:first + _FRAMES_AT_ONCE // W] for first in range(0, len(full), _FRAMES_AT_ONCE // W)]
         for batch in [*batches, starts[len(full):]]:  # the last window may be shorter, and then stands alone
             if batch:
-                windows = torch.stack([frames[start:min(start + W, n)] for start in batch])
-                made = network.next_frame(network.embed(windows, self.middle), windows)
+                windows = torch.stack([frames[start:min(start + W, n)] for start in batch]).to(network.device)
+                made = network.next_frame(network.embed(windows, self.middle) if network.sees_past else None, windows)
                 outputs += [part if start == 0 else part[W - half:] for start, part in zip(batch, made)]
-        return torch.cat(outputs), frames[1:] - frames[:-1]
+        return torch.cat(outputs), (frames[1:] - frames[:-1]).to(network.device)
 
     @property
     def middle(self):
@@ -404,7 +402,8 @@ class TrajBert(TrajectoryModel):
         write_json(folder / "config.json", {**self.network_.config.to_dict(), "architectures": ["TrajBertNetwork"]})
         write_json(folder / "model.json", {
             "class": "TrajBert", "settings": self.settings, "n_dim": self.n_dim_, "n_classes": self.n_classes_,
-            "mean": self.mean_, "std": self.std_, "n_trained_positions": self.n_trained_positions_, "history": self.history_,
+            "past_share": self.past_share_, "mean": self.mean_, "std": self.std_,
+            "n_trained_positions": self.n_trained_positions_, "history": self.history_, "train_seconds": self.train_seconds_,
         })
 
     @classmethod
@@ -414,79 +413,27 @@ class TrajBert(TrajectoryModel):
         saved = read_json(folder / "model.json")
         model = cls._from_settings(saved["settings"])
         model.network_ = TrajBertNetwork(model._config(saved["n_dim"], max(saved["n_classes"], 2)))
+        model.network_.config.past_share = saved["past_share"]
         model.network_.load_state_dict(load_file(folder / "model.safetensors"))
         model.n_dim_, model.n_classes_ = saved["n_dim"], saved["n_classes"]
         model.mean_, model.std_ = np.array(saved["mean"]), np.array(saved["std"])
         model.n_trained_positions_, model.history_ = saved["n_trained_positions"], saved["history"]
-        model.train_seconds_ = model.history_[-1]["seconds"]
+        model.train_seconds_ = saved["train_seconds"]
         return model
 
     save_pretrained = save
     from_pretrained = load
 
     @property
+    def past_share_(self):
+        """Of what the past adds to the density given the frame alone, the share that is believed; 0: frames seem Markovian."""
+        return self.network_.config.past_share
+
+    @property
     def n_parameters(self):
         """Number of weights of the network."""
         self.require_fitted()
         return sum(parameter.numel() for parameter in self.network_.parameters())
-
-
-def check_labels(labels, n_trajectories, n_classes=None):
-    """Labels as an int64 array and the number of classes (0 without labels)."""
-    if labels is None:
-        return np.full(n_trajectories, NO_LABEL), n_classes or 0
-    labels = np.asarray(labels)
-    if labels.shape != (n_trajectories,) or labels.dtype.kind not in "iu":
-        raise DataError(f"{labels.size} labels were given for {n_trajectories} trajectories; one whole number each was expected.")
-    labels = labels.astype(np.int64)
-    seen = set(labels[labels != NO_LABEL].tolist())
-    wanted = set(range(n_classes)) if n_classes else set(range(max(seen, default=0) + 1))
-    if n_classes is None and (len(wanted) < 2 or seen != wanted):
-        missing = sorted((wanted | {0, 1}) - seen)
-        raise DataError(
-            f"Labels are {sorted(seen)}: class {', '.join(map(str, missing))} has no trajectory; classes 0 to n - 1 with one "
-            "at least in each were expected."
-        )
-    if not seen <= wanted:
-        raise DataError(f"Validation labels hold {sorted(seen - wanted)}, which no training trajectory has.")
-    return labels, len(wanted)
-
-
-def piece_length(trajectories, labels, n_positions):
-    """Frames of a training piece: the length of the labelled trajectories, or the shortest that the table allows.
-
-    Raises
-    ------
-    DataError
-        Labelled trajectories of different lengths, or longer than the position table.
-    """
-    lengths = np.array([len(trajectory) for trajectory in trajectories])
-    labelled = np.unique(lengths[labels != NO_LABEL])
-    if len(labelled) > 1:
-        raise DataError(
-            f"Labelled trajectories have {labelled.min()} to {labelled.max()} frames; one length was expected: cut them."
-        )
-    if len(labelled) and labelled[0] > n_positions:
-        raise DataError(
-            f"Labelled trajectories have {labelled[0]} frames, the position table {n_positions}; cut them or raise n_positions."
-        )
-    if len(labelled) and lengths.min() < labelled[0]:
-        raise DataError(f"An unlabelled trajectory has {lengths.min()} frames; at least {labelled[0]} (the labelled ones' length) were expected.")
-    return int(labelled[0]) if len(labelled) else int(min(n_positions, lengths.min()))
-
-
-def cut_in_pieces(trajectory, length):
-    """Pieces of `length` frames, shape (n_pieces, length, n_dim); the last overlaps the one before where need be."""
-    starts = list(range(0, len(trajectory) - length + 1, length))
-    if starts[-1] + length < len(trajectory):
-        starts.append(len(trajectory) - length)
-    return np.stack([trajectory[start:start + length] for start in starts])
-
-
-def own_statistics(frames):
-    """Mean and deviation over the frames of each trajectory, (..., 1, n_dim) each; a coordinate at rest has 1."""
-    std = frames.std(axis=-2, keepdims=True)
-    return frames.mean(axis=-2, keepdims=True), np.where(std > 0, std, 1.0)
 
 
 @torch.inference_mode()

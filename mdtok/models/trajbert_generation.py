@@ -48,14 +48,14 @@ def continue_causal(network, start, n_steps, position, generator, bar):
     W, device = network.config.attention_window, network.device
     frames = torch.empty(B, n_start + n_steps, d)
     frames[:, :n_start] = start
-    cache, read = BlockCache(network.config, B, device, network.dtype), 0
+    cache, read, embedding = BlockCache(network.config, B, device, network.dtype), 0, None
     for end in range(n_start, n_start + n_steps):
-        if cache.length == W:
-            cache.length, read = 0, end - (W // 2 + 1)
-        new = frames[:, read:end].to(device)
-        embedded = network.embed_next(new, position + cache.length, cache)
-        cache.length += end - read
-        density = network.density(network.next_frame(embedded[:, -1], new[:, -1]))
+        if network.sees_past:
+            if cache.length == W:
+                cache.length, read = 0, end - (W // 2 + 1)
+            embedding = network.embed_next(frames[:, read:end].to(device), position + cache.length, cache)[:, -1]  # (B, H)
+            cache.length += end - read
+        density = network.density(network.next_frame(embedding, frames[:, end - 1].to(device)))
         uniform, normal = torch.rand(B, generator=generator), torch.randn(B, d, generator=generator)
         frames[:, end] = frames[:, end - 1] + density.sample(uniform.to(device), normal.to(device)).cpu()
         read = end

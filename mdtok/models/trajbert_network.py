@@ -15,10 +15,8 @@ from transformers.models.bert.modeling_bert import BertEncoder
 from transformers.utils import ModelOutput
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.models.mixture_density import DensityHead, MixtureDensity
 from mdtok.models.nanogpt_network import KEYS_OF_EVERY_CONFIG
-
-
-_WIDEST = 2.0  # logarithm of the widest component's deviation, in units of the displacements' own
 
 
 class TrajBertConfig(PretrainedConfig):
@@ -38,6 +36,8 @@ class TrajBertConfig(PretrainedConfig):
         Frames of a block: a frame sees its own block only. `n_positions` for full attention.
     n_components : int
         Gaussians in the density of the next frame; 0 for a bare prediction.
+    past_share : float
+        Of the past's correction to the density given the frame alone, the share that is believed (0 to 1).
     dropout : float
         In the encoder, in training only.
     gamma, lambda_ : float
@@ -58,7 +58,7 @@ class TrajBertConfig(PretrainedConfig):
 
     def __init__(
         self, n_dim=2, n_classes=2, hidden_size=64, n_layer=8, n_head=16, intermediate_size=256, n_positions=1024,
-        causal=False, attention_window=None, n_components=0, dropout=0.0, gamma=1.0, lambda_=1.0,
+        causal=False, attention_window=None, n_components=0, past_share=1.0, dropout=0.0, gamma=1.0, lambda_=1.0,
         initializer_range=0.02, **kwargs,
     ):
         unknown = sorted(set(kwargs) - KEYS_OF_EVERY_CONFIG)
@@ -68,7 +68,7 @@ class TrajBertConfig(PretrainedConfig):
         self.n_dim, self.n_classes = n_dim, n_classes
         self.hidden_size, self.n_layer, self.n_head = hidden_size, n_layer, n_head
         self.intermediate_size, self.n_positions = intermediate_size, n_positions
-        self.causal, self.n_components = causal, n_components
+        self.causal, self.n_components, self.past_share = causal, n_components, past_share
         self.attention_window = n_positions if attention_window is None else attention_window
         self.dropout, self.gamma, self.lambda_, self.initializer_range = dropout, gamma, lambda_, initializer_range
         sizes = ("n_dim", "n_classes", "hidden_size", "n_layer", "n_head", "intermediate_size", "n_positions", "attention_window")
@@ -189,9 +189,16 @@ class TrajBertNetwork(PreTrainedModel):
         x = self._enter(frames, first_position)
         return self.encoder(x, past_key_values=cache, use_cache=True).last_hidden_state
 
+    @property
+    def sees_past(self):
+        """Whether the next frame is predicted from more than the frame before it."""
+        return self.config.n_components == 0 or self.config.past_share > 0
+
     def next_frame(self, embeddings, frames):
         """Outputs of the frame head for embeddings (..., hidden_size) of frames (..., n_dim)."""
-        return self.frame_head(embeddings, frames) if self.config.n_components else self.frame_head(embeddings)
+        if self.config.n_components:
+            return self.frame_head(embeddings, frames, self.config.past_share)
+        return self.frame_head(embeddings)
 
     def density(self, outputs):
         """The mixture density of displacements (standardised units) that the frame head's outputs stand for."""
@@ -248,97 +255,6 @@ class AttentionPool(nn.Module):
     def forward(self, embeddings):
         weights = self.score(embeddings).softmax(dim=1)  # (B, N, 1)
         return (weights * embeddings).sum(dim=1)  # (B, H)
-
-
-class DensityHead(nn.Module):
-    """Parameters of the density of the next frame, from the embedding of a frame and the frame itself.
-
-    Layer norms blur where exactly a frame is; a drift is steep, and needs to know. At first the head looks at the frame
-    alone, in steep functions of it that turn where frames are (see `place`): the past has to earn its part. Begun alike in
-    frame and embedding, the drift near the saddle of Müller-Brown was a tenth of a step's spread off, downhill, and the
-    population of the shallower basin a quarter of what it is.
-    """
-
-    _WIDTH = 64  # wider ones follow the noise of the few frames of a transition
-    _STEEPNESS, _OF_THE_PAST = 1.5, 0.02  # deviations of the first weights, for standardised frames
-
-    def __init__(self, config):
-        super().__init__()
-        n_outputs = MixtureDensity.n_outputs(config.n_components, config.n_dim)
-        self.enter = nn.Linear(config.hidden_size + config.n_dim, self._WIDTH)
-        self.deepen = nn.Linear(self._WIDTH, self._WIDTH)
-        self.leave = nn.Linear(self._WIDTH, n_outputs)
-        for layer in (self.enter, self.deepen):
-            layer.initial_std = layer.in_features**-0.5
-
-    @torch.no_grad()
-    def place(self, frames):
-        """Begin anew, with each hidden unit at its turning point in one of `frames` (n_units, n_dim)."""
-        of_past, of_frame = self.enter.weight.split([self.enter.in_features - frames.shape[1], frames.shape[1]], dim=1)
-        nn.init.normal_(of_past, std=self._OF_THE_PAST)
-        nn.init.normal_(of_frame, std=self._STEEPNESS)
-        self.enter.bias.copy_(-(of_frame * frames).sum(dim=1))
-
-    def forward(self, embeddings, frames):
-        hidden = F.gelu(self.enter(torch.cat([embeddings, frames], dim=-1)))
-        return self.leave(F.gelu(self.deepen(hidden)))
-
-
-class MixtureDensity:
-    """Mixture of Gaussians with full covariances, from the outputs of a head (Bishop, Mixture Density Networks, 1994).
-
-    Parameters
-    ----------
-    outputs : Tensor, shape (..., n_outputs)
-    n_components, n_dim : int
-    scale : Tensor, shape (n_dim,)
-        Unit of the displacements, so that outputs of order one are right at the start.
-    """
-
-    def __init__(self, outputs, n_components, n_dim, scale):
-        K, d = n_components, n_dim
-        weights, means, scales, skews = outputs.float().split([K, K * d, K * d, K * d * (d - 1) // 2], dim=-1)
-        self.log_weights = F.log_softmax(weights, dim=-1)  # (..., K)
-        self.means = means.unflatten(-1, (K, d))
-        # the density is z = L (u - mean) standard normal, L lower triangular: a precision's Cholesky factor; a component that
-        # is hardly ever chosen is hardly trained, and must not throw a chain to where no frame ever was
-        self.log_diagonal = -scales.unflatten(-1, (K, d)).clamp(-7.0, _WIDEST)
-        self.skews = skews.unflatten(-1, (K, d * (d - 1) // 2))
-        self.scale = scale
-
-    @staticmethod
-    def n_outputs(n_components, n_dim):
-        """Outputs that a head needs."""
-        return n_components * (1 + 2 * n_dim + n_dim * (n_dim - 1) // 2)
-
-    def _factor(self):
-        d = self.means.shape[-1]
-        factor = torch.diag_embed(self.log_diagonal.exp())
-        below = torch.tril_indices(d, d, -1)
-        factor[..., below[0], below[1]] = self.skews
-        return factor  # (..., K, d, d)
-
-    def log_prob(self, displacements):
-        """Log-density of displacements (..., n_dim), shape (...)."""
-        u = displacements / self.scale
-        z = torch.einsum("...ij,...j->...i", self._factor(), u[..., None, :] - self.means)
-        d = u.shape[-1]
-        log_gauss = -0.5 * z.square().sum(-1) + self.log_diagonal.sum(-1) - 0.5 * d * math.log(2 * math.pi)
-        return torch.logsumexp(self.log_weights + log_gauss, dim=-1) - self.scale.log().sum()
-
-    def mean(self):
-        """Expected displacement, shape (..., n_dim)."""
-        return (self.log_weights.exp()[..., None] * self.means).sum(-2) * self.scale
-
-    def sample(self, uniform, normal):
-        """Displacements for uniform numbers (...) and normal ones (..., n_dim)."""
-        cumulative = self.log_weights.exp().cumsum(-1)
-        chosen = (cumulative <= uniform[..., None] * cumulative[..., -1:]).sum(-1, keepdim=True)
-        chosen = chosen.clamp(max=cumulative.shape[-1] - 1)[..., None]  # (..., 1, 1)
-        means = self.means.take_along_dim(chosen, dim=-2)[..., 0, :]
-        factor = self._factor().take_along_dim(chosen[..., None], dim=-3)[..., 0, :, :]
-        u = means + torch.linalg.solve_triangular(factor, normal[..., None], upper=False)[..., 0]
-        return u * self.scale
 
 
 @torch.inference_mode()

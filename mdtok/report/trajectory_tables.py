@@ -53,12 +53,15 @@ def crossing_table(exact):
 
 
 def parameter_table(forecasts):
-    """Parameters and training time."""
+    """Parameters, training time, and how much the past of a frame counts for the next one."""
     rows = [
-        [escape(name), f"{row['n_parameters']:,}", seconds(row["train_seconds"])]
+        [
+            escape(name), f"{row['n_parameters']:,}", seconds(row["train_seconds"]),
+            "–" if row["past_share"] is None else f"{row['past_share']:.2f}",
+        ]
         for name, row in forecasts.items() if row["n_parameters"]
     ]
-    return table(["model", "parameters", "training"], rows)
+    return table(["model", "parameters", "training", "share of the past"], rows)
 
 
 def forecast_table(forecasts):

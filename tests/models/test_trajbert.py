@@ -7,9 +7,11 @@ from hypothesis import given, settings, strategies as st
 
 from mdtok.errors import DataError, MdtokError, SettingsError
 from mdtok.models import TrajBert
-from mdtok.models.trajbert import NO_LABEL, PRESETS, cut_in_pieces
+from mdtok.models.trajbert import PRESETS
 from mdtok.models.trajbert_generation import BlockCache
-from mdtok.models.trajbert_network import MixtureDensity, TrajBertConfig, TrajBertNetwork
+from mdtok.models.mixture_density import MixtureDensity
+from mdtok.models.trajbert_network import TrajBertConfig, TrajBertNetwork
+from mdtok.models.trajectory_pieces import NO_LABEL, cut_in_pieces
 
 PUBLISHED = {  # projection, embeddings, encoder, each head, all; Leban, table of parameters
     "small": ("48", "16.4K", "21.6K", "338", "38.7K"),
