@@ -13,7 +13,8 @@ import time
 import numpy as np
 import torch
 
-from mdtok.models.nanogpt import NanoGPT, draw_tokens
+from mdtok.models.nanogpt import NanoGPT
+from mdtok.models.neural import draw_tokens
 from mdtok.models.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
 from mdtok.models.training import training_windows
 

@@ -7,6 +7,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     "markov": ["MarkovModel"],
     "backoff": ["OrderKModel", "SemiMarkovModel"],
     "nanogpt": ["NanoGPT"],
+    "lstm": ["LSTM"],
     "trajectory_model": ["TrajectoryModel"],
     "trajbert": ["TrajBert"],
     "trajectory_baselines": ["CopyLast", "VectorAutoregression", "GridMarkov"],

@@ -39,11 +39,11 @@ class BackOffModel(DynamicsModel):
         """Arguments of the constructor, for JSON."""
 
     @abstractmethod
-    def _memory(self, dtraj):
+    def memory_at(self, dtraj):
         """Memory at every frame of a trajectory, shape (n_entries, n_frames)."""
 
     @abstractmethod
-    def _advance(self, memory, tokens):
+    def advance(self, memory, tokens):
         """Memory after one more token a chain."""
 
     @abstractmethod
@@ -88,7 +88,7 @@ class BackOffModel(DynamicsModel):
     def _count(self, dtrajs, n_states):
         self._set_markov(MarkovModel(reversible=self.reversible).fit(dtrajs, n_states=n_states))
         targets = np.concatenate([self._states(dtraj[1:]) for dtraj in dtrajs])
-        memory = np.concatenate([self._memory(dtraj)[:, :-1] for dtraj in dtrajs], axis=1)
+        memory = np.concatenate([self.memory_at(dtraj)[:, :-1] for dtraj in dtrajs], axis=1)
         contexts = memory[0].astype(np.int64)
         self.levels_ = []
         for refinement, width in zip(self._refinements(memory), self._widths(n_states)):
@@ -122,7 +122,7 @@ class BackOffModel(DynamicsModel):
         """
         parts = []
         for dtraj, first in zip(dtrajs, first_frames):
-            tokens, *contexts = self._contexts(self._memory(dtraj)[:, first:-1])
+            tokens, *contexts = self._contexts(self.memory_at(dtraj)[:, first:-1])
             next_states = self._state_of[dtraj[first + 1:]]
             probabilities = self._state_matrix[tokens, next_states]
             parts.append(np.stack([
@@ -145,15 +145,19 @@ class BackOffModel(DynamicsModel):
         """See `DynamicsModel.predict_log_proba`."""
         self.require_fitted()
         dtraj = as_dtrajs([dtraj], self.n_states_, min_length=2)[0]
-        tokens, *contexts = self._contexts(self._memory(dtraj)[:, :-1])
-        markov = self._state_matrix[tokens]
-        probabilities = markov.copy()  # of the next state, (n_frames - 1, n_macrostates)
+        tokens = dtraj[:-1]
+        change = self.predict_states(self.memory_at(dtraj)[:, :-1]) / self._state_matrix[tokens]
+        return np.log(self._token_matrix[tokens] * change[:, self._state_of])
+
+    def predict_states(self, memory):
+        """Probabilities of the next state, shape (n, n_macrostates), for memories (n_entries, n)."""
+        tokens, *contexts = self._contexts(memory)
+        probabilities = self._state_matrix[tokens]
         for level, nodes in zip(self.levels_, contexts):
             known = np.flatnonzero(nodes != UNKNOWN)
             trust = level.trust[nodes[known], None]
             probabilities[known] = trust * level.distributions(nodes[known]) + (1 - trust) * probabilities[known]
-        change = probabilities[:, self._state_of] / markov[:, self._state_of]
-        return np.log(self._token_matrix[tokens] * change)
+        return probabilities
 
     def log_prob(self, dtrajs):
         """See `DynamicsModel.log_prob`; the same numbers without the rows around them."""
@@ -171,7 +175,7 @@ class BackOffModel(DynamicsModel):
         prompts = self.check_prompts(prompts, n_steps)
         rng = np.random.default_rng(seed)
         jumps = JumpTable(self._token_matrix)
-        memory = np.stack([self._memory(prompt)[:, -1] for prompt in prompts], axis=1)
+        memory = np.stack([self.memory_at(prompt)[:, -1] for prompt in prompts], axis=1)
         chains = np.empty((n_steps, len(prompts)), dtype=np.int64)
         for step in tqdm(range(n_steps), desc=f"{type(self).__name__} chains", delay=2, disable=not self.progress):
             present, *contexts = self._contexts(memory)
@@ -184,7 +188,7 @@ class BackOffModel(DynamicsModel):
             moved = np.flatnonzero(states != self._state_of[tokens])
             tokens[moved] = self._draw_tokens(present[moved], states[moved], rng)
             chains[step] = tokens
-            memory = self._advance(memory, tokens)
+            memory = self.advance(memory, tokens)
         return list(chains.T.copy())
 
     def _draw_tokens(self, present, states, rng):
@@ -260,13 +264,13 @@ class OrderKModel(BackOffModel):
     def _widths(self, n_states):
         return [n_states] * (self.order - 1)
 
-    def _memory(self, dtraj):
+    def memory_at(self, dtraj):
         memory = np.full((self.order, len(dtraj)), UNKNOWN, dtype=np.int32)
         for age in range(min(self.order, len(dtraj))):
             memory[age, age:] = dtraj[:len(dtraj) - age]
         return memory
 
-    def _advance(self, memory, tokens):
+    def advance(self, memory, tokens):
         memory[1:] = memory[:-1]
         memory[0] = tokens
         return memory
@@ -333,14 +337,14 @@ class SemiMarkovModel(BackOffModel):
             return states
         return draw(np.where(self._state_of == states[:, None], self._token_matrix[present], 0), rng)
 
-    def _memory(self, dtraj):
+    def memory_at(self, dtraj):
         states, frames = self._states(dtraj), np.arange(len(dtraj))
         entered = np.concatenate([[False], states[1:] != states[:-1]])
         entry = np.maximum.accumulate(np.where(entered, frames, 0))
         previous = np.where(entry > 0, states[entry - 1], UNKNOWN)
         return np.stack([dtraj, states, frames - entry + 1, previous])
 
-    def _advance(self, memory, tokens):
+    def advance(self, memory, tokens):
         _, old_states, ages, previous = memory
         states = self._states(tokens)
         stayed = states == old_states

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from mdtok.models.held_out_choice import SHARES, least_share
 from mdtok.models.mixture_density import MixtureDensity
 from mdtok.models.stratification import frame_weights, region_of, spread_centers
 from mdtok.models.training import train_network
 
-PAST_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _N_REGIONS = 200  # of the space of frames, in which visits are counted
 _MOST_DRAWS = 4_000_000
 _FRAMES_AT_ONCE = 8192
@@ -96,8 +96,7 @@ def mean_nats_of_frames(density, dataset):
 
 @torch.inference_mode()
 def choose_past_share(network, held_out, batch_size=32):
-    """The share of the past's correction that held-out trajectories bear out: the smallest of `PAST_SHARES` whose loss is
-    within a standard error of the lowest.
+    """The share of the past's correction that held-out trajectories bear out, see `least_share`.
 
     Parameters
     ----------
@@ -108,22 +107,16 @@ def choose_past_share(network, held_out, batch_size=32):
     Returns
     -------
     float
-
-    References
-    ----------
-    Breiman et al., Classification and Regression Trees (1984), section 3.4.3: the rule of one standard error.
     """
     network.eval()
-    losses = np.empty((len(held_out["frames"]), len(PAST_SHARES)))
+    losses = np.empty((len(held_out["frames"]), len(SHARES)))
     for start in range(0, len(losses), batch_size):
         rows = slice(start, start + batch_size)
         frames = torch.from_numpy(held_out["frames"][rows]).to(network.device)
         weights = torch.from_numpy(held_out["weights"][rows]).to(network.device) if "weights" in held_out else 1.0
         embeddings = network.embed(frames)
-        for column, share in enumerate(PAST_SHARES):
+        for column, share in enumerate(SHARES):
             density = network.density(network.frame_head(embeddings, frames, share)[:, :-1])
             nats = -density.log_prob(frames[:, 1:] - frames[:, :-1])  # (B, n_frames - 1)
             losses[rows, column] = (nats * (weights if isinstance(weights, float) else weights[:, :-1])).mean(dim=1).cpu()
-    worse = losses - losses[:, [losses.mean(axis=0).argmin()]]
-    error = worse.std(axis=0, ddof=1) / np.sqrt(len(worse)) if len(worse) > 1 else 0.0
-    return PAST_SHARES[int(np.argmax(worse.mean(axis=0) <= error))]
+    return least_share(losses)

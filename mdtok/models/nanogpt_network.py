@@ -5,15 +5,14 @@ feed-forward 128, context 100. Layer norms come first (GPT-2); positions are rot
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
-from transformers.utils import ModelOutput
+from transformers import AutoConfig, PretrainedConfig
 
-from mdtok.errors import DataError, SettingsError
+from mdtok.errors import SettingsError
+from mdtok.models.token_network import KEYS_OF_EVERY_CONFIG, TokenNetwork, check_config
 
 
 class NanoGPTConfig(PretrainedConfig):
@@ -31,6 +30,14 @@ class NanoGPTConfig(PretrainedConfig):
         How a token knows where it stands.
     dropout : float
         After the embedding and after each half of a block, in training only.
+    n_basins : int
+        Basins between which transitions are anchored on counts; 0: none are.
+    anchor_share : float
+        Of the network's correction to those counts, the share that is believed (0 to 1).
+    second_pass : {None, "sampled", "expected", "faithful"}
+        What stands in for MD tokens in a second pass of training, see `TokenNetwork`; None for one pass.
+    keep_epsilon, keep_rate : float
+        Of the probability ``keep_epsilon**(t (1 - keep_rate**step))`` that a token is kept in the second pass.
     initializer_range : float
         Standard deviation of the initial weights.
 
@@ -49,7 +56,8 @@ class NanoGPTConfig(PretrainedConfig):
 
     def __init__(
         self, n_states=2, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary",
-        dropout=0.2, initializer_range=0.02, use_cache=True, **kwargs,
+        dropout=0.2, n_basins=0, anchor_share=1.0, second_pass=None, keep_epsilon=0.95, keep_rate=0.99995,
+        initializer_range=0.02, use_cache=True, **kwargs,
     ):
         unknown = sorted(set(kwargs) - KEYS_OF_EVERY_CONFIG)
         if unknown:
@@ -63,23 +71,21 @@ class NanoGPTConfig(PretrainedConfig):
         self.n_positions = n_positions
         self.positions = positions
         self.dropout = dropout
+        self.n_basins, self.anchor_share = n_basins, anchor_share
+        self.second_pass, self.keep_epsilon, self.keep_rate = second_pass, keep_epsilon, keep_rate
         self.initializer_range = initializer_range
         self.use_cache = use_cache  # the Trainer writes this key into any config
         _check_shape(self)
         super().__init__(**kwargs)
 
-
-KEYS_OF_EVERY_CONFIG = {key.lstrip("_") for key in {*vars(PretrainedConfig()), *PretrainedConfig().to_dict()}} | {
-    "_name_or_path", "_commit_hash", "attn_implementation", "experts_implementation", "model_type", "num_labels",
-    "output_attentions", "torch_dtype",
-}
+    @property
+    def n_hidden(self):
+        """Width of the hidden states."""
+        return self.n_embd
 
 
 def _check_shape(config):
-    for name in ("n_states", "n_layer", "n_head", "n_embd", "n_inner", "n_positions"):
-        value, least = getattr(config, name), 2 if name == "n_positions" else 1
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise SettingsError(f"{name} is {value!r}; a whole number of at least {least} was expected.")
+    check_config(config, ("n_states", "n_layer", "n_head", "n_embd", "n_inner"))
     n_embd, n_head = config.n_embd, config.n_head
     if n_embd % n_head:
         raise SettingsError(f"n_embd is {n_embd} and n_head is {n_head}; the width must be a multiple of the heads.")
@@ -87,8 +93,6 @@ def _check_shape(config):
         raise SettingsError(f"positions is {config.positions!r}; 'rotary' or 'learned' was expected.")
     if config.positions == "rotary" and (n_embd // n_head) % 2:
         raise SettingsError(f"Rotary positions need heads of an even width; n_embd / n_head is {n_embd // n_head}.")
-    if not 0 <= config.dropout < 1:
-        raise SettingsError(f"dropout is {config.dropout}; a number from 0 to below 1 was expected.")
 
 
 class KeyValueCache:
@@ -100,14 +104,9 @@ class KeyValueCache:
         self.values = torch.empty(shape, device=device, dtype=dtype)
         self.length = 0
 
-
-@dataclass
-class NanoGPTOutput(ModelOutput):
-    """Loss (nats per token), logits (n_chains, n_tokens, n_states) and the cache that was passed in."""
-
-    loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
-    cache: KeyValueCache | None = None
+    def clear(self):
+        """Forget the past."""
+        self.length = 0
 
 
 class Attention(nn.Module):
@@ -156,7 +155,7 @@ class Block(nn.Module):
         return x + self.dropout(self.contract(F.gelu(self.expand(self.norm_2(x)))))  # (B, T, C)
 
 
-class NanoGPTNetwork(PreTrainedModel):
+class NanoGPTNetwork(TokenNetwork):
     """Causal transformer over states: logits of the next token at every position.
 
     Examples
@@ -167,55 +166,35 @@ class NanoGPTNetwork(PreTrainedModel):
     """
 
     config_class = NanoGPTConfig
-    accepts_loss_kwargs = False  # the loss is a mean over the tokens of the batch: no scaling by the Trainer
     _supports_sdpa = True
 
     def __init__(self, config):
         super().__init__(config)
-        self.token_embedding = nn.Embedding(config.n_states, config.n_embd)
+        self.add_ends(config)
         if config.positions == "learned":
             self.position_embedding = nn.Embedding(config.n_positions, config.n_embd)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
         self.norm = nn.LayerNorm(config.n_embd)
-        self.head = nn.Linear(config.n_embd, config.n_states, bias=False)
         self.post_init()
 
     def _init_weights(self, module):
-        super()._init_weights(module)  # normal with initializer_range; norms to one, biases to zero
+        super()._init_weights(module)
         if isinstance(module, Block):
             # GPT-2: each block adds to the stream twice, so what it adds starts smaller
             std = self.config.initializer_range / math.sqrt(2 * self.config.n_layer)
             for linear in (module.attention.out, module.contract):
                 nn.init.normal_(linear.weight, std=std)
 
-    def forward(self, input_ids, labels=None, cache=None):
-        """Predict the token after each input token.
+    def new_cache(self, n_chains):
+        """Room for a whole context of `n_chains` chains."""
+        return KeyValueCache(self.config, n_chains, self.device, self.dtype)
 
-        Parameters
-        ----------
-        input_ids : LongTensor, shape (n_chains, n_tokens)
-            At most ``n_positions`` tokens, those in the cache included.
-        labels : LongTensor, shape (n_chains, n_tokens), optional
-            ``labels[:, t]`` is the token that follows ``input_ids[:, t]`` (nanoGPT's convention: nothing is shifted
-            here); -100 is not counted.
-        cache : KeyValueCache, optional
-            The past; `input_ids` continue it and are added to it.
-        """
-        logits = self.next_logits(input_ids, cache)
-        loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
-        return NanoGPTOutput(loss=loss, logits=logits, cache=cache)
-
-    def next_logits(self, input_ids, cache=None, last_only=False):
-        """Logits alone, shape (B, T, n_states), or (B, n_states) of the last position."""
-        past, T = (cache.length if cache else 0), input_ids.shape[1]
-        if past + T > self.config.n_positions:
-            raise DataError(
-                f"{past + T} tokens do not fit in a context of {self.config.n_positions}; pass the last ones only."
-            )
-        x = self.token_embedding(input_ids)  # (B, T, C)
-        positions = torch.arange(past, past + T, device=x.device)
-        rotation = None
+    def read(self, embedded, cache=None):
+        """Hidden states (B, T, n_embd), normalised, of embedded tokens (B, T, n_embd)."""
+        past, T = (cache.length if cache else 0), embedded.shape[1]
+        positions = torch.arange(past, past + T, device=embedded.device)
+        x, rotation = embedded, None
         if self.config.positions == "learned":
             x = x + self.position_embedding(positions)  # (T, C) on every chain
         else:
@@ -225,8 +204,7 @@ class NanoGPTNetwork(PreTrainedModel):
             x = block(x, rotation, cache)
         if cache is not None:
             cache.length += T
-        x = x[:, -1] if last_only else x
-        return self.head(self.norm(x))
+        return self.norm(x)
 
 
 def rotary_angles(positions, width):

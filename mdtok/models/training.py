@@ -221,8 +221,9 @@ def mean_nats(network, dataset, batch_size=64):
     total, n_counted = 0.0, 0
     for start in range(0, len(dataset), batch_size):
         batch = dataset[slice(start, start + batch_size)]
-        labels = batch["labels"].to(network.device)
-        logits = network(batch["input_ids"].to(network.device)).logits
+        batch = {name: array.to(network.device) for name, array in batch.items()}
+        labels = batch.pop("labels")
+        logits = network(**batch).logits
         total += F.cross_entropy(
             logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum"
         ).item()
@@ -264,9 +265,10 @@ class Keeper(TrainerCallback):
             disable=not (self.progress and state.is_world_process_zero),
         )
 
-    def on_step_begin(self, args, state, control, **kwargs):
+    def on_step_begin(self, args, state, control, model=None, **kwargs):
         # dropout depends on seed and step only: a resumed run needs no stored generator
         torch.manual_seed(int(np.random.SeedSequence([self.settings.seed, state.global_step]).generate_state(1)[0]))
+        model.training_step = state.global_step
 
     def on_step_end(self, args, state, control, **kwargs):
         self.bar.update(1)

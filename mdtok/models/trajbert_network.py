@@ -16,7 +16,7 @@ from transformers.utils import ModelOutput
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.mixture_density import DensityHead, MixtureDensity
-from mdtok.models.nanogpt_network import KEYS_OF_EVERY_CONFIG
+from mdtok.models.token_network import KEYS_OF_EVERY_CONFIG
 
 
 class TrajBertConfig(PretrainedConfig):

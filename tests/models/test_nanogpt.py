@@ -122,16 +122,16 @@ def test_the_cache_gives_the_logits_of_the_whole_context(positions, cuts, seed):
 @pytest.mark.parametrize("n_prompt", [1, 5, 8])
 def test_sampling_draws_from_what_is_predicted(monkeypatch, n_positions, n_prompt):
     """The logits of each drawn token are the row that predict_log_proba gives for it, also after many full contexts."""
-    from mdtok.models import nanogpt
+    from mdtok.models import neural
 
-    model, used, draw = untrained(n_positions=n_positions), [], nanogpt.draw_tokens
+    model, used, draw = untrained(n_positions=n_positions), [], neural.draw_tokens
     n_prompt = min(n_prompt, n_positions)
 
     def draw_and_keep(logits, generator):
         used.append(torch.log_softmax(logits, dim=-1).numpy())
         return draw(logits, generator)
 
-    monkeypatch.setattr(nanogpt, "draw_tokens", draw_and_keep)
+    monkeypatch.setattr(neural, "draw_tokens", draw_and_keep)
     prompts = np.random.default_rng(1).integers(0, 5, (2, n_prompt))
     samples = model.sample(list(prompts), 40, seed=2)
     for chain in range(2):
@@ -150,7 +150,7 @@ def test_prompts_of_any_length_and_order():
 
 
 def test_the_frequencies_drawn_are_the_probabilities():
-    from mdtok.models.nanogpt import draw_tokens
+    from mdtok.models.neural import draw_tokens
 
     probabilities = np.array([0.7, 0.2, 0.099, 0.001, 0.0])
     n_draws = 200_000

@@ -1,0 +1,138 @@
+"""Rare transitions anchored on counts: the next basin from semi-Markov statistics, the state within it from a network.
+
+A softmax that is trained on millions of fast jumps gives rare transitions a few times too much probability, and every such
+factor is a factor in the slow rates. Here ``P(state | past) = P(basin | past) P(state | basin, past)``: the first factor is
+counted, and a network may correct it as far as held-out trajectories bear out; the second is the network's alone.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mdtok.errors import DataError
+from mdtok.features.metastable import metastable_states
+from mdtok.models.backoff import SemiMarkovModel
+from mdtok.models.markov import MarkovModel
+
+_MOST_BASINS = 6
+
+
+class BasinAnchor:
+    """Probability of the next basin: counted, given the state, how long the basin has lasted and which was before it.
+
+    Basins are the metastable sets (PCCA+) of the processes that are slower than a network's context is long: what is faster
+    a network sees often enough, and whole.
+
+    Attributes
+    ----------
+    basins_ : ndarray of int, shape (n_states,)
+        Basin of each state.
+    model_ : SemiMarkovModel
+
+    Examples
+    --------
+    >>> slow = np.repeat(np.arange(20) % 2, 300)
+    >>> anchor = BasinAnchor.fit([slow], [slow], n_states=2, n_positions=100)
+    >>> anchor.basins_.tolist(), anchor.log_proba(slow).shape
+    ([0, 1], (5999, 2))
+    """
+
+    def __init__(self, model):
+        self.model_, self.basins_ = model, model.macrostates
+
+    @classmethod
+    def fit(cls, dtrajs, validation, n_states, n_positions):
+        """Basins and their statistics; None where no process is slower than `n_positions` frames."""
+        basins = slow_basins(dtrajs, n_states, n_positions)
+        if basins is None:
+            return None
+        return cls(SemiMarkovModel(macrostates=basins).fit(dtrajs, validation, n_states))
+
+    @property
+    def n_basins(self):
+        """Number of basins."""
+        return int(self.basins_.max()) + 1
+
+    def log_proba(self, dtraj):
+        """Log-probability of the next basin at every frame but the last, float32, shape (n_frames - 1, n_basins)."""
+        return self.log_proba_after(self.model_.memory_at(dtraj)[:, :-1])
+
+    def log_proba_after(self, memory):
+        """The same for memories of many chains, shape (n_entries, n_chains), as `memory_of` and `advance` give them."""
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.log(self.model_.predict_states(memory)), _FLOOR).astype(np.float32)
+
+    def memory_of(self, prompts):
+        """What is remembered of the past of each chain, shape (n_entries, n_chains)."""
+        return np.stack([self.model_.memory_at(prompt)[:, -1] for prompt in prompts], axis=1)
+
+    def advance(self, memory, tokens):
+        """The memory after one more token a chain."""
+        return self.model_.advance(memory, tokens)
+
+    def save(self, folder):
+        """Write the statistics to `folder`."""
+        self.model_.save(Path(folder))
+
+    @classmethod
+    def load(cls, folder):
+        """Read what `save` wrote."""
+        return cls(SemiMarkovModel.load(Path(folder)))
+
+
+_FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infinite
+
+
+def slow_basins(dtrajs, n_states, n_positions):
+    """The metastable set of each state, for as many processes as are slower than `n_positions` frames.
+
+    Returns
+    -------
+    ndarray of int, shape (n_states,), or None
+        None where all processes are faster. A state out of the connected set is in the basin that it is followed by most.
+    """
+    lagtime = max(1, min(n_positions // 10, (min(map(len, dtrajs)) - 1) // 2))
+    markov = MarkovModel(lagtime=lagtime).fit(dtrajs, n_states=n_states)
+    connected = np.asarray(markov.msm_.count_model.state_symbols)
+    if len(connected) < 2:
+        return None
+    times = markov.msm_.timescales(k=min(_MOST_BASINS, len(connected)) - 1)
+    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions)), 1, -1):
+        try:
+            sets = np.arange(2) if len(connected) == 2 else metastable_states(markov.msm_, n_basins)
+        except DataError:
+            continue  # PCCA+ leaves a set empty
+        basins = np.full(n_states, -1)
+        basins[connected] = sets
+        reached = markov.predictive_matrix_[:, connected] @ np.eye(n_basins)[sets]  # (n_states, n_basins)
+        return np.where(basins >= 0, basins, reached.argmax(axis=1))
+    return None
+
+
+def basin_masses(logits, basin_of, n_basins):
+    """Logarithm of the sum of exponentials of the logits (..., n_states) in each basin, shape (..., n_basins)."""
+    outside = basin_of != torch.arange(n_basins, device=logits.device)[:, None]  # (n_basins, n_states)
+    return torch.stack([logits.masked_fill(mask, -torch.inf).logsumexp(dim=-1) for mask in outside], dim=-1)
+
+
+def anchored_log_proba(outputs, anchor, basin_of, share):
+    """Log-probabilities of states from a network's outputs and the counted log-probabilities of basins.
+
+    Parameters
+    ----------
+    outputs : Tensor, shape (..., n_states + n_basins)
+        Logits of states and corrections of basins.
+    anchor : Tensor, shape (..., n_basins)
+    basin_of : LongTensor, shape (n_states,)
+    share : float
+        Of the correction, 0 to 1.
+
+    Returns
+    -------
+    Tensor, shape (..., n_states)
+    """
+    n_states, n_basins = len(basin_of), anchor.shape[-1]
+    logits, correction = outputs.split([n_states, n_basins], dim=-1)
+    basins = (anchor + share * correction).log_softmax(dim=-1)  # (..., n_basins)
+    return logits + (basins - basin_masses(logits, basin_of, n_basins))[..., basin_of]

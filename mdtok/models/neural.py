@@ -1,0 +1,326 @@
+"""Networks over tokens as models of dynamics: fit, predict, sample without limit, save and load.
+
+`NanoGPT` and `LSTM` are the same to all that is here: a network reads at most a context of tokens and gives outputs for the
+next one; when the context is full, its last half starts a new one, in prediction and in sampling alike.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from mdtok.errors import DataError, SettingsError
+from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.features.windows import windows
+from mdtok.models.anchor import BasinAnchor, anchored_log_proba
+from mdtok.models.dynamics import DynamicsModel
+from mdtok.models.held_out_choice import SHARES, least_share
+from mdtok.models.training import TrainingSettings, score_windows, train_network, training_windows
+from mdtok.runfolder import read_json, whole, write_json
+
+_FEWEST_STEPS, _MOST_STEPS = 500, 5000
+_WINDOWS_AT_ONCE = 64
+
+
+class NeuralModel(DynamicsModel):
+    """What all networks over tokens share.
+
+    A subclass names its network's class and the settings of its shape, and calls `_take` with its arguments.
+
+    Attributes
+    ----------
+    network_ : PreTrainedModel
+        The best network on the held-out tokens.
+    anchor_ : BasinAnchor or None
+        Counted statistics of the transitions between slow basins.
+    history_ : list of dict
+        ``{step, train_nats, validation_nats, seconds}`` at every evaluation.
+    train_seconds_ : float
+    """
+
+    anchor_ = None
+    presets: dict
+    network_class: type
+    shape: tuple
+
+    def _take(self, given):
+        """Keep the arguments of the constructor as settings, and check them."""
+        self.progress = given.pop("progress")
+        self.settings = {name: value for name, value in given.items() if name not in ("self", "__class__")}
+        self.settings["adam_betas"] = list(self.settings["adam_betas"])
+        self._config(n_states=1)  # raises where the shape is wrong
+        if self.settings["window_shift"] is None:
+            self.settings["window_shift"] = self.settings["n_positions"] // 2
+        self._training_settings()
+        if self.settings["window_shift"] > self.settings["n_positions"]:
+            raise SettingsError(
+                f"window_shift is {self.settings['window_shift']}, n_positions {self.settings['n_positions']}: tokens between "
+                "windows would be lost."
+            )
+
+    def _config(self, n_states, n_basins=0):
+        shape = {name: self.settings[name] for name in self.shape}
+        return self.network_class.config_class(n_states=n_states, n_basins=n_basins, **shape)
+
+    def _training_settings(self, n_windows=1):
+        settings = {name: self.settings[name] for name in TrainingSettings.__dataclass_fields__}
+        if settings["max_steps"] is None:
+            ten_epochs = 10 * n_windows // settings["batch_size"]
+            settings["max_steps"] = min(max(ten_epochs, _FEWEST_STEPS), _MOST_STEPS)
+        return TrainingSettings(**settings)
+
+    @classmethod
+    def from_preset(cls, name, **overrides):
+        """Make an unfitted model of a named size, with any parameter replaced."""
+        if name not in cls.presets:
+            raise SettingsError(f"There is no preset {name!r}; {', '.join(map(repr, cls.presets))} were expected.")
+        return cls._from_settings({**cls.presets[name], **overrides})
+
+    @classmethod
+    def _from_settings(cls, settings):
+        known = cls().settings
+        unknown = sorted(set(settings) - {*known, "progress"})
+        if unknown:
+            raise SettingsError(
+                f"{cls.__name__} has no setting {', '.join(map(repr, unknown))}; known are {', '.join(known)} and progress."
+            )
+        return cls(**settings)
+
+    def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
+        """Train on discrete trajectories until held-out nats per token no longer fall.
+
+        Parameters
+        ----------
+        dtrajs : list of int arrays, shape (n_frames,) each
+        validation : list of int arrays, optional
+            Held-out trajectories for early stopping; if not given, the last tenth of each training trajectory.
+        n_states : int, optional
+            Size of the alphabet, where it is larger than the largest training token plus one.
+        checkpoint_folder : path-like, optional
+            Where training saves itself at every evaluation, and goes on from after a kill. It is left there when
+            training ends (a second `fit` then loads the result at once): remove it when the model is saved.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            Trajectories too short, or tokens outside the alphabet.
+        RunFolderError
+            The checkpoints there belong to other settings or data.
+        """
+        dtrajs = as_dtrajs(dtrajs, n_states, min_length=2)
+        n_states = n_states or count_states(dtrajs)
+        if validation is None:
+            dtrajs, validation = hold_out_tails(dtrajs)
+        try:
+            validation = as_dtrajs(validation, n_states, min_length=2)
+        except DataError as error:
+            raise DataError(f"In validation: {error}") from None
+        anchored = self.settings.get("anchored", False)
+        self.anchor_ = BasinAnchor.fit(dtrajs, validation, n_states, self.settings["n_positions"]) if anchored else None
+        train = self._training_windows(dtrajs)
+        parts = [self._score_windows(dtraj) for dtraj in validation]
+        held_out = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        with torch.random.fork_rng():
+            torch.manual_seed(self.settings["seed"])
+            network = self.network_class(self._config(n_states, self.anchor_.n_basins if self.anchor_ else 0))
+        if self.anchor_ is not None:
+            network.basin_of.copy_(torch.from_numpy(self.anchor_.basins_))
+        settings = self._training_settings(len(train["labels"]))
+        self.history_ = train_network(network, train, held_out, settings, checkpoint_folder, self.progress)
+        if self.anchor_ is not None:
+            network.config.anchor_share = choose_share(network, held_out)
+        self.network_, self.n_states_ = network, n_states
+        self.train_seconds_ = self.history_[-1]["seconds"]
+        return self
+
+    def _training_windows(self, dtrajs):
+        """Inputs, next tokens (-100 where padded) and the anchor of windows that never cross a trajectory's end."""
+        shape = self.settings["n_positions"], self.settings["window_shift"]
+        made = dict(zip(("input_ids", "labels"), training_windows(dtrajs, *shape)))
+        if self.anchor_ is not None:
+            ends = np.cumsum([0, *map(len, dtrajs)])
+            frames, _ = windows([np.arange(*span) for span in zip(ends[:-1], ends[1:])], shape[0] + 1, shape[1])
+            unknown = np.zeros((1, self.anchor_.n_basins), dtype=np.float32)  # after the last frame, where no label is
+            rows = np.concatenate([part for dtraj in dtrajs for part in (self.anchor_.log_proba(dtraj), unknown)])
+            made["anchor"] = rows[frames[:, :-1]]
+        return made
+
+    def _score_windows(self, dtraj):
+        """Windows that overlap by half, in which every token but the first is a label once."""
+        made = dict(zip(("input_ids", "labels"), score_windows(dtraj, self.settings["n_positions"])))
+        if self.anchor_ is not None:
+            rows = self.anchor_.log_proba(dtraj)
+            frames, _ = score_windows(np.arange(len(dtraj)), self.settings["n_positions"])
+            made["anchor"] = rows[np.minimum(frames, len(rows) - 1)]
+        return made
+
+    @torch.inference_mode()
+    def predict_log_proba(self, dtraj):
+        """Log-probability of every state at every frame, shape (n_frames - 1, n_states), float32.
+
+        Windows of `n_positions` overlap by half, so that each token is predicted from more than ``n_positions // 2``
+        tokens of past (from all of them near the start).
+        """
+        self.require_fitted()
+        (dtraj,) = as_dtrajs([dtraj], self.n_states_, min_length=2)
+        network, device = self.network_.eval(), self.network_.device
+        log_proba, done = np.empty((len(dtraj) - 1, self.n_states_), dtype=np.float32), 0
+        arrays = {name: torch.from_numpy(array) for name, array in self._score_windows(dtraj).items()}
+        labels = arrays.pop("labels")
+        batches = range(0, len(labels), _WINDOWS_AT_ONCE)
+        for start in tqdm(batches, "log-probabilities", disable=not self.progress or len(batches) < 100):
+            rows = slice(start, start + _WINDOWS_AT_ONCE)
+            batch = {name: array[rows].to(device) for name, array in arrays.items()}
+            made = network.log_proba(**batch)[(labels[rows] >= 0).to(device)]  # in order of time
+            log_proba[done:done + len(made)] = made.cpu().numpy()
+            done += len(made)
+        return log_proba
+
+    @torch.inference_mode()
+    def sample(self, prompts, n_steps, seed):
+        """Continue each prompt by `n_steps` tokens, all chains of one prompt length at once, with the past cached.
+
+        When the context is full, its last half starts a new one, exactly as in `predict_log_proba`. A prompt longer
+        than the context counts with its last ``n_positions // 2 + 1`` tokens. The same seed and number of threads give
+        the same tokens.
+
+        Parameters
+        ----------
+        prompts : list of int arrays, shape (n_prompt,) each
+        n_steps : int
+            As many as asked for; the context is no limit.
+        seed : int
+
+        Returns
+        -------
+        list of int arrays, shape (n_steps,) each
+        """
+        prompts = self.check_prompts(prompts, n_steps)
+        n_positions = self.settings["n_positions"]
+        kept = n_positions - n_positions // 2 + 1
+        shortened = [prompt if len(prompt) <= n_positions else prompt[-kept:] for prompt in prompts]
+        lengths = np.array([len(prompt) for prompt in shortened])
+        generator = torch.Generator().manual_seed(seed)
+        samples = np.empty((len(prompts), n_steps), dtype=np.int64)
+        with tqdm(total=len(prompts) * n_steps, desc="sampling", unit=" tokens", disable=not self.progress) as bar:
+            for length in np.unique(lengths):
+                chains = np.flatnonzero(lengths == length)
+                prompt = torch.from_numpy(np.stack([shortened[i] for i in chains]))  # (B, length)
+                memory = self.anchor_.memory_of([prompts[i] for i in chains]) if self.anchor_ else None
+                samples[chains] = self._sample_group(prompt, memory, n_steps, generator, bar)
+        return list(samples)
+
+    def _sample_group(self, prompt, memory, n_steps, generator, bar):
+        network, device = self.network_.eval(), self.network_.device
+        B, n_prompt = prompt.shape
+        n_positions = self.settings["n_positions"]
+        tokens = torch.empty(B, n_prompt + n_steps, dtype=torch.long, device=device)
+        tokens[:, :n_prompt] = prompt
+        cache = network.new_cache(B)
+        read, reported, anchor = 0, n_prompt, None
+        for end in range(n_prompt, n_prompt + n_steps):
+            if cache.length == n_positions:
+                cache.clear()
+                read = end - (n_positions - n_positions // 2 + 1)
+            outputs = network.next_logits(tokens[:, read:end], cache, last_only=True)  # (B, n_outputs)
+            if memory is not None:
+                anchor = torch.from_numpy(self.anchor_.log_proba_after(memory)).to(device)
+            tokens[:, end] = draw_tokens(network.distribution(outputs, anchor), generator)
+            if memory is not None:
+                memory = self.anchor_.advance(memory, tokens[:, end].cpu().numpy())
+            read = end
+            if end - reported >= 50 or end + 1 == n_prompt + n_steps:
+                bar.update(B * (end + 1 - reported))
+                reported = end + 1
+        return tokens[:, n_prompt:].cpu().numpy()
+
+    def save(self, folder):
+        """Write ``model.json``, ``config.json``, ``model.safetensors`` and the anchor to `folder`; `load` reads them back."""
+        self.require_fitted()
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.json").unlink(missing_ok=True)  # written last: with it the model is whole
+        with whole(folder / "model.safetensors") as partial:
+            save_file(self.network_.state_dict(), partial, metadata={"format": "pt"})
+        config = {**self.network_.config.to_dict(), "architectures": [self.network_class.__name__]}
+        write_json(folder / "config.json", config)
+        if self.anchor_ is not None:
+            self.anchor_.save(folder / "anchor")
+        write_json(folder / "model.json", {
+            "class": type(self).__name__, "settings": self.settings, "n_states": self.n_states_, "history": self.history_,
+            "anchor_share": self.anchor_share_,
+        })
+
+    @classmethod
+    def load(cls, folder):
+        """Read a model that `save` wrote."""
+        folder = Path(folder)
+        saved = read_json(folder / "model.json")
+        model = cls._from_settings(saved["settings"])
+        model.anchor_ = BasinAnchor.load(folder / "anchor") if saved["anchor_share"] is not None else None
+        config = model._config(saved["n_states"], model.anchor_.n_basins if model.anchor_ else 0)
+        if model.anchor_ is not None:
+            config.anchor_share = saved["anchor_share"]
+        model.network_ = cls.network_class(config)
+        model.network_.load_state_dict(load_file(folder / "model.safetensors"))
+        model.history_, model.n_states_ = saved["history"], saved["n_states"]
+        model.train_seconds_ = model.history_[-1]["seconds"]
+        return model
+
+    save_pretrained = save
+    from_pretrained = load
+
+    @property
+    def anchor_share_(self):
+        """Of the network's correction to the counted transitions between basins, the share that is believed; None: no anchor."""
+        return self.network_.config.anchor_share if self.anchor_ is not None else None
+
+    @property
+    def n_parameters(self):
+        """Number of weights of the network, and of the counted probabilities of its anchor."""
+        self.require_fitted()
+        n_counted = self.anchor_.model_.n_parameters if self.anchor_ else 0
+        return sum(parameter.numel() for parameter in self.network_.parameters()) + n_counted
+
+
+@torch.inference_mode()
+def choose_share(network, held_out):
+    """The share of the correction to the anchor that held-out windows bear out, see `least_share`."""
+    network.eval()
+    sums, n_counted = np.empty((len(held_out["labels"]), len(SHARES))), (held_out["labels"] >= 0).sum(axis=1)
+    for start in range(0, len(sums), _WINDOWS_AT_ONCE):
+        rows = slice(start, start + _WINDOWS_AT_ONCE)
+        inputs, anchor, labels = (torch.from_numpy(held_out[name][rows]).to(network.device) for name in ("input_ids", "anchor", "labels"))
+        outputs = network.next_logits(inputs)
+        for column, share in enumerate(SHARES):
+            log_proba = anchored_log_proba(outputs, anchor, network.basin_of, share)
+            nats = F.nll_loss(log_proba.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="none")
+            sums[rows, column] = nats.view(labels.shape).sum(dim=1).cpu()
+    return least_share(sums / n_counted.mean())
+
+
+def hold_out_tails(dtrajs, fraction=0.1):
+    """Cut the last `fraction` of each trajectory off, where that leaves two tokens or more on both sides."""
+    cuts = [len(dtraj) - int(fraction * len(dtraj)) for dtraj in dtrajs]
+    tails = [dtraj[cut:] for dtraj, cut in zip(dtrajs, cuts) if len(dtraj) - cut >= 2]
+    if not tails:
+        raise DataError(
+            f"The longest trajectory has {max(map(len, dtrajs))} frames: its last tenth is too short for early "
+            "stopping. Pass validation=[...]."
+        )
+    return [dtraj[:cut] if len(dtraj) - cut >= 2 else dtraj for dtraj, cut in zip(dtrajs, cuts)], tails
+
+
+def draw_tokens(logits, generator):
+    """Draw one token a row from logits, shape (B, n_states), by inverting the cumulative sum."""
+    # on the CPU in double precision: the same draws on every device, and rare states keep their probability
+    cumulative = F.softmax(logits.cpu().double(), dim=-1).cumsum(-1)
+    thresholds = torch.rand(len(logits), 1, generator=generator, dtype=torch.float64) * cumulative[:, -1:]
+    return (cumulative <= thresholds).sum(-1).clamp_(max=logits.shape[1] - 1)
