@@ -165,7 +165,10 @@ class Judgement:
         for name, bert in self.berts.items():
             if not bert.is_causal:
                 continue
-            embedded = [every(pooled(bert.transform(part), self.settings.window)) for part in (fitting, judged)]
+            # one trajectory at a time: the embeddings of all frames are gigabytes
+            embedded = [
+                [pooled(bert.transform([x]), self.settings.window)[0][::_CV_STRIDE] for x in part] for part in (fitting, judged)
+            ]
             reduction = fit_tica(embedded[0], lag, _N_CVS)
             cvs[f"{name}: TICA of pooled embeddings"] = [np.asarray(reduction.transform(x)) for x in embedded[1]]
             first = fit_tica(embedded[0], lag, 1)

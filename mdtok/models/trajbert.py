@@ -44,7 +44,8 @@ class TrajBert(TrajectoryModel):
         own mean and deviation, the next frame is one number a coordinate. All but the last frame then see their own target,
         the standardisation knows the future, and there are no kinetics. "causal" is ours: a frame sees those before it, in
         blocks of `window` frames; the training set's statistics; a density of the next frame (a mixture of Gaussians) that
-        can be sampled.
+        can be sampled. It is learnt given the frame alone first; of what the past adds, held-out trajectories choose how
+        much is believed (`past_share_`).
     window : int
         Frames that a generated frame is made from; in the causal variant also the block that a frame sees.
     hidden_size, n_layer, n_head, intermediate_size, n_positions, dropout, gamma, lambda_
@@ -57,7 +58,8 @@ class TrajBert(TrajectoryModel):
     n_forecast_samples : int
         Continuations that the causal variant averages for a forecast.
     learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, max_steps, evaluate_every_steps, patience
-        How it is trained, see `mdtok.models.training.TrainingSettings`; a batch is counted in trajectories.
+        How it is trained, see `mdtok.models.training.TrainingSettings`; a batch is counted in trajectories. The density
+        given the frame alone takes twice the steps, on frames.
     seed : int
         Of the initial weights, the order of the trajectories and dropout.
     progress : bool
@@ -71,6 +73,8 @@ class TrajBert(TrajectoryModel):
         Of the training frames.
     history_ : list of dict
         ``{step, train_loss, validation_loss, seconds}`` at every evaluation.
+    past_share_ : float
+        0: nothing of the past, the frames seem Markovian; 1: all of its correction.
 
     References
     ----------
