@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import chi2
 
 from mdtok.errors import DataError
 from mdtok.features.dtrajs import as_dtrajs
@@ -16,14 +17,27 @@ class HeldOut:
 
     first_token: int
     log_prob: list
-    leaving_probability: list  # of the macrostate held `lagtime` frames before
-    left: list  # whether it was left
+    macro_probability: list  # of each macrostate, (n_tokens, n_macrostates) each
+    before: list  # macrostate held `lagtime` frames before
+    after: list  # macrostate observed
 
     def from_token(self, first_token):
         """The same from a later token on, so that models of different lags are judged on the same tokens."""
         skip = first_token - self.first_token
-        said = (self.log_prob, self.leaving_probability, self.left)
+        said = (self.log_prob, self.macro_probability, self.before, self.after)
         return HeldOut(first_token, *([array[skip:] for array in arrays] for arrays in said))
+
+    @property
+    def leaving_probability(self):
+        """Probability that the macrostate is left, one array a trajectory."""
+        # the others are added up: one less the probability of staying loses the digits of a rare transition
+        others = [np.where(np.arange(p.shape[1]) == k[:, None], 0.0, p) for p, k in zip(self.macro_probability, self.before)]
+        return [other.sum(axis=1) for other in others]
+
+    @property
+    def left(self):
+        """Whether the macrostate was left, one array a trajectory."""
+        return [before != after for before, after in zip(self.before, self.after)]
 
 
 def evaluate_held_out(model, dtrajs, macrostates):
@@ -46,17 +60,16 @@ def evaluate_held_out(model, dtrajs, macrostates):
     """
     model.require_fitted()
     lag = model.lagtime
-    held_out = HeldOut(lag, [], [], [])
+    held_out, of_macrostate = HeldOut(lag, [], [], [], []), np.eye(macrostates.max() + 1)[macrostates]
     for dtraj in as_dtrajs(dtrajs, model.n_states_, min_length=lag + 1):
         log_proba = model.predict_log_proba(dtraj)  # (n_frames - lag, n_states)
         if not np.isfinite(log_proba.max(axis=1)).all():
             raise DataError(f"{type(model).__name__} gave probabilities that are not numbers; train it with a lower learning rate.")
         before, after = macrostates[dtraj[:-lag]], macrostates[dtraj[lag:]]
         held_out.log_prob.append(log_proba[np.arange(len(after)), dtraj[lag:]])
-        probabilities = np.exp(log_proba)
-        staying = np.where(macrostates[None, :] == before[:, None], probabilities, 0.0).sum(axis=1)
-        held_out.leaving_probability.append(np.maximum(probabilities.sum(axis=1) - staying, 0.0))
-        held_out.left.append(before != after)
+        held_out.macro_probability.append((np.exp(log_proba) @ of_macrostate[:log_proba.shape[1]]).astype(np.float32))
+        held_out.before.append(before)
+        held_out.after.append(after)
     return held_out
 
 
@@ -92,3 +105,45 @@ def transition_calibration(held_out, n_bootstrap=500, seed=0):
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan)
         return Estimate.from_samples(expected / observed if observed else np.nan, ratios)
+
+
+def pair_calibration(held_out, n_bootstrap=500, seed=0):
+    """The same for every pair of macrostates.
+
+    Returns
+    -------
+    expected, observed : ndarray, shape (n_macrostates, n_macrostates)
+        [i, j]: transitions from i to j, expected by the model and seen; the diagonal is 0.
+    ratio : Estimate, shape (n_macrostates, n_macrostates)
+        Expected over observed with its 95 % interval: the wider of that over resampled trajectories and that of a Poisson
+        count (Garwood, Biometrika 28, 437 (1936)), as a handful of transitions is resampled badly. NaN where none was observed.
+    """
+    n = held_out.macro_probability[0].shape[1]
+    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
+    expected, observed, low, high = np.zeros((n, n)), np.zeros((n, n)), np.full((n, n), np.nan), np.full((n, n), np.nan)
+    for i, j in pairs:
+        said = [np.where(b == i, p[:, j], 0.0) for p, b in zip(held_out.macro_probability, held_out.before)]
+        seen = [(b == i) & (a == j) for b, a in zip(held_out.before, held_out.after)]
+        expected[i, j], observed[i, j] = np.concatenate(said).sum(dtype=float), np.concatenate(seen).sum()
+        if observed[i, j] == 0:
+            continue
+        sums, _ = _resampled_sums([said, seen], n_bootstrap, seed)
+        sums = sums[sums[:, 1] > 0]
+        limits = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975]) if len(sums) else [np.inf, -np.inf]
+        most, least = poisson_interval(observed[i, j])[::-1]
+        low[i, j], high[i, j] = min(limits[0], expected[i, j] / most), max(limits[1], expected[i, j] / least)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(observed > 0, expected / observed, np.nan)
+    return expected, observed, Estimate(ratio, low, high)
+
+
+def poisson_interval(count, level=0.95):
+    """Interval of the mean of a Poisson variable that was `count` once.
+
+    Examples
+    --------
+    >>> [round(float(limit), 2) for limit in poisson_interval(3)]
+    [0.62, 8.77]
+    """
+    outside = (1 - level) / 2
+    return (chi2.ppf(outside, 2 * count) / 2 if count else 0.0), chi2.isf(outside, 2 * count + 2) / 2

@@ -252,8 +252,10 @@ class _Referee:
             metric: verdicts.judge_difference(metric, difference, floor, kinetics, reference, protocol, self.names, frame_ps)
             for metric, difference in differences.items()
         }
-        calibration = None
+        calibration = pairs = None
         if held_out is not None:
+            expected, observed, ratio = likelihood.pair_calibration(held_out, seed=self.seed)
+            pairs = {"expected": expected, "observed": observed, **ratio.to_dict()}
             calibration = likelihood.transition_calibration(held_out, seed=self.seed)
             checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
         row = {
@@ -261,7 +263,7 @@ class _Referee:
             "train_seconds": getattr(model, "train_seconds_", None),
             "n_sampled_tokens": rollout.n_tokens, "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
             **self.describe(rollout.dtrajs, stride),
-            "transition_calibration": calibration and calibration.to_dict(), "checks": checks,
+            "transition_calibration": calibration and calibration.to_dict(), "pair_calibration": pairs, "checks": checks,
         }
         for metric in ("populations_jsd", "dwell_ks", "ck_rmse"):
             row[metric] = np.nanmax(differences[metric]) if np.isfinite(differences[metric]).any() else np.nan

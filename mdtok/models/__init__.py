@@ -8,6 +8,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     "backoff": ["OrderKModel", "SemiMarkovModel"],
     "nanogpt": ["NanoGPT"],
     "lstm": ["LSTM"],
+    "hidden_markov": ["HiddenMarkovModel"],
     "trajectory_model": ["TrajectoryModel"],
     "trajbert": ["TrajBert"],
     "trajectory_baselines": ["CopyLast", "VectorAutoregression", "GridMarkov"],

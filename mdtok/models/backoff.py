@@ -146,8 +146,9 @@ class BackOffModel(DynamicsModel):
         self.require_fitted()
         dtraj = as_dtrajs([dtraj], self.n_states_, min_length=2)[0]
         tokens = dtraj[:-1]
-        change = self.predict_states(self.memory_at(dtraj)[:, :-1]) / self._state_matrix[tokens]
-        return np.log(self._token_matrix[tokens] * change[:, self._state_of])
+        probabilities = self.predict_states(self.memory_at(dtraj)[:, :-1])  # (n_frames - 1, n_macrostates)
+        change = probabilities[:, self._state_of] / self._state_matrix[tokens][:, self._state_of]
+        return np.log(self._token_matrix[tokens] * change)
 
     def predict_states(self, memory):
         """Probabilities of the next state, shape (n, n_macrostates), for memories (n_entries, n)."""

@@ -108,7 +108,7 @@ def _page(card, title, figures, images, projection, run, chapters):
         _section("What each check found", tables.check_table(content)),
         _passage_times(content),
         _timescales(content),
-        _section("Transitions and cost", _paragraph(_TRANSITIONS) + tables.calibration_table(content)),
+        _section("Transitions and cost", _paragraph(_TRANSITIONS) + tables.calibration_table(content) + tables.pair_table(content)),
         _section("Glossary", f"<dl>{terms}</dl>"),
         _section("References", f"<ol>{references}</ol>"),
         _section("This run", tables.run_table(run)) if run else "",

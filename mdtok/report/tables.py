@@ -214,6 +214,27 @@ def calibration_table(content):
     return table([*header, "tokens/s", "time a token"], rows)
 
 
+def pair_table(content):
+    """Transitions of every pair of macrostates: observed in held-out MD, and each model's expected number over it."""
+    judged = {name: row for name, row in content["models"].items() if row.get("pair_calibration")}
+    if not judged:
+        return ""
+    shortest = min(row["lagtime_frames"] for row in judged.values())  # a longer lag counts other transitions
+    judged = {name: row["pair_calibration"] for name, row in judged.items() if row["lagtime_frames"] == shortest}
+    names, rows = content["macrostate_names"], []
+    observed = np.asarray(next(iter(judged.values()))["observed"])
+    for i, j in zip(*np.nonzero(~np.eye(len(names), dtype=bool))):
+        cells = []
+        for pairs in judged.values():
+            value, low, high = (pairs[part][i][j] for part in ("value", "low", "high"))
+            if observed[i][j]:
+                cells.append(f"{_number(value)} <small>[{_number(low)}, {_number(high)}]</small>")
+            else:
+                cells.append(f"{_number(pairs['expected'][i][j])} <small>expected</small>")
+        rows.append([f"{escape(names[i])} → {escape(names[j])}", f"{observed[i][j]:,.0f}", *cells])
+    return table(["transition", "observed", *map(escape, judged)], rows)
+
+
 def run_table(run):
     """Provenance: settings, versions, stage times, flattened to one row a value."""
     return table(["", "value"], [[escape(key), escape(str(value))] for key, value in _flat(run)], "words")

@@ -5,7 +5,7 @@ import pytest
 from chains import THREE_STATES, ExactChain, simulate, stationary
 
 from mdtok.errors import DataError
-from mdtok.kinetics.likelihood import evaluate_held_out, nats_difference, nats_per_token, transition_calibration
+from mdtok.kinetics.likelihood import evaluate_held_out, nats_difference, nats_per_token, pair_calibration, transition_calibration
 from mdtok.models import MarkovModel
 
 STATES = np.arange(3)
@@ -39,6 +39,35 @@ def test_calibration_is_one_for_the_exact_chain_and_the_ratio_of_rates_for_a_has
     hasty = THREE_STATES + (THREE_STATES - np.eye(3))  # every rate doubled
     estimate = transition_calibration(evaluate_held_out(ExactChain(hasty), held_out, STATES))
     assert estimate.value == pytest.approx(2 * exact.value)
+
+
+def test_every_pair_is_calibrated_by_itself(held_out):
+    hasty = THREE_STATES.copy()
+    hasty[0, 1] *= 3
+    hasty[0, 0] -= 2 * THREE_STATES[0, 1]
+    expected, observed, ratio = pair_calibration(evaluate_held_out(ExactChain(hasty), held_out, STATES))
+    macro = np.concatenate(held_out)
+    first = np.cumsum([len(d) for d in held_out])[:-1]
+    pairs = np.delete(np.stack([macro[:-1], macro[1:]]), first - 1, axis=1)
+    for i in range(3):
+        for j in range(3):
+            if i != j:
+                assert observed[i, j] == np.sum((pairs[0] == i) & (pairs[1] == j))
+                assert expected[i, j] == pytest.approx(np.sum(pairs[0] == i) * hasty[i, j], rel=1e-5)
+    assert ratio.low[0, 1] > 1.5
+    seen = observed > 0
+    seen[0, 1] = False
+    assert (ratio.low[seen] < 1).all() and (ratio.high[seen] > 1).all()
+
+
+def test_three_transitions_have_the_interval_of_a_poisson_count():
+    """No resampling of trajectories can say how uncertain a handful of events is."""
+    chain = np.zeros(4000, dtype=int)
+    chain[[1000, 2000, 3000]] = 1
+    transitions = np.array([[0.999, 0.001], [0.9, 0.1]])
+    _, observed, ratio = pair_calibration(evaluate_held_out(ExactChain(transitions), [chain[:2500], chain[2500:]], np.arange(2)))
+    assert observed[0, 1] == 3
+    assert ratio.low[0, 1] <= ratio.value[0, 1] * 3 / 8.76 and ratio.high[0, 1] >= ratio.value[0, 1] * 3 / 0.62
 
 
 def test_transitions_inside_a_macrostate_do_not_count():

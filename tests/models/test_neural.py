@@ -1,0 +1,201 @@
+"""Networks over tokens: the anchor on counted transitions, the second pass, the LSTM."""
+
+import numpy as np
+import pytest
+import torch
+
+from mdtok.errors import SettingsError
+from mdtok.models import LSTM, NanoGPT, load_model
+from mdtok.models.anchor import BasinAnchor, anchored_log_proba, slow_basins
+from mdtok.models.lstm_network import LSTMConfig, LSTMNetwork
+from mdtok.models.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
+
+# two basins of two states each: fast within, one crossing in 500 steps
+FAST, RARE = 0.3, 0.002
+TRANSITIONS = np.array([
+    [1 - FAST, FAST, 0, 0],
+    [FAST, 1 - FAST - RARE, RARE, 0],
+    [0, RARE, 1 - FAST - RARE, FAST],
+    [0, 0, FAST, 1 - FAST],
+])
+QUICK = dict(progress=False, learning_rate=5e-3, warmup_steps=10, batch_size=16, max_steps=60, evaluate_every_steps=30)
+
+
+def chains(n_chains, n_frames, seed):
+    """Chains of the transition matrix above."""
+    rng, cumulative = np.random.default_rng(seed), TRANSITIONS.cumsum(axis=1)
+    states = np.empty((n_chains, n_frames), dtype=np.int64)
+    states[:, 0] = rng.integers(0, 4, n_chains)
+    for frame in range(1, n_frames):
+        states[:, frame] = (cumulative[states[:, frame - 1]] < rng.random((n_chains, 1))).sum(axis=1)
+    return list(states)
+
+
+@pytest.fixture(scope="module")
+def anchored():
+    return NanoGPT.from_preset("tiny", seed=1, **QUICK).fit(chains(20, 2000, seed=1), chains(8, 2000, seed=2))
+
+
+def test_basins_are_the_sets_that_are_left_more_slowly_than_a_context():
+    dtrajs = chains(20, 2000, seed=3)
+    basins = slow_basins(dtrajs, 4, n_positions=32)  # the relaxation time is 500 frames
+    assert basins[0] == basins[1] != basins[2] == basins[3]
+    assert slow_basins(dtrajs, 4, n_positions=1900) is None
+
+
+def test_a_state_that_training_never_leaves_belongs_to_a_basin():
+    basins = slow_basins(chains(20, 2000, seed=3), 6, n_positions=32)  # states 4 and 5 were never seen
+    assert basins.shape == (6,) and set(basins) == {0, 1}
+
+
+def test_an_anchored_network_crosses_as_often_as_was_counted(anchored):
+    assert anchored.anchor_.n_basins == 2
+    fresh = chains(10, 2000, seed=4)
+    basin = anchored.anchor_.basins_
+    expected = observed = 0.0
+    for dtraj in fresh:
+        proba = np.exp(anchored.predict_log_proba(dtraj))
+        assert np.allclose(proba.sum(axis=1), 1, atol=1e-5)
+        here = basin[dtraj[:-1]]
+        expected += proba[np.arange(len(here))[:, None], np.flatnonzero(basin == 0)].sum(axis=1)[here == 1].sum()
+        expected += proba[np.arange(len(here))[:, None], np.flatnonzero(basin == 1)].sum(axis=1)[here == 0].sum()
+        observed += np.sum(basin[dtraj[1:]] != here)
+    exact = RARE / 2 * 10 * 1999  # half of the frames are at the border
+    assert expected == pytest.approx(exact, rel=0.4)  # 40 crossings were counted in training: three deviations
+    assert observed == pytest.approx(exact, rel=0.8)
+
+
+def test_rollouts_of_an_anchored_network_have_its_rates(anchored):
+    basin = anchored.anchor_.basins_
+    samples = anchored.sample([[k % 4] for k in range(100)], 400, seed=5)
+    crossings = sum(np.sum(np.diff(basin[sample]) != 0) for sample in samples)
+    assert crossings == pytest.approx(RARE / 2 * 100 * 400, rel=0.65)  # 40 expected; counted in training with 40: three deviations
+
+
+def test_sampling_draws_from_what_is_predicted_with_an_anchor(anchored, monkeypatch):
+    from mdtok.models import neural
+
+    used, draw = [], neural.draw_tokens
+
+    def draw_and_keep(logits, generator):
+        used.append(torch.log_softmax(logits, dim=-1).numpy())
+        return draw(logits, generator)
+
+    monkeypatch.setattr(neural, "draw_tokens", draw_and_keep)
+    prompts = [np.array([0, 1, 0]), np.array([3, 2, 1])]
+    samples = anchored.sample(prompts, 80, seed=2)
+    for chain in range(2):
+        rows = anchored.predict_log_proba(np.concatenate([prompts[chain], samples[chain]]))
+        assert np.allclose(rows[2:], [step[chain] for step in used], atol=1e-4)
+
+
+def test_an_anchored_model_is_the_same_after_saving(anchored, tmp_path):
+    anchored.save(tmp_path)
+    again, (fresh,) = load_model(tmp_path), chains(1, 300, seed=9)
+    assert np.array_equal(again.predict_log_proba(fresh), anchored.predict_log_proba(fresh))
+    assert again.anchor_share_ == anchored.anchor_share_ and again.n_parameters == anchored.n_parameters
+    assert np.array_equal(again.sample([fresh[:5]], 50, seed=1)[0], anchored.sample([fresh[:5]], 50, seed=1)[0])
+
+
+def test_anchored_probabilities_have_the_basins_of_the_anchor_and_the_states_of_the_network():
+    outputs, basin_of = torch.tensor([[1.0, 2.0, -1.0, 0.5, 0.0, 3.0]]), torch.tensor([0, 0, 1, 1])
+    anchor = torch.tensor([[0.9, 0.1]]).log()
+    alone = anchored_log_proba(outputs, anchor, basin_of, share=0.0).exp()[0]
+    assert float(alone[:2].sum()) == pytest.approx(0.9) and float(alone.sum()) == pytest.approx(1.0)
+    assert float(alone[1] / alone[0]) == pytest.approx(np.e)
+    corrected = anchored_log_proba(outputs, anchor, basin_of, share=1.0).exp()[0]
+    assert float(corrected[2:].sum() / corrected[:2].sum()) == pytest.approx(np.exp(3) / 9)
+    # a correction of the same size for all basins corrects nothing
+    outputs[:, 4:] = 7.0
+    assert torch.allclose(anchored_log_proba(outputs, anchor, basin_of, 1.0).exp()[0], alone)
+
+
+def test_the_anchor_gives_one_row_for_every_next_token():
+    dtrajs = chains(12, 500, seed=3)
+    anchor = BasinAnchor.fit(dtrajs, dtrajs[:3], 4, n_positions=32)
+    rows = anchor.log_proba(dtrajs[0])
+    memory = anchor.memory_of([dtrajs[0][:1]])
+    for frame in range(1, 60):
+        assert np.allclose(rows[frame - 1], anchor.log_proba_after(memory)[0], atol=1e-6)
+        memory = anchor.advance(memory, dtrajs[0][frame:frame + 1])
+
+
+def network_of(kind, **settings):
+    torch.manual_seed(0)
+    shape = dict(n_states=5, n_embd=8, n_positions=16, initializer_range=0.5, dropout=0.0, keep_epsilon=0.5, keep_rate=0.5)
+    if kind == "nanogpt":
+        return NanoGPTNetwork(NanoGPTConfig(n_layer=1, n_head=2, n_inner=8, **{**shape, **settings}))
+    return LSTMNetwork(LSTMConfig(n_hidden=8, **{**shape, **settings}))
+
+
+@pytest.mark.parametrize("kind", ["nanogpt", "lstm"])
+@pytest.mark.parametrize("second_pass", ["sampled", "expected", "faithful"])
+def test_the_second_pass_begins_with_md_and_ends_with_predictions(kind, second_pass):
+    network = network_of(kind, second_pass=second_pass).train()
+    tokens = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (64, 16)))
+    embedded = network.token_embedding(tokens).detach()
+    network.training_step = 0
+    assert torch.equal(network._replace(embedded, None), embedded)
+    network.training_step = 10**6  # token t is kept with probability 0.5**t
+    kept = (network._replace(embedded, None) == embedded).all(dim=-1).float().mean(dim=0)
+    assert kept[0] == 1
+    assert kept[10:].max() < 0.5 if second_pass == "sampled" else kept[10:].max() < 0.1
+    labels = tokens.roll(-1, 1)
+    assert network(tokens, labels=labels).loss.isfinite()
+    # only in training
+    assert torch.equal(network.eval()(tokens).logits, network_of(kind).eval()(tokens).logits)
+
+
+def test_what_replaces_a_token_is_predicted_from_the_tokens_before_it():
+    """The published code takes the hidden state at t, which has read token t: that is the leak of one frame."""
+    tokens = torch.tensor([[0, 1, 2, 3, 4, 0]])
+    other = tokens.clone()
+    other[0, 3] = 0
+    replaced = {}
+    for second_pass in ("expected", "faithful"):
+        network = network_of("nanogpt", second_pass=second_pass, keep_epsilon=1e-9).train()
+        network.training_step = 10**6
+        replaced[second_pass] = [network._replace(network.token_embedding(ids).detach(), None)[0] for ids in (tokens, other)]
+    first, second = replaced["expected"]
+    assert torch.allclose(first[:4], second[:4], atol=1e-6) and not torch.allclose(first[4], second[4], atol=1e-3)
+    first, second = replaced["faithful"]
+    assert torch.allclose(first[:3], second[:3], atol=1e-6) and not torch.allclose(first[3], second[3], atol=1e-3)
+
+
+def test_an_lstm_reads_step_by_step_what_it_reads_at_once():
+    network = network_of("lstm").eval()
+    tokens = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (3, 12)))
+    cache, parts = network.new_cache(3), []
+    for piece in tokens.split([5, 1, 6], dim=1):
+        parts.append(network.next_logits(piece, cache))
+    assert torch.allclose(torch.cat(parts, dim=1), network.next_logits(tokens), atol=1e-6)
+
+
+def test_an_lstm_learns_a_cycle_and_is_saved(tmp_path):
+    cycle = np.arange(600) % 5
+    model = LSTM.from_preset("tiny", **{**QUICK, "max_steps": 150, "learning_rate": 2e-2}).fit([cycle])
+    assert model.nats_per_token([cycle]) < 0.05
+    model.save(tmp_path)
+    again = load_model(tmp_path)
+    assert np.array_equal(again.predict_log_proba(cycle[:100]), model.predict_log_proba(cycle[:100]))
+    (sample,) = again.sample([cycle[:3]], 200, seed=0)
+    assert np.mean(np.diff(sample) % 5 == 1) > 0.9
+
+
+def test_the_published_lstms_have_their_units():
+    for preset, shape in (("small", (8, 64)), ("medium", (128, 512))):
+        settings = LSTM.from_preset(preset).settings
+        assert (settings["n_embd"], settings["n_hidden"]) == shape
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda: NanoGPT(second_pass="twice"), "second_pass is 'twice'"),
+    (lambda: NanoGPT(second_pass="sampled", keep_rate=1.0), "keep_rate"),
+    (lambda: LSTM(second_pass="faithful"), "widths must be equal"),
+    (lambda: LSTM(n_hidden=0), "n_hidden is 0"),
+    (lambda: LSTM.from_preset("huge"), "no preset 'huge'"),
+])
+def test_bad_settings_are_refused_in_one_line(make, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        make()
+    assert "\n" not in str(caught.value)
