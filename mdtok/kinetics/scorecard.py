@@ -13,6 +13,7 @@ from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, NoiseFloor, Protocol, UnitCounts, compare, estimate_kinetics
 from mdtok.kinetics.estimators import check_lagtime, equilibrium_populations, implied_timescales, populations
 from mdtok.kinetics.passages import independent_units, mfpt_counted
+from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.models.rollout import roll_out
 from mdtok.models.trajectory_model import TrajectoryModel
 from mdtok.runfolder import read_json, write_json
@@ -128,7 +129,7 @@ def score(
     names = list(macrostate_names or [f"{k}" for k in range(protocol.n_macrostates)])
     if len(names) != protocol.n_macrostates:
         raise SettingsError(f"{len(names)} macrostate names were given for {protocol.n_macrostates} macrostates.")
-    referee = _Referee(protocol, names, md, test, dt_ps, n_splits, n_posterior_samples, seed)
+    referee = _Referee(protocol, names, train, md, test, dt_ps, n_splits, n_posterior_samples, seed)
 
     rows, held_out, rollouts = {}, {}, dict(rollouts or {})
     with tqdm(models.items(), desc="scoring", unit="model", disable=not progress) as bar:
@@ -212,8 +213,8 @@ def roll_out_like(model, train, test, md, protocol, n_chains=None, n_steps=None,
 class _Referee:
     """Holds what does not depend on the model: the reference, and the noise floor (made once a lag time of models)."""
 
-    def __init__(self, protocol, names, md, test, dt_ps, n_splits, n_posterior_samples, seed):
-        self.protocol, self.names, self.md, self.test, self.dt_ps = protocol, names, md, test, dt_ps
+    def __init__(self, protocol, names, train, md, test, dt_ps, n_splits, n_posterior_samples, seed):
+        self.protocol, self.names, self.train, self.md, self.test, self.dt_ps = protocol, names, train, md, test, dt_ps
         self.n_splits, self.n_posterior_samples, self.seed = n_splits, n_posterior_samples, seed
         self._counted, self._floors = {}, {}
 
@@ -263,7 +264,9 @@ class _Referee:
             "train_seconds": getattr(model, "train_seconds_", None),
             "n_sampled_tokens": rollout.n_tokens, "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
             **self.describe(rollout.dtrajs, stride),
-            "transition_calibration": calibration and calibration.to_dict(), "pair_calibration": pairs, "checks": checks,
+            "transition_calibration": calibration and calibration.to_dict(), "pair_calibration": pairs,
+            "rollout_checks": check_rollout(rollout.dtrajs, self.train, protocol.macrostates, stride, self.seed).to_dict(),
+            "checks": checks,
         }
         for metric in ("populations_jsd", "dwell_ks", "ck_rmse"):
             row[metric] = np.nanmax(differences[metric]) if np.isfinite(differences[metric]).any() else np.nan

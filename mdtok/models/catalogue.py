@@ -5,7 +5,10 @@ import re
 from mdtok.errors import SettingsError
 from mdtok.models.dynamics import DynamicsModel
 
-_KNOWN = "msm, msmN (lag N frames), orderN (last N tokens), semi-markov, nanogpt, nanogpt-tiny, nanogpt-medium"
+_KNOWN = (
+    "msm, msmN (lag N frames), orderN (last N tokens), semi-markov, hmm, hmmN (N hidden states), lstm, lstm-medium, nanogpt, "
+    "nanogpt-tiny, nanogpt-medium; lstm and nanogpt also with -plain or -anchored, and -sampled, -expected or -faithful (two passes)"
+)
 
 
 def make_models(names, macrostates=None, seed=0, training_steps=None, progress=True):
@@ -14,8 +17,10 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     Parameters
     ----------
     names : str
-        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``order8``, ``semi-markov``, ``nanogpt``,
-        ``nanogpt-tiny``, ``nanogpt-medium``.
+        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``order8``, ``semi-markov``, ``hmm``, ``lstm``,
+        ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``-plain`` and ``-anchored`` say whether a network's transitions
+        between slow basins are anchored on counts, ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a
+        second pass of training, as in ``nanogpt-plain-faithful``.
     macrostates : int array, shape (n_states,), optional
         The semi-Markov model keeps the age in the macrostate where tokens are microstates.
     seed : int
@@ -52,7 +57,12 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
         return models.OrderKModel(order=int(match[1]), progress=progress)
     if name == "semi-markov":
         return models.SemiMarkovModel(macrostates=macrostates, progress=progress)
-    if match := re.fullmatch(r"nanogpt(?:-(tiny|small|medium))?", name):
-        budget = {} if training_steps is None else {"max_steps": training_steps}
-        return models.NanoGPT.from_preset(match[1] or "small", seed=seed, progress=progress, **budget)
+    if match := re.fullmatch(r"hmm([1-9]\d*)?", name):
+        return models.HiddenMarkovModel(**({"n_hidden": int(match[1])} if match[1] else {}), progress=progress)
+    if match := re.fullmatch(r"(nanogpt|lstm)(?:-(tiny|small|medium))?(-plain|-anchored)?(-sampled|-expected|-faithful)?", name):
+        kind = models.NanoGPT if match[1] == "nanogpt" else models.LSTM
+        settings = {} if training_steps is None else {"max_steps": training_steps}
+        settings |= {"anchored": match[3] == "-anchored"} if match[3] else {}
+        settings |= {"second_pass": match[4][1:]} if match[4] else {}
+        return kind.from_preset(match[2] or "small", seed=seed, progress=progress, **settings)
     raise SettingsError(f"There is no model {name!r}; known are {_KNOWN}.")

@@ -24,6 +24,11 @@ _TRANSITIONS = (
     "Transitions between macrostates that a model expects on held-out MD over those observed: 1 is calibrated, above 1 the "
     "model leaves too easily."
 )
+_ROLLOUTS = (
+    "The last tenth of the chains against the first: populations of macrostates (total variation distance, beside what chance "
+    "reaches in 1 of 20), and nats per token under the Markov chain of training MD, which rise where chains grow unlike MD. Net "
+    "flux between two macrostates over the traffic both ways is 0 with detailed balance."
+)
 
 
 @dataclass
@@ -109,6 +114,7 @@ def _page(card, title, figures, images, projection, run, chapters):
         _passage_times(content),
         _timescales(content),
         _section("Transitions and cost", _paragraph(_TRANSITIONS) + tables.calibration_table(content) + tables.pair_table(content)),
+        _rollouts(content),
         _section("Glossary", f"<dl>{terms}</dl>"),
         _section("References", f"<ol>{references}</ol>"),
         _section("This run", tables.run_table(run)) if run else "",
@@ -119,6 +125,11 @@ def _page(card, title, figures, images, projection, run, chapters):
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
+
+
+def _rollouts(content):
+    checked = tables.rollout_table(content)
+    return _section("Along the rollouts", _paragraph(_ROLLOUTS) + checked) if checked else ""
 
 
 def _first_screen(card, title):

@@ -235,6 +235,26 @@ def pair_table(content):
     return table(["transition", "observed", *map(escape, judged)], rows)
 
 
+def rollout_table(content):
+    """Whether rollouts stay what they were: drift, detailed balance, steps that training MD never made."""
+    rows = []
+    for name, row in content["models"].items():
+        checks = row.get("rollout_checks")
+        if not checks:
+            continue
+        drift, nats = checks["population_drift"], checks["nats_drift"]
+        rows.append([
+            escape(name),
+            f"{_number(drift['value'])} <small>[{_number(drift['low'])}, {_number(drift['high'])}]</small>",
+            _number(checks["population_drift_by_chance"]),
+            f"{_number(nats['value'])} <small>[{_number(nats['low'])}, {_number(nats['high'])}]</small>",
+            f"{_number(checks['net_flux'])} <small>p = {_number(checks['net_flux_p'], 2)}</small>",
+            f"{100 * checks['unseen_share']:.2g} %",
+        ])
+    header = ["model", "drift of populations", "by chance below", "drift of nats", "largest net flux", "steps never seen in training"]
+    return table(header, rows) if rows else ""
+
+
 def run_table(run):
     """Provenance: settings, versions, stage times, flattened to one row a value."""
     return table(["", "value"], [[escape(key), escape(str(value))] for key, value in _flat(run)], "words")

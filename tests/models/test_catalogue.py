@@ -3,7 +3,7 @@
 import pytest
 
 from mdtok.errors import SettingsError
-from mdtok.models import MarkovModel, NanoGPT, OrderKModel, SemiMarkovModel
+from mdtok.models import LSTM, HiddenMarkovModel, MarkovModel, NanoGPT, OrderKModel, SemiMarkovModel
 from mdtok.models.catalogue import make_models
 
 
@@ -14,6 +14,18 @@ def test_names_make_models():
     assert models["msm10"].lagtime == 10 and models["order8"].order == 8
     assert models["nanogpt-tiny"].settings["max_steps"] == 7 and models["nanogpt-tiny"].settings["seed"] == 3
     assert not any(model.progress for model in models.values())
+
+
+def test_networks_with_and_without_anchor_and_second_pass():
+    models = make_models("nanogpt,nanogpt-plain,nanogpt-tiny-plain-faithful,lstm,lstm-medium-anchored-expected,hmm3", progress=False)
+    kinds = [type(model) for model in models.values()]
+    assert kinds == [NanoGPT, NanoGPT, NanoGPT, LSTM, LSTM, HiddenMarkovModel]
+    assert models["hmm3"].n_hidden == (3,)
+    said = {name: (m.settings["anchored"], m.settings["second_pass"]) for name, m in models.items() if name != "hmm3"}
+    assert said == {
+        "nanogpt": (True, None), "nanogpt-plain": (False, None), "nanogpt-tiny-plain-faithful": (False, "faithful"),
+        "lstm": (False, None), "lstm-medium-anchored-expected": (True, "expected"),
+    }
 
 
 @pytest.mark.parametrize("names", ["", "msm,msm", "msm0", "orderx", "gpt4", "nanogpt-huge"])
