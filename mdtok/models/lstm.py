@@ -34,6 +34,7 @@ class LSTM(NeuralModel):
 
     Examples
     --------
+    >>> import numpy as np
     >>> cycle = np.arange(400) % 3
     >>> model = LSTM.from_preset("tiny", max_steps=100, evaluate_every_steps=50, learning_rate=2e-2, progress=False)
     >>> bool(model.fit([cycle]).nats_per_token([cycle]) < 0.3)

@@ -46,6 +46,7 @@ class NanoGPT(NeuralModel):
 
     Examples
     --------
+    >>> import numpy as np
     >>> cycle = np.arange(400) % 3
     >>> model = NanoGPT.from_preset("tiny", max_steps=60, evaluate_every_steps=20, learning_rate=5e-3, progress=False)
     >>> bool(model.fit([cycle]).nats_per_token([cycle]) < 0.3)

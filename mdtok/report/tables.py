@@ -9,6 +9,7 @@ from mdtok.kinetics import verdicts
 from mdtok.report.maps import peaks
 from mdtok.report.style import numbers, titled
 
+_MOST_PAIRS = 42  # all of 7 macrostates
 _COLUMNS = {
     "timescales_ps": "timescales", "mfpt_ps": "MFPT", "populations_jsd": "populations", "dwell_ks": "dwell times",
     "ck_rmse": "CK", "transition_calibration": "transitions",
@@ -215,7 +216,7 @@ def calibration_table(content):
 
 
 def pair_table(content):
-    """Transitions of every pair of macrostates: observed in held-out MD, and each model's expected number over it."""
+    """Transitions of pairs of macrostates, the most frequent first: seen in held-out MD, and each model's expectation over it."""
     judged = {name: row for name, row in content["models"].items() if row.get("pair_calibration")}
     if not judged:
         return ""
@@ -223,7 +224,8 @@ def pair_table(content):
     judged = {name: row["pair_calibration"] for name, row in judged.items() if row["lagtime_frames"] == shortest}
     names, rows = content["macrostate_names"], []
     observed = np.asarray(next(iter(judged.values()))["observed"])
-    for i, j in zip(*np.nonzero(~np.eye(len(names), dtype=bool))):
+    pairs_of_states = permutations(range(len(observed)), 2)
+    for i, j in sorted(pairs_of_states, key=lambda pair: -observed[pair])[:_MOST_PAIRS]:
         cells = []
         for pairs in judged.values():
             value, low, high = (pairs[part][i][j] for part in ("value", "low", "high"))
