@@ -5,6 +5,7 @@ factor is a factor in the slow rates. Here ``P(state | past) = P(basin | past) P
 counted, and a network may correct it as far as held-out trajectories bear out; the second is the network's alone.
 """
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from mdtok.features.metastable import metastable_states
 from mdtok.models.backoff import SemiMarkovModel
 from mdtok.models.markov import MarkovModel
 
+log = logging.getLogger(__name__)
+
 _MOST_BASINS = 6
+_FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infinite
 
 
 class BasinAnchor:
@@ -43,11 +47,15 @@ class BasinAnchor:
 
     @classmethod
     def fit(cls, dtrajs, validation, n_states, n_positions):
-        """Basins and their statistics; None where no process is slower than `n_positions` frames."""
-        basins = slow_basins(dtrajs, n_states, n_positions)
-        if basins is None:
+        """Basins and their statistics; None where no process is slower than `n_positions` frames, or none can be estimated."""
+        try:
+            basins = slow_basins(dtrajs, n_states, n_positions)
+            if basins is None:
+                return None
+            return cls(SemiMarkovModel(macrostates=basins).fit(dtrajs, validation, n_states))
+        except DataError as error:  # no state is left and found again, so there is nothing to count
+            log.info("Transitions are not anchored on counts: %s", error)
             return None
-        return cls(SemiMarkovModel(macrostates=basins).fit(dtrajs, validation, n_states))
 
     @property
     def n_basins(self):
@@ -79,9 +87,6 @@ class BasinAnchor:
     def load(cls, folder):
         """Read what `save` wrote."""
         return cls(SemiMarkovModel.load(Path(folder)))
-
-
-_FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infinite
 
 
 def slow_basins(dtrajs, n_states, n_positions):

@@ -48,6 +48,12 @@ def test_a_state_that_training_never_leaves_belongs_to_a_basin():
     assert basins.shape == (6,) and set(basins) == {0, 1}
 
 
+def test_where_no_state_is_found_again_nothing_is_anchored():
+    assert BasinAnchor.fit([np.arange(300) // 100], [np.arange(300) // 100], 3, n_positions=32) is None
+    once = NanoGPT.from_preset("tiny", **{**QUICK, "max_steps": 2}).fit([np.arange(300) // 100])
+    assert once.anchor_ is None and once.anchor_share_ is None
+
+
 def test_an_anchored_network_crosses_as_often_as_was_counted(anchored):
     assert anchored.anchor_.n_basins == 2
     fresh = chains(10, 2000, seed=4)
