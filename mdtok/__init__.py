@@ -15,7 +15,7 @@ __getattr__, _names = lazy_names(__name__, {
         "split_trajectories", "split_time_blocks", "cut_outside", "windows", "split_particles",
     ],
     "models": [
-        "DynamicsModel", "MarkovModel", "OrderKModel", "SemiMarkovModel", "NanoGPT", "load_model",
+        "DynamicsModel", "MarkovModel", "OrderKModel", "SemiMarkovModel", "HiddenMarkovModel", "LSTM", "NanoGPT", "load_model",
         "TrajectoryModel", "CopyLast", "VectorAutoregression", "GridMarkov", "TrajBert",
     ],
     "kinetics": [

@@ -62,7 +62,7 @@ class HiddenMarkovModel(DynamicsModel):
             Fewer connected states than the smallest number of hidden states.
         """
         dtrajs = as_dtrajs(dtrajs, n_states, min_length=2)
-        n_states = n_states or count_states(dtrajs)
+        n_states = int(n_states or count_states(dtrajs))
         if validation is None:
             dtrajs, validation = hold_out_tails(dtrajs)
         validation = as_dtrajs(validation, n_states, min_length=2)

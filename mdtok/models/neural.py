@@ -115,7 +115,7 @@ class NeuralModel(DynamicsModel):
             The checkpoints there belong to other settings or data.
         """
         dtrajs = as_dtrajs(dtrajs, n_states, min_length=2)
-        n_states = n_states or count_states(dtrajs)
+        n_states = int(n_states or count_states(dtrajs))
         if validation is None:
             dtrajs, validation = hold_out_tails(dtrajs)
         try:
