@@ -10,5 +10,6 @@ __getattr__, _names = lazy_names(__name__, {
     "featurizer": ["Dihedrals", "Featurizer"],
     "tokenizer": ["StateTokenizer"],
     "particles": ["split_particles"],
+    "commitment": ["core_states", "running_mean", "nearest_value", "without_short_visits"],
 })
 __all__ = ["windows", *_names]

@@ -7,5 +7,6 @@ __getattr__, __all__ = lazy_names(__name__, {
         "visible_frames", "uniform_attention", "attention_blocks", "segment_attention", "time_difference_shares",
         "weight_by_time_difference", "mean_attention_distance", "summarise_attention", "AttentionSummary",
     ],
+    "memory": ["diagnose_memory", "MemoryDiagnosis", "MemoryAtInterval"],
     "key_steps": ["received_attention", "find_key_steps", "count_key_steps", "KeySteps", "KeyStepCount"],
 })

@@ -2,7 +2,8 @@
 
 A softmax that is trained on millions of fast jumps gives rare transitions a few times too much probability, and every such
 factor is a factor in the slow rates. Here ``P(state | past) = P(basin | past) P(state | basin, past)``: the first factor is
-counted, and a network may correct it as far as held-out trajectories bear out; the second is the network's alone.
+counted, and a network may correct it, between each two basins as far as held-out trajectories bear out: frequent transitions
+it may know better than counts do, rare ones never. The second factor is the network's alone.
 """
 
 import logging
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 
 from mdtok.errors import DataError
 from mdtok.features.metastable import metastable_states
 from mdtok.models.backoff import SemiMarkovModel
+from mdtok.models.held_out_choice import SHARES, least_share
 from mdtok.models.markov import MarkovModel
 
 log = logging.getLogger(__name__)
@@ -25,7 +28,7 @@ _FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infin
 class BasinAnchor:
     """Probability of the next basin: counted, given the state, how long the basin has lasted and which was before it.
 
-    Basins are the metastable sets (PCCA+) of the processes that are slower than a network's context is long: what is faster
+    Basins are the metastable sets (PCCA+) of the processes that are slower than a fifth of a network's context: what is faster
     a network sees often enough, and whole.
 
     Attributes
@@ -47,7 +50,7 @@ class BasinAnchor:
 
     @classmethod
     def fit(cls, dtrajs, validation, n_states, n_positions):
-        """Basins and their statistics; None where no process is slower than `n_positions` frames, or none can be estimated."""
+        """Basins and their statistics; None where no process is slow enough, or none can be estimated."""
         try:
             basins = slow_basins(dtrajs, n_states, n_positions)
             if basins is None:
@@ -90,20 +93,20 @@ class BasinAnchor:
 
 
 def slow_basins(dtrajs, n_states, n_positions):
-    """The metastable set of each state, for as many processes as are slower than `n_positions` frames.
+    """The metastable set of each state, for as many processes as are slower than a fifth of `n_positions` frames.
 
     Returns
     -------
     ndarray of int, shape (n_states,), or None
         None where all processes are faster. A state out of the connected set is in the basin that it is followed by most.
     """
-    lagtime = max(1, min(n_positions // 10, (min(map(len, dtrajs)) - 1) // 2))
+    lagtime = max(1, min(n_positions // 20, (min(map(len, dtrajs)) - 1) // 2))
     markov = MarkovModel(lagtime=lagtime).fit(dtrajs, n_states=n_states)
     connected = np.asarray(markov.msm_.count_model.state_symbols)
     if len(connected) < 2:
         return None
     times = markov.msm_.timescales(k=min(_MOST_BASINS, len(connected)) - 1)
-    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions)), 1, -1):
+    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions / 5)), 1, -1):
         try:
             sets = np.arange(2) if len(connected) == 2 else metastable_states(markov.msm_, n_basins)
         except DataError:
@@ -121,7 +124,7 @@ def basin_masses(logits, basin_of, n_basins):
     return torch.stack([logits.masked_fill(mask, -torch.inf).logsumexp(dim=-1) for mask in outside], dim=-1)
 
 
-def anchored_log_proba(outputs, anchor, basin_of, share):
+def anchored_log_proba(outputs, anchor, current, basin_of, share):
     """Log-probabilities of states from a network's outputs and the counted log-probabilities of basins.
 
     Parameters
@@ -129,9 +132,11 @@ def anchored_log_proba(outputs, anchor, basin_of, share):
     outputs : Tensor, shape (..., n_states + n_basins)
         Logits of states and corrections of basins.
     anchor : Tensor, shape (..., n_basins)
+    current : LongTensor, shape (...)
+        Basin of the last token.
     basin_of : LongTensor, shape (n_states,)
-    share : float
-        Of the correction, 0 to 1.
+    share : Tensor, shape (n_basins, n_basins)
+        Of the correction from one basin (row) to another that is believed, 0 to 1.
 
     Returns
     -------
@@ -139,5 +144,35 @@ def anchored_log_proba(outputs, anchor, basin_of, share):
     """
     n_states, n_basins = len(basin_of), anchor.shape[-1]
     logits, correction = outputs.split([n_states, n_basins], dim=-1)
-    basins = (anchor + share * correction).log_softmax(dim=-1)  # (..., n_basins)
+    change = correction - correction.gather(-1, current[..., None])  # to stay is the reference, (..., n_basins)
+    basins = (anchor + share[current] * change).log_softmax(dim=-1)  # (..., n_basins)
     return logits + (basins - basin_masses(logits, basin_of, n_basins))[..., basin_of]
+
+
+def choose_shares(anchor, correction, current, following, window):
+    """The share of the correction that held-out windows bear out, for each two basins by itself, see `least_share`.
+
+    Parameters
+    ----------
+    anchor, correction : ndarray, shape (n_tokens, n_basins)
+    current, following : int array, shape (n_tokens,)
+        Basin of the last token and of the next one.
+    window : int array, shape (n_tokens,)
+        The window of each token: the unit of the standard error.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_basins, n_basins)
+    """
+    n_basins = anchor.shape[1]
+    share, change = np.zeros((n_basins, n_basins)), correction - correction[np.arange(len(current)), current][:, None]
+    for i, j in [(i, j) for i in range(n_basins) for j in range(i)] * 2:
+        rows = np.flatnonzero((current == i) | (current == j))
+        losses = np.empty((window.max() + 1, len(SHARES)))
+        for column, of_pair in enumerate(SHARES):
+            share[i, j] = share[j, i] = of_pair
+            basins = anchor[rows] + share[current[rows]] * change[rows]
+            said = basins[np.arange(len(rows)), following[rows]] - logsumexp(basins, axis=1)
+            losses[:, column] = np.bincount(window[rows], -said, minlength=len(losses))
+        share[i, j] = share[j, i] = least_share(losses)
+    return share.astype(np.float32)

@@ -24,7 +24,7 @@ class LSTMConfig(PretrainedConfig):
         Longest context, in tokens: as for a transformer, so that the two differ in nothing else.
     dropout : float
         After the embedding and after the units, in training only.
-    n_basins, anchor_share, second_pass, keep_epsilon, keep_rate
+    n_basins, second_pass, keep_epsilon, keep_rate
         See `NanoGPTConfig`.
     initializer_range : float
         Standard deviation of the initial weights of the ends.
@@ -46,7 +46,7 @@ class LSTMConfig(PretrainedConfig):
             raise SettingsError(f"LSTMConfig has no setting {', '.join(map(repr, unknown))}; see help(LSTMConfig).")
         self.n_states, self.n_embd, self.n_hidden = n_states, n_embd, n_hidden
         self.n_positions, self.dropout = n_positions, dropout
-        self.n_basins, self.anchor_share = n_basins, anchor_share
+        self.n_basins = n_basins
         self.second_pass, self.keep_epsilon, self.keep_rate = second_pass, keep_epsilon, keep_rate
         self.initializer_range, self.use_cache = initializer_range, use_cache
         check_config(self, ("n_states", "n_embd", "n_hidden"))

@@ -32,8 +32,6 @@ class NanoGPTConfig(PretrainedConfig):
         After the embedding and after each half of a block, in training only.
     n_basins : int
         Basins between which transitions are anchored on counts; 0: none are.
-    anchor_share : float
-        Of the network's correction to those counts, the share that is believed (0 to 1).
     second_pass : {None, "sampled", "expected", "faithful"}
         What stands in for MD tokens in a second pass of training, see `TokenNetwork`; None for one pass.
     keep_epsilon, keep_rate : float
@@ -56,7 +54,7 @@ class NanoGPTConfig(PretrainedConfig):
 
     def __init__(
         self, n_states=2, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary",
-        dropout=0.2, n_basins=0, anchor_share=1.0, second_pass=None, keep_epsilon=0.95, keep_rate=0.99995,
+        dropout=0.2, n_basins=0, second_pass=None, keep_epsilon=0.95, keep_rate=0.99995,
         initializer_range=0.02, use_cache=True, **kwargs,
     ):
         unknown = sorted(set(kwargs) - KEYS_OF_EVERY_CONFIG)
@@ -71,7 +69,7 @@ class NanoGPTConfig(PretrainedConfig):
         self.n_positions = n_positions
         self.positions = positions
         self.dropout = dropout
-        self.n_basins, self.anchor_share = n_basins, anchor_share
+        self.n_basins = n_basins
         self.second_pass, self.keep_epsilon, self.keep_rate = second_pass, keep_epsilon, keep_rate
         self.initializer_range = initializer_range
         self.use_cache = use_cache  # the Trainer writes this key into any config

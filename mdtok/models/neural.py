@@ -15,9 +15,8 @@ from tqdm.auto import tqdm
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states
 from mdtok.features.windows import windows
-from mdtok.models.anchor import BasinAnchor, anchored_log_proba
+from mdtok.models.anchor import BasinAnchor, choose_shares
 from mdtok.models.dynamics import DynamicsModel
-from mdtok.models.held_out_choice import SHARES, least_share
 from mdtok.models.training import TrainingSettings, score_windows, train_network, training_windows
 from mdtok.runfolder import read_json, whole, write_json
 
@@ -135,7 +134,7 @@ class NeuralModel(DynamicsModel):
         settings = self._training_settings(len(train["labels"]))
         self.history_ = train_network(network, train, held_out, settings, checkpoint_folder, self.progress)
         if self.anchor_ is not None:
-            network.config.anchor_share = choose_share(network, held_out)
+            network.anchor_share.copy_(torch.from_numpy(believed_shares(network, held_out)))
         self.network_, self.n_states_ = network, n_states
         self.train_seconds_ = self.history_[-1]["seconds"]
         return self
@@ -232,7 +231,7 @@ class NeuralModel(DynamicsModel):
             outputs = network.next_logits(tokens[:, read:end], cache, last_only=True)  # (B, n_outputs)
             if memory is not None:
                 anchor = torch.from_numpy(self.anchor_.log_proba_after(memory)).to(device)
-            tokens[:, end] = draw_tokens(network.distribution(outputs, anchor), generator)
+            tokens[:, end] = draw_tokens(network.distribution(outputs, tokens[:, end - 1], anchor), generator)
             if memory is not None:
                 memory = self.anchor_.advance(memory, tokens[:, end].cpu().numpy())
             read = end
@@ -255,7 +254,7 @@ class NeuralModel(DynamicsModel):
             self.anchor_.save(folder / "anchor")
         write_json(folder / "model.json", {
             "class": type(self).__name__, "settings": self.settings, "n_states": self.n_states_, "history": self.history_,
-            "anchor_share": self.anchor_share_,
+            "anchored": self.anchor_ is not None,
         })
 
     @classmethod
@@ -264,10 +263,8 @@ class NeuralModel(DynamicsModel):
         folder = Path(folder)
         saved = read_json(folder / "model.json")
         model = cls._from_settings(saved["settings"])
-        model.anchor_ = BasinAnchor.load(folder / "anchor") if saved["anchor_share"] is not None else None
+        model.anchor_ = BasinAnchor.load(folder / "anchor") if saved["anchored"] else None
         config = model._config(saved["n_states"], model.anchor_.n_basins if model.anchor_ else 0)
-        if model.anchor_ is not None:
-            config.anchor_share = saved["anchor_share"]
         model.network_ = cls.network_class(config)
         model.network_.load_state_dict(load_file(folder / "model.safetensors"))
         model.history_, model.n_states_ = saved["history"], saved["n_states"]
@@ -279,8 +276,9 @@ class NeuralModel(DynamicsModel):
 
     @property
     def anchor_share_(self):
-        """Of the network's correction to the counted transitions between basins, the share that is believed; None: no anchor."""
-        return self.network_.config.anchor_share if self.anchor_ is not None else None
+        """Of the network's correction to the counted transitions between two basins, the share that is believed: 0 for counts
+        alone, 1 for all of it; shape (n_basins, n_basins), None without an anchor."""
+        return self.network_.anchor_share.cpu().numpy() if self.anchor_ is not None else None
 
     @property
     def n_parameters(self):
@@ -291,19 +289,18 @@ class NeuralModel(DynamicsModel):
 
 
 @torch.inference_mode()
-def choose_share(network, held_out):
-    """The share of the correction to the anchor that held-out windows bear out, see `least_share`."""
+def believed_shares(network, held_out):
+    """The shares of the correction to the anchor that held-out windows bear out, see `choose_shares`."""
     network.eval()
-    sums, n_counted = np.empty((len(held_out["labels"]), len(SHARES))), (held_out["labels"] >= 0).sum(axis=1)
-    for start in range(0, len(sums), _WINDOWS_AT_ONCE):
-        rows = slice(start, start + _WINDOWS_AT_ONCE)
-        inputs, anchor, labels = (torch.from_numpy(held_out[name][rows]).to(network.device) for name in ("input_ids", "anchor", "labels"))
-        outputs = network.next_logits(inputs)
-        for column, share in enumerate(SHARES):
-            log_proba = anchored_log_proba(outputs, anchor, network.basin_of, share)
-            nats = F.nll_loss(log_proba.flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="none")
-            sums[rows, column] = nats.view(labels.shape).sum(dim=1).cpu()
-    return least_share(sums / n_counted.mean())
+    corrections = []
+    for start in range(0, len(held_out["labels"]), _WINDOWS_AT_ONCE):
+        inputs = torch.from_numpy(held_out["input_ids"][start:start + _WINDOWS_AT_ONCE]).to(network.device)
+        corrections.append(network.next_logits(inputs)[..., network.config.n_states:].double().cpu().numpy())
+    counted, basin_of = held_out["labels"] >= 0, network.basin_of.cpu().numpy()
+    return choose_shares(
+        held_out["anchor"][counted].astype(float), np.concatenate(corrections)[counted], basin_of[held_out["input_ids"][counted]],
+        basin_of[held_out["labels"][counted]], np.nonzero(counted)[0],
+    )
 
 
 def hold_out_tails(dtrajs, fraction=0.1):

@@ -48,6 +48,7 @@ class TokenNetwork(PreTrainedModel):
         if config.n_basins:
             self.basin_head = nn.Linear(config.n_hidden, config.n_basins)
             self.register_buffer("basin_of", torch.zeros(config.n_states, dtype=torch.long))
+            self.register_buffer("anchor_share", torch.ones(config.n_basins, config.n_basins))
 
     def read(self, embedded, cache=None):
         """Hidden states (B, T, n_hidden) of embedded tokens (B, T, n_embd) that follow those in the cache."""
@@ -80,8 +81,8 @@ class TokenNetwork(PreTrainedModel):
         self._check_length(input_ids, cache)
         embedded = self.token_embedding(input_ids)  # (B, T, n_embd)
         if self.training and self.config.second_pass:
-            embedded = self._replace(embedded, anchor)
-        logits = self.distribution(self.speak(self.read(embedded, cache)), anchor)  # (B, T, n_states)
+            embedded = self._replace(embedded, input_ids, anchor)
+        logits = self.distribution(self.speak(self.read(embedded, cache)), input_ids, anchor)  # (B, T, n_states)
         loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
         return TokenOutput(loss=loss, logits=logits, cache=cache)
 
@@ -93,25 +94,30 @@ class TokenNetwork(PreTrainedModel):
 
     def log_proba(self, input_ids, anchor=None):
         """Log-probabilities of the next token at every position, float32, shape (B, T, n_states)."""
-        return F.log_softmax(self.distribution(self.next_logits(input_ids), anchor).float(), dim=-1)
+        return F.log_softmax(self.distribution(self.next_logits(input_ids), input_ids, anchor).float(), dim=-1)
 
     def speak(self, hidden):
         """Outputs (..., n_states), and corrections of basins after them where there are some."""
         states = self.head(hidden)
         return torch.cat([states, self.basin_head(hidden)], dim=-1) if self.config.n_basins else states
 
-    def distribution(self, outputs, anchor=None):
-        """Logits of the next token, normalised already where there is an anchor."""
+    def distribution(self, outputs, last, anchor=None):
+        """Logits of the next token after the tokens `last`, normalised already where there is an anchor."""
         if not self.config.n_basins:
             return outputs
-        return anchored_log_proba(outputs, anchor, self.basin_of, self.config.anchor_share)
+        if anchor is None:
+            raise DataError(
+                f"Transitions between the {self.config.n_basins} basins of this network are anchored on counts: pass anchor, the "
+                "counted log-probabilities of the next basin (BasinAnchor.log_proba), or use the model instead of its network."
+            )
+        return anchored_log_proba(outputs, anchor, self.basin_of[last], self.basin_of, self.anchor_share)
 
     def _check_length(self, input_ids, cache):
         total = (cache.length if cache is not None else 0) + input_ids.shape[1]
         if total > self.config.n_positions:
             raise DataError(f"{total} tokens do not fit in a context of {self.config.n_positions}; pass the last ones only.")
 
-    def _replace(self, embedded, anchor):
+    def _replace(self, embedded, input_ids, anchor):
         """Embeddings (B, T, n_embd) of which some are replaced by what the network predicts for them."""
         B, T, _ = embedded.shape
         with torch.no_grad():
@@ -120,7 +126,7 @@ class TokenNetwork(PreTrainedModel):
             predicted = hidden
         else:
             before = None if anchor is None else anchor[:, :-1]
-            said = F.softmax(self.distribution(self.speak(hidden[:, :-1]), before).detach(), dim=-1)  # (B, T - 1, n_states)
+            said = F.softmax(self.distribution(self.speak(hidden[:, :-1]), input_ids[:, :-1], before).detach(), dim=-1)  # (B, T - 1, n_states)
             if self.config.second_pass == "sampled":
                 made = self.token_embedding(torch.multinomial(said.flatten(0, 1), 1).view(B, T - 1))
             else:

@@ -1,0 +1,189 @@
+"""How long the memory of tokens is: held-out nats per token against how much of the past a model may see.
+
+A partition is Markovian at a saving interval where more past than the present token tells nothing. Here that is asked of
+held-out trajectories, for several intervals, with counted models that back off: they find memory where there are counts for it,
+so what they do not find may still be there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from mdtok.errors import DataError, SettingsError
+from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.passages import independent_units
+from mdtok.models.backoff import OrderKModel, SemiMarkovModel
+from mdtok.models.markov import MarkovModel
+
+_N_BOOTSTRAP = 500
+_SIGNIFICANT = 3.0  # standard errors of a difference between two pasts
+AGE = "age"  # a past of any length, seen as the age of the state and the state before it
+
+
+@dataclass
+class MemoryAtInterval:
+    """Memory at one saving interval.
+
+    Attributes
+    ----------
+    interval_frames : int
+    pasts : list
+        Tokens that a model may see, 1 (the present one) and more, and last `AGE`.
+    nats : ndarray, shape (n_pasts,)
+        Held-out nats per token with each.
+    gains : Estimate, shape (n_pasts,)
+        Nats that each saves against the present token alone, with 95 % intervals over trajectories.
+    enough : int or str
+        The shortest past whose nats are within three standard errors of the lowest.
+    finer_gain : Estimate or None
+        Nats that finer present states save, where some were given.
+    """
+
+    interval_frames: int
+    pasts: list
+    nats: np.ndarray
+    gains: Estimate
+    enough: object
+    finer_gain: Estimate | None
+
+    @property
+    def is_markovian(self):
+        """Whether the present token was enough."""
+        return self.enough == 1
+
+
+@dataclass
+class MemoryDiagnosis:
+    """What `diagnose_memory` found: `intervals` (list of MemoryAtInterval) and `dt_ps`, the time between frames."""
+
+    intervals: list
+    dt_ps: float
+
+    def __str__(self):
+        first, *longer = self.intervals
+        at = f"At {_time(first, self.dt_ps)} the states"
+        if first.is_markovian:
+            said = f"{at} are Markovian as far as these data tell: no past saves held-out nats."
+        else:
+            k = first.pasts.index(first.enough)
+            gain = f"{first.gains.value[k]:.4f} [{first.gains.low[k]:.4f}, {first.gains.high[k]:.4f}] nats per token of {first.nats[0]:.4f}"
+            past = "the age of the state and the state before it" if first.enough == AGE else f"{first.enough * first.interval_frames * self.dt_ps:g} ps of past"
+            said = f"{at} are not Markovian: {past} saves {gain}."
+            cured = next((interval for interval in longer if interval.is_markovian), None)
+            if cured is not None:
+                said += f" At {_time(cured, self.dt_ps)} nothing more is gained by the past."
+            elif longer:
+                said += f" Nor are they at {_time(longer[-1], self.dt_ps)}."
+        finer = first.finer_gain
+        if finer is not None:
+            verb = "saves" if finer.low > 0 else "does not save"
+            said += f" Knowing the finer state instead {verb} nats: {float(finer.value):.4f} [{float(finer.low):.4f}, {float(finer.high):.4f}]."
+        return said
+
+    def to_dict(self):
+        """For JSON."""
+        return {"dt_ps": self.dt_ps, "intervals": [
+            {
+                "interval_frames": one.interval_frames, "pasts": one.pasts, "nats": one.nats, "gains": one.gains.to_dict(),
+                "enough": one.enough, "finer_gain": one.finer_gain and one.finer_gain.to_dict(),
+            }
+            for one in self.intervals
+        ]}
+
+
+def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), order=8, finer=None, seed=0, progress=True):
+    """How much past helps to predict held-out tokens, at several saving intervals.
+
+    Parameters
+    ----------
+    train, test : lists of int arrays, shape (n_frames,) each
+        Discrete trajectories.
+    dt_ps : float
+        Time between frames.
+    intervals : sequence of int
+        Frames between the tokens that are looked at; those with less than 100 test tokens are left out.
+    order : int
+        Longest past that is looked at, in tokens.
+    finer : pair of lists of int arrays, optional
+        `train` and `test` in finer states, frame by frame.
+    seed : int
+    progress : bool
+
+    Returns
+    -------
+    MemoryDiagnosis
+
+    Raises
+    ------
+    DataError
+        The finer trajectories have other lengths, or no interval leaves enough tokens.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> chain = np.repeat(rng.integers(0, 2, 2000), 3)  # every state lasts 3 frames or a multiple
+    >>> print(diagnose_memory([chain], [chain[:3000]], intervals=[1], order=3, progress=False).intervals[0].is_markovian)
+    False
+    """
+    train, test = as_dtrajs(train, min_length=2), as_dtrajs(test, min_length=2)
+    n_states = count_states([*train, *test])
+    if order < 2:
+        raise SettingsError(f"order is {order}; at least 2 tokens of past were expected.")
+    if finer is not None:
+        finer = [as_dtrajs(part) for part in finer]
+        if [len(d) for part in finer for d in part] != [len(d) for d in [*train, *test]]:
+            raise DataError("The finer trajectories have other lengths than the trajectories; the same frames were expected.")
+    found = []
+    for interval in tqdm([k for k in intervals if sum(map(len, test)) // k >= 100], "memory", disable=not progress):
+        thinned = [_thin(part, interval) for part in (train, test)]
+        fine = None if finer is None else [_thin(part, interval) for part in finer]
+        found.append(_at_interval(interval, *thinned, n_states, order, fine, seed))
+    if not found:
+        raise DataError(f"The test trajectories have {sum(map(len, test))} tokens; 100 at the shortest interval at least were expected.")
+    return MemoryDiagnosis(found, dt_ps)
+
+
+def _thin(dtrajs, interval):
+    """Every `interval`-th frame from every offset, as trajectories of their own."""
+    return [part for d in dtrajs for part in (d[offset::interval] for offset in range(interval)) if len(part) > 1]
+
+
+def _at_interval(interval, train, test, n_states, order, fine, seed):
+    model = OrderKModel(order=order, progress=False).fit(train, n_states=n_states)
+    levels, said = model.levels_, []
+    for n_levels in range(len(levels) + 1):
+        model.levels_ = levels[:n_levels]
+        said.append(model.log_prob(test))
+    pasts = list(range(1, len(levels) + 2))
+    if n_states < 1000:
+        pasts.append(AGE)
+        said.append(SemiMarkovModel(progress=False).fit(train, n_states=n_states).log_prob(test))
+    units = [independent_units(parts) for parts in said]
+    sums = np.array([[unit.sum() for unit in column] for column in units])  # (n_pasts, n_units)
+    n_tokens, lengths = sum(map(len, said[0])), np.array([len(unit) for unit in units[0]])
+    drawn = np.random.default_rng(seed).multinomial(len(lengths), np.full(len(lengths), 1 / len(lengths)), _N_BOOTSTRAP)
+    gains = (sums - sums[0]) @ drawn.T / (drawn @ lengths)  # (n_pasts, n_bootstrap)
+    nats = -sums.sum(axis=1) / n_tokens
+    best = nats.argmin()
+    behind = (sums[best] - sums) @ drawn.T / (drawn @ lengths)
+    enough = pasts[int(np.argmax(nats - nats[best] <= _SIGNIFICANT * behind.std(axis=1)))]
+    finer_gain = None if fine is None else _finer_gain(train, test, *fine, said[0], drawn, lengths, n_states)
+    return MemoryAtInterval(interval, pasts, nats, Estimate.from_samples(nats[0] - nats, gains.T), enough, finer_gain)
+
+
+def _finer_gain(train, test, fine_train, fine_test, present, drawn, lengths, n_states):
+    """Nats that the present fine state saves in the prediction of the next coarse one."""
+    n_fine = count_states([*fine_train, *fine_test])
+    coarse_of = np.zeros(n_fine, dtype=np.int64)
+    coarse_of[np.concatenate(fine_train)] = np.concatenate(train)
+    matrix = MarkovModel().fit(fine_train, n_states=n_fine).predictive_matrix_ @ np.eye(n_states)[coarse_of]
+    said = [np.log(np.maximum(matrix[f[:-1], d[1:]], 1e-12)) for f, d in zip(fine_test, test)]
+    sums = [np.array([unit.sum() for unit in independent_units(parts)]) for parts in (said, present)]
+    difference = sums[0] - sums[1]
+    return Estimate.from_samples(difference.sum() / lengths.sum(), drawn @ difference / (drawn @ lengths))
+
+
+def _time(interval, dt_ps):
+    return f"an interval of {interval.interval_frames * dt_ps:g} ps"
