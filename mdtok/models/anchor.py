@@ -22,14 +22,15 @@ from mdtok.models.markov import MarkovModel
 log = logging.getLogger(__name__)
 
 _MOST_BASINS = 6
+_FEW_STATES = 20
 _FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infinite
 
 
 class BasinAnchor:
     """Probability of the next basin: counted, given the state, how long the basin has lasted and which was before it.
 
-    Basins are the metastable sets (PCCA+) of the processes that are slower than a fifth of a network's context: what is faster
-    a network sees often enough, and whole.
+    Basins are the metastable sets (PCCA+) of the processes that are slower than a network's context is long: what is faster a
+    network sees often enough, and whole. Where there are few states, each is a basin: counts then know all that there is.
 
     Attributes
     ----------
@@ -93,20 +94,22 @@ class BasinAnchor:
 
 
 def slow_basins(dtrajs, n_states, n_positions):
-    """The metastable set of each state, for as many processes as are slower than a fifth of `n_positions` frames.
+    """The metastable set of each state, for as many processes as are slower than `n_positions` frames; few states are their own.
 
     Returns
     -------
     ndarray of int, shape (n_states,), or None
-        None where all processes are faster. A state out of the connected set is in the basin that it is followed by most.
+        None where all processes are faster. Up to 20 states are a basin each. A state out of the connected set is in the basin that it is followed by most.
     """
-    lagtime = max(1, min(n_positions // 20, (min(map(len, dtrajs)) - 1) // 2))
+    if n_states <= _FEW_STATES:
+        return np.arange(n_states)
+    lagtime = max(1, min(n_positions // 10, (min(map(len, dtrajs)) - 1) // 2))
     markov = MarkovModel(lagtime=lagtime).fit(dtrajs, n_states=n_states)
     connected = np.asarray(markov.msm_.count_model.state_symbols)
     if len(connected) < 2:
         return None
     times = markov.msm_.timescales(k=min(_MOST_BASINS, len(connected)) - 1)
-    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions / 5)), 1, -1):
+    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions)), 1, -1):
         try:
             sets = np.arange(2) if len(connected) == 2 else metastable_states(markov.msm_, n_basins)
         except DataError:
@@ -146,6 +149,8 @@ def anchored_log_proba(outputs, anchor, current, basin_of, share):
     logits, correction = outputs.split([n_states, n_basins], dim=-1)
     change = correction - correction.gather(-1, current[..., None])  # to stay is the reference, (..., n_basins)
     basins = (anchor + share[current] * change).log_softmax(dim=-1)  # (..., n_basins)
+    if n_states == n_basins:
+        return basins[..., basin_of]  # nothing is left to say within a basin
     return logits + (basins - basin_masses(logits, basin_of, n_basins))[..., basin_of]
 
 

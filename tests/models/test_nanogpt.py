@@ -208,7 +208,7 @@ def test_hugging_face_reads_what_was_saved(chain_model, tmp_path):
     assert torch.equal(network(tokens, anchor=anchor).logits, chain_model.network_(tokens, anchor=anchor).logits)
     network.save_pretrained(tmp_path / "again")
     again = NanoGPTNetwork.from_pretrained(tmp_path / "again").eval()
-    assert torch.equal(again(tokens).logits, network(tokens).logits)
+    assert torch.equal(again(tokens, anchor=anchor).logits, network(tokens, anchor=anchor).logits)
 
 
 def test_the_default_is_the_network_of_the_paper():

@@ -31,32 +31,43 @@ def chains(n_chains, n_frames, seed):
     return list(states)
 
 
+def fine_chains(n_chains, n_frames, seed):
+    """The same in 24 states, of which six are one state of the chain and mean nothing."""
+    rng = np.random.default_rng([seed, 1])
+    return [6 * d + rng.integers(0, 6, len(d)) for d in chains(n_chains, n_frames, seed)]
+
+
 @pytest.fixture(scope="module")
 def anchored():
-    return NanoGPT.from_preset("tiny", seed=1, **QUICK).fit(chains(20, 2000, seed=1), chains(8, 2000, seed=2))
+    return NanoGPT.from_preset("tiny", seed=1, **QUICK).fit(fine_chains(20, 2000, seed=1), fine_chains(8, 2000, seed=2))
 
 
 def test_basins_are_the_sets_that_are_left_more_slowly_than_a_context():
-    dtrajs = chains(20, 2000, seed=3)
-    basins = slow_basins(dtrajs, 4, n_positions=32)  # the relaxation time is 500 frames
-    assert basins[0] == basins[1] != basins[2] == basins[3]
-    assert slow_basins(dtrajs, 4, n_positions=5000) is None
+    dtrajs = fine_chains(20, 2000, seed=3)
+    basins = slow_basins(dtrajs, 24, n_positions=32)  # the relaxation time is 500 frames
+    assert len(set(basins[:12])) == len(set(basins[12:])) == 1 and basins[0] != basins[12]
+    assert slow_basins(dtrajs, 24, n_positions=1900) is None
+
+
+def test_few_states_are_a_basin_each():
+    assert slow_basins(chains(20, 2000, seed=3), 4, n_positions=32).tolist() == [0, 1, 2, 3]
 
 
 def test_a_state_that_training_never_leaves_belongs_to_a_basin():
-    basins = slow_basins(chains(20, 2000, seed=3), 6, n_positions=32)  # states 4 and 5 were never seen
-    assert basins.shape == (6,) and set(basins) == {0, 1}
+    basins = slow_basins(fine_chains(20, 2000, seed=3), 26, n_positions=32)  # states 24 and 25 were never seen
+    assert basins.shape == (26,) and set(basins) == {0, 1}
 
 
 def test_where_no_state_is_found_again_nothing_is_anchored():
-    assert BasinAnchor.fit([np.arange(300) // 100], [np.arange(300) // 100], 3, n_positions=32) is None
-    once = NanoGPT.from_preset("tiny", **{**QUICK, "max_steps": 2}).fit([np.arange(300) // 100])
+    way = np.arange(300) // 10  # 30 states, one after the other
+    assert BasinAnchor.fit([way], [way], 30, n_positions=32) is None
+    once = NanoGPT.from_preset("tiny", **{**QUICK, "max_steps": 2}).fit([way])
     assert once.anchor_ is None and once.anchor_share_ is None
 
 
 def test_an_anchored_network_crosses_as_often_as_was_counted(anchored):
     assert anchored.anchor_.n_basins == 2
-    fresh = chains(10, 2000, seed=4)
+    fresh = fine_chains(10, 2000, seed=4)
     basin = anchored.anchor_.basins_
     expected = observed = 0.0
     for dtraj in fresh:
@@ -73,7 +84,7 @@ def test_an_anchored_network_crosses_as_often_as_was_counted(anchored):
 
 def test_rollouts_of_an_anchored_network_have_its_rates(anchored):
     basin = anchored.anchor_.basins_
-    samples = anchored.sample([[k % 4] for k in range(100)], 400, seed=5)
+    samples = anchored.sample([[6 * (k % 4)] for k in range(100)], 400, seed=5)
     crossings = sum(np.sum(np.diff(basin[sample]) != 0) for sample in samples)
     assert crossings == pytest.approx(RARE / 2 * 100 * 400, rel=0.65)  # 40 expected; counted in training with 40: three deviations
 
@@ -88,7 +99,7 @@ def test_sampling_draws_from_what_is_predicted_with_an_anchor(anchored, monkeypa
         return draw(logits, generator)
 
     monkeypatch.setattr(neural, "draw_tokens", draw_and_keep)
-    prompts = [np.array([0, 1, 0]), np.array([3, 2, 1])]
+    prompts = [np.array([0, 7, 3]), np.array([20, 15, 9])]
     samples = anchored.sample(prompts, 80, seed=2)
     for chain in range(2):
         rows = anchored.predict_log_proba(np.concatenate([prompts[chain], samples[chain]]))
@@ -97,7 +108,7 @@ def test_sampling_draws_from_what_is_predicted_with_an_anchor(anchored, monkeypa
 
 def test_an_anchored_model_is_the_same_after_saving(anchored, tmp_path):
     anchored.save(tmp_path)
-    again, (fresh,) = load_model(tmp_path), chains(1, 300, seed=9)
+    again, (fresh,) = load_model(tmp_path), fine_chains(1, 300, seed=9)
     assert np.array_equal(again.predict_log_proba(fresh), anchored.predict_log_proba(fresh))
     assert np.array_equal(again.anchor_share_, anchored.anchor_share_) and again.n_parameters == anchored.n_parameters
     assert np.array_equal(again.sample([fresh[:5]], 50, seed=1)[0], anchored.sample([fresh[:5]], 50, seed=1)[0])
