@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from mdtok.errors import DataError
+from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import implied_timescales, likelihood
 from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.kinetics.scorecard import make_protocol, roll_out_like
 from mdtok.models import load_model
 from mdtok.models.catalogue import make_models
 from mdtok.models.rollout import Rollout
-from mdtok.runfolder import load_arrays, read_json, save_arrays, whole, write_json
+from mdtok.runfolder import write_json
 from mdtok.stages import TokenisedData
 
 log = logging.getLogger(__name__)
@@ -49,13 +49,12 @@ class Ablation:
     def __str__(self):
         shown = [key for key in COLUMNS if any(key in figures for figures in self.content["variants"].values())]
         width = max(11, *(len(name) for name in self.content["variants"]))
-        lines = [f"{'':<{width}}" + "".join(f"  {COLUMNS[key][0]:>30}" for key in [*shown, ]) + f"  {'nats above the first':>28}"]
+        lines = [f"{'':<{width}}" + "".join(f"  {COLUMNS[key][0]:>30}" for key in shown) + f"  {'nats above the first':>28}"]
         for name, figures in self.content["variants"].items():
             cells = [_interval(COLUMNS[key][1], figures[key], ("mean", "low", "high")) for key in shown]
             paired = figures["nats_above_first"]
-            cells_and_last = "".join(f"  {cell:>30}" for cell in cells)
             last = "" if paired is None else _interval("{:+.4f}", paired, ("value", "low", "high"))
-            lines.append(f"{name:<{width}}{cells_and_last}  {last:>28}")
+            lines.append(f"{name:<{width}}" + "".join(f"  {cell:>30}" for cell in cells) + f"  {last:>28}")
         md = self.content["md"]
         cells = [_interval(COLUMNS[key][1], md[key], ("value", "low", "high")) if key in md else "" for key in shown]
         lines.append(f"{'held-out MD':<{width}}" + "".join(f"  {cell:>30}" for cell in cells))
@@ -88,11 +87,15 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
     Raises
     ------
     DataError
-        The run has no tokens, or none held out.
+        The run has no tokens.
+    SettingsError
+        An unknown variant, or no seeds.
     """
     run = Path(run)
     if not (run / "tokens" / "tokens.json").exists():
         raise DataError(f"{run} has no tokens/; give the folder of a run whose stage tokenize is done.")
+    if n_seeds < 1:
+        raise SettingsError(f"{n_seeds} seeds were asked for; one of each variant at least was expected.")
     make_models(variants, progress=False)  # an unknown name is said before anything is computed
     data = TokenisedData.load(run / "tokens")
     train, validation, test = (data.part(name) for name in ("train", "validation", "test"))
@@ -112,11 +115,8 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
             model = load_model(folder / "model")
             model.progress = progress
             if not (folder / "rollout").exists():
-                rollout = roll_out_like(model, [*train, *validation], test, md, protocol, seed=seed + k)
-                with whole(folder / "rollout") as partial:
-                    save_arrays(partial, rollout.dtrajs)
-                    write_json(partial / "rollout.json", {"lagtime": rollout.lagtime, "seconds": rollout.seconds})
-            rollout = Rollout(load_arrays(folder / "rollout"), **read_json(folder / "rollout" / "rollout.json"))
+                roll_out_like(model, [*train, *validation], test, md, protocol, seed=seed + k).save(folder / "rollout")
+            rollout = Rollout.load(folder / "rollout")
             one, said = _judge(model, rollout, train, test, data, lagtime)
             for key, value in one.items():
                 figures.setdefault(name, {}).setdefault(key, []).append(value)

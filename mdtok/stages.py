@@ -259,9 +259,7 @@ def roll_out(run, settings):
             model = load_model(run / "models" / name)
             model.progress = settings.progress
             rollout = roll_out_like(model, training, test, data.dtrajs, protocol, seed=settings.seed)
-            with whole(folder) as partial:
-                save_arrays(partial, rollout.dtrajs)
-                write_json(partial / "rollout.json", {"lagtime": rollout.lagtime, "seconds": rollout.seconds})
+            rollout.save(folder)
             log.info("%s: %s tokens generated in %.1f s", name, f"{rollout.n_tokens:,}", rollout.seconds)
 
 
@@ -288,10 +286,7 @@ def score(run, settings, title, shown_on=None):
     run.require("rollout")
     data = TokenisedData.load(run / "tokens")
     with run.stage("score"):
-        rollouts = {
-            name: Rollout(load_arrays(run / "rollouts" / name), **read_json(run / "rollouts" / name / "rollout.json"))
-            for name in _names(settings)
-        }
+        rollouts = {name: Rollout.load(run / "rollouts" / name) for name in _names(settings)}
         models = {name: load_model(run / "models" / name) for name in rollouts}
         for name, trained in run.manifest["stages"]["train"].items():
             if name in models:

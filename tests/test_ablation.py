@@ -40,6 +40,7 @@ def test_variants_and_seeds_become_a_table(tokenised, run_protocol):
 @pytest.mark.parametrize("arguments, words", [
     (("nowhere",), "has no tokens/"),
     (("RUN", "--variants", "nanogpt-thrice"), "no model 'nanogpt-thrice'"),
+    (("RUN", "--seeds", 0), "0 seeds were asked for"),
 ])
 def test_bad_input_is_one_line(tokenised, run_protocol, arguments, words):
     process = run_protocol("ablate", *(tokenised if argument == "RUN" else argument for argument in arguments))

@@ -242,3 +242,20 @@ def split_time_blocks(trajectories, n_blocks):
     if n_blocks < 1 or shortest < 2 * n_blocks:
         raise DataError(f"A trajectory of {shortest} frames cannot be cut into {n_blocks} blocks of two frames or more.")
     return [block for trajectory in trajectories for block in np.array_split(trajectory, n_blocks)]
+
+
+def hold_out_tails(dtrajs, fraction=0.1):
+    """Cut the last `fraction` of each trajectory off, where that leaves two tokens or more on both sides."""
+    cuts = [len(dtraj) - int(fraction * len(dtraj)) for dtraj in dtrajs]
+    tails = [dtraj[cut:] for dtraj, cut in zip(dtrajs, cuts) if len(dtraj) - cut >= 2]
+    if not tails:
+        raise DataError(
+            f"The longest trajectory has {max(map(len, dtrajs))} frames: its last tenth is too short for early "
+            "stopping. Pass validation=[...]."
+        )
+    return [dtraj[:cut] if len(dtraj) - cut >= 2 else dtraj for dtraj, cut in zip(dtrajs, cuts)], tails
+
+
+def thin_dtrajs(dtrajs, stride):
+    """Every `stride`-th frame from every offset, each as a trajectory of its own; those of one token are left out."""
+    return [part for dtraj in dtrajs for part in (dtraj[offset::stride] for offset in range(stride)) if len(part) > 1]

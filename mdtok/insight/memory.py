@@ -11,13 +11,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.features.dtrajs import as_dtrajs, count_states, thin_dtrajs
+from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimators import Estimate
 from mdtok.kinetics.passages import independent_units
 from mdtok.models.backoff import OrderKModel, SemiMarkovModel
 from mdtok.models.markov import MarkovModel
 
-_N_BOOTSTRAP = 500
 _SIGNIFICANT = 3.0  # standard errors of a difference between two pasts
 AGE = "age"  # a past of any length, seen as the age of the state and the state before it
 
@@ -137,17 +137,12 @@ def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), ord
             raise DataError("The finer trajectories have other lengths than the trajectories; the same frames were expected.")
     found = []
     for interval in tqdm([k for k in intervals if sum(map(len, test)) // k >= 100], "memory", disable=not progress):
-        thinned = [_thin(part, interval) for part in (train, test)]
-        fine = None if finer is None else [_thin(part, interval) for part in finer]
+        thinned = [thin_dtrajs(part, interval) for part in (train, test)]
+        fine = None if finer is None else [thin_dtrajs(part, interval) for part in finer]
         found.append(_at_interval(interval, *thinned, n_states, order, fine, seed))
     if not found:
         raise DataError(f"The test trajectories have {sum(map(len, test))} tokens; 100 at the shortest interval at least were expected.")
     return MemoryDiagnosis(found, dt_ps)
-
-
-def _thin(dtrajs, interval):
-    """Every `interval`-th frame from every offset, as trajectories of their own."""
-    return [part for d in dtrajs for part in (d[offset::interval] for offset in range(interval)) if len(part) > 1]
 
 
 def _at_interval(interval, train, test, n_states, order, fine, seed):
@@ -163,7 +158,7 @@ def _at_interval(interval, train, test, n_states, order, fine, seed):
     units = [independent_units(parts) for parts in said]
     sums = np.array([[unit.sum() for unit in column] for column in units])  # (n_pasts, n_units)
     n_tokens, lengths = sum(map(len, said[0])), np.array([len(unit) for unit in units[0]])
-    drawn = np.random.default_rng(seed).multinomial(len(lengths), np.full(len(lengths), 1 / len(lengths)), _N_BOOTSTRAP)
+    drawn = bootstrap_weights(len(lengths), seed=seed)
     gains = (sums - sums[0]) @ drawn.T / (drawn @ lengths)  # (n_pasts, n_bootstrap)
     nats = -sums.sum(axis=1) / n_tokens
     best = nats.argmin()

@@ -1,12 +1,14 @@
 """Held-out nats per token and calibration of transitions, teacher-forced, with intervals over trajectories."""
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from scipy.stats import chi2
 
 from mdtok.errors import DataError
 from mdtok.features.dtrajs import as_dtrajs
+from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimators import Estimate
 from mdtok.kinetics.passages import independent_units
 
@@ -78,7 +80,7 @@ def _resampled_sums(arrays, n_bootstrap, seed):
     columns = [independent_units(array) for array in arrays]
     sums = np.array([[unit.sum() for unit in column] for column in columns]).T  # (n_units, n_arrays)
     lengths = np.array([len(unit) for unit in columns[0]])
-    weights = np.random.default_rng(seed).multinomial(len(lengths), np.full(len(lengths), 1 / len(lengths)), size=n_bootstrap)
+    weights = bootstrap_weights(len(lengths), n_bootstrap, seed)
     return weights @ sums, weights @ lengths
 
 
@@ -100,8 +102,9 @@ def transition_calibration(held_out, n_bootstrap=500, seed=0):
 
     1 is calibrated; above 1 the model leaves too easily. NaN where none was observed.
     """
-    expected, observed = np.concatenate(held_out.leaving_probability).sum(), np.concatenate(held_out.left).sum()
-    sums, _ = _resampled_sums([held_out.leaving_probability, held_out.left], n_bootstrap, seed)
+    leaving, left = held_out.leaving_probability, held_out.left
+    expected, observed = np.concatenate(leaving).sum(), np.concatenate(left).sum()
+    sums, _ = _resampled_sums([leaving, left], n_bootstrap, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan)
         return Estimate.from_samples(expected / observed if observed else np.nan, ratios)
@@ -119,9 +122,8 @@ def pair_calibration(held_out, n_bootstrap=500, seed=0):
         count (Garwood, Biometrika 28, 437 (1936)), as a handful of transitions is resampled badly. NaN where none was observed.
     """
     n = held_out.macro_probability[0].shape[1]
-    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
     expected, observed, low, high = np.zeros((n, n)), np.zeros((n, n)), np.full((n, n), np.nan), np.full((n, n), np.nan)
-    for i, j in pairs:
+    for i, j in permutations(range(n), 2):
         said = [np.where(b == i, p[:, j], 0.0) for p, b in zip(held_out.macro_probability, held_out.before)]
         seen = [(b == i) & (a == j) for b, a in zip(held_out.before, held_out.after)]
         expected[i, j], observed[i, j] = np.concatenate(said).sum(dtype=float), np.concatenate(seen).sum()
@@ -130,7 +132,7 @@ def pair_calibration(held_out, n_bootstrap=500, seed=0):
         sums, _ = _resampled_sums([said, seen], n_bootstrap, seed)
         sums = sums[sums[:, 1] > 0]
         limits = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975]) if len(sums) else [np.inf, -np.inf]
-        most, least = poisson_interval(observed[i, j])[::-1]
+        least, most = poisson_interval(observed[i, j])
         low[i, j], high[i, j] = min(limits[0], expected[i, j] / most), max(limits[1], expected[i, j] / least)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(observed > 0, expected / observed, np.nan)

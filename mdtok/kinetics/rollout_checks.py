@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
+from mdtok.features.dtrajs import thin_dtrajs
 from mdtok.kinetics.estimators import Estimate
 from mdtok.models.markov import MarkovModel
 
@@ -70,7 +71,7 @@ def check_rollout(dtrajs, train, macrostates, stride=1, seed=0):
     (0.0, True)
     """
     n_states = len(macrostates)
-    thinned = [part for d in train for part in (d[offset::stride] for offset in range(stride)) if len(part) > 1]
+    thinned = thin_dtrajs(train, stride)
     log_matrix = np.log(MarkovModel().fit(thinned, n_states=n_states).predictive_matrix_)
     seen = np.zeros((n_states, n_states), dtype=bool)
     for part in thinned:

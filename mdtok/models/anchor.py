@@ -99,7 +99,8 @@ def slow_basins(dtrajs, n_states, n_positions):
     Returns
     -------
     ndarray of int, shape (n_states,), or None
-        None where all processes are faster. Up to 20 states are a basin each. A state out of the connected set is in the basin that it is followed by most.
+        None where all processes are faster. Up to 20 states are a basin each. A state out of the connected set is in the
+        basin that it is followed by most.
     """
     if n_states <= _FEW_STATES:
         return np.arange(n_states)

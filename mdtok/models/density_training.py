@@ -113,10 +113,10 @@ def choose_past_share(network, held_out, batch_size=32):
     for start in range(0, len(losses), batch_size):
         rows = slice(start, start + batch_size)
         frames = torch.from_numpy(held_out["frames"][rows]).to(network.device)
-        weights = torch.from_numpy(held_out["weights"][rows]).to(network.device) if "weights" in held_out else 1.0
+        weights = torch.from_numpy(held_out["weights"][rows]).to(network.device) if "weights" in held_out else torch.ones_like(frames[..., 0])
         embeddings = network.embed(frames)
         for column, share in enumerate(SHARES):
             density = network.density(network.frame_head(embeddings, frames, share)[:, :-1])
             nats = -density.log_prob(frames[:, 1:] - frames[:, :-1])  # (B, n_frames - 1)
-            losses[rows, column] = (nats * (weights if isinstance(weights, float) else weights[:, :-1])).mean(dim=1).cpu()
+            losses[rows, column] = (nats * weights[:, :-1]).mean(dim=1).cpu()
     return least_share(losses)

@@ -7,10 +7,9 @@ from deeptime.markov.hmm import MaximumLikelihoodHMM, init
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.features.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.models.dynamics import DynamicsModel, draw
 from mdtok.models.markov import FLOOR, read_model, require_whole_number, write_model
-from mdtok.models.neural import hold_out_tails
 
 _MOST_ITERATIONS = 100
 

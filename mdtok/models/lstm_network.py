@@ -3,7 +3,6 @@
 Tsai, Kuo and Tiwary, Nat. Commun. 11, 5115 (2020): an embedding, one layer of long short-term memory, a softmax.
 """
 
-import torch
 from torch import nn
 from transformers import AutoConfig, PretrainedConfig
 
@@ -69,6 +68,7 @@ class LSTMNetwork(TokenNetwork):
 
     Examples
     --------
+    >>> import torch
     >>> network = LSTMNetwork(LSTMConfig(n_states=4, n_hidden=16))
     >>> network(torch.zeros(2, 7, dtype=torch.long)).logits.shape
     torch.Size([2, 7, 4])

@@ -8,23 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.features.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.features.windows import windows
 from mdtok.models.anchor import BasinAnchor, choose_shares
 from mdtok.models.dynamics import DynamicsModel
+from mdtok.models.network_model import NetworkModel
 from mdtok.models.training import TrainingSettings, score_windows, train_network, training_windows
-from mdtok.runfolder import read_json, whole, write_json
+from mdtok.runfolder import read_json, write_json
 
 _FEWEST_STEPS, _MOST_STEPS = 500, 5000
 _WINDOWS_AT_ONCE = 64
 
 
-class NeuralModel(DynamicsModel):
+class NeuralModel(NetworkModel, DynamicsModel):
     """What all networks over tokens share.
 
     A subclass names its network's class and the settings of its shape, and calls `_take` with its arguments.
@@ -41,7 +42,6 @@ class NeuralModel(DynamicsModel):
     """
 
     anchor_ = None
-    presets: dict
     network_class: type
     shape: tuple
 
@@ -70,23 +70,6 @@ class NeuralModel(DynamicsModel):
             ten_epochs = 10 * n_windows // settings["batch_size"]
             settings["max_steps"] = min(max(ten_epochs, _FEWEST_STEPS), _MOST_STEPS)
         return TrainingSettings(**settings)
-
-    @classmethod
-    def from_preset(cls, name, **overrides):
-        """Make an unfitted model of a named size, with any parameter replaced."""
-        if name not in cls.presets:
-            raise SettingsError(f"There is no preset {name!r}; {', '.join(map(repr, cls.presets))} were expected.")
-        return cls._from_settings({**cls.presets[name], **overrides})
-
-    @classmethod
-    def _from_settings(cls, settings):
-        known = cls().settings
-        unknown = sorted(set(settings) - {*known, "progress"})
-        if unknown:
-            raise SettingsError(
-                f"{cls.__name__} has no setting {', '.join(map(repr, unknown))}; known are {', '.join(known)} and progress."
-            )
-        return cls(**settings)
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Train on discrete trajectories until held-out nats per token no longer fall.
@@ -244,12 +227,7 @@ class NeuralModel(DynamicsModel):
         """Write ``model.json``, ``config.json``, ``model.safetensors`` and the anchor to `folder`; `load` reads them back."""
         self.require_fitted()
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.json").unlink(missing_ok=True)  # written last: with it the model is whole
-        with whole(folder / "model.safetensors") as partial:
-            save_file(self.network_.state_dict(), partial, metadata={"format": "pt"})
-        config = {**self.network_.config.to_dict(), "architectures": [self.network_class.__name__]}
-        write_json(folder / "config.json", config)
+        self._write_network(folder)
         if self.anchor_ is not None:
             self.anchor_.save(folder / "anchor")
         write_json(folder / "model.json", {
@@ -283,9 +261,7 @@ class NeuralModel(DynamicsModel):
     @property
     def n_parameters(self):
         """Number of weights of the network, and of the counted probabilities of its anchor."""
-        self.require_fitted()
-        n_counted = self.anchor_.model_.n_parameters if self.anchor_ else 0
-        return sum(parameter.numel() for parameter in self.network_.parameters()) + n_counted
+        return self._count_weights() + (self.anchor_.model_.n_parameters if self.anchor_ else 0)
 
 
 @torch.inference_mode()
@@ -301,18 +277,6 @@ def believed_shares(network, held_out):
         held_out["anchor"][counted].astype(float), np.concatenate(corrections)[counted], basin_of[held_out["input_ids"][counted]],
         basin_of[held_out["labels"][counted]], np.nonzero(counted)[0],
     )
-
-
-def hold_out_tails(dtrajs, fraction=0.1):
-    """Cut the last `fraction` of each trajectory off, where that leaves two tokens or more on both sides."""
-    cuts = [len(dtraj) - int(fraction * len(dtraj)) for dtraj in dtrajs]
-    tails = [dtraj[cut:] for dtraj, cut in zip(dtrajs, cuts) if len(dtraj) - cut >= 2]
-    if not tails:
-        raise DataError(
-            f"The longest trajectory has {max(map(len, dtrajs))} frames: its last tenth is too short for early "
-            "stopping. Pass validation=[...]."
-        )
-    return [dtraj[:cut] if len(dtraj) - cut >= 2 else dtraj for dtraj, cut in zip(dtrajs, cuts)], tails
 
 
 def draw_tokens(logits, generator):

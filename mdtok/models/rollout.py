@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from mdtok.errors import DataError
 from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.runfolder import load_arrays, read_json, save_arrays, whole, write_json
 
 _PROMPT_STEPS = 64  # past given to each chain, in steps of the model
 
@@ -32,6 +34,17 @@ class Rollout:
     @property
     def n_tokens(self):
         return sum(len(dtraj) for dtraj in self.dtrajs)
+
+    def save(self, folder):
+        """Write the tokens and ``rollout.json`` to `folder`, which appears whole or not at all."""
+        with whole(Path(folder)) as partial:
+            save_arrays(partial, self.dtrajs)
+            write_json(partial / "rollout.json", {"lagtime": self.lagtime, "seconds": self.seconds})
+
+    @classmethod
+    def load(cls, folder):
+        """Read what `save` wrote."""
+        return cls(load_arrays(Path(folder)), **read_json(Path(folder) / "rollout.json"))
 
 
 def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None):

@@ -4,17 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.density_training import choose_past_share, fit_frame_density, weigh_frames
+from mdtok.models.network_model import NetworkModel
 from mdtok.models.trajbert_generation import continue_causal, continue_faithful
 from mdtok.models.trajbert_network import TrajBertConfig, TrajBertNetwork, attention_maps
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
-from mdtok.models.trajectory_pieces import NO_LABEL, check_labels, cut_in_pieces, own_statistics, piece_length
+from mdtok.models.trajectory_pieces import check_labels, cut_in_pieces, own_statistics, piece_length
 from mdtok.models.training import TrainingSettings, train_network
-from mdtok.runfolder import read_json, whole, write_json
+from mdtok.runfolder import read_json, write_json
 
 PRESETS = {
     "small": dict(hidden_size=16, n_layer=4, n_head=8, intermediate_size=128),
@@ -34,7 +35,7 @@ _SHAPE = ("hidden_size", "n_layer", "n_head", "intermediate_size", "n_positions"
 _FRAMES_AT_ONCE = 50_000
 
 
-class TrajBert(TrajectoryModel):
+class TrajBert(NetworkModel, TrajectoryModel):
     """Transformer over the frames of a trajectory: predicts the next frame, and classifies the trajectory.
 
     Parameters
@@ -91,6 +92,8 @@ class TrajBert(TrajectoryModel):
     [(60, 2)]
     """
 
+    presets = PRESETS
+
     def __init__(
         self, variant="causal", window=100, hidden_size=64, n_layer=8, n_head=16, intermediate_size=256, n_positions=1024,
         n_components=3, dropout=0.0, gamma=1.0, lambda_=1.0, stratify=0.5, n_forecast_samples=64, learning_rate=2e-3,
@@ -141,23 +144,6 @@ class TrajBert(TrajectoryModel):
             "patience", "seed",
         )
         return TrainingSettings(**{name: self.settings[name] for name in names})
-
-    @classmethod
-    def from_preset(cls, name, **overrides):
-        """A model of a published size, with any parameter replaced: ``"small"``, ``"medium"`` or ``"large"``."""
-        if name not in PRESETS:
-            raise SettingsError(f"There is no preset {name!r}; {', '.join(map(repr, PRESETS))} were expected.")
-        return cls._from_settings({**PRESETS[name], **overrides})
-
-    @classmethod
-    def _from_settings(cls, settings):
-        known = cls().settings
-        unknown = sorted(set(settings) - {*known, "progress"})
-        if unknown:
-            raise SettingsError(
-                f"TrajBert has no setting {', '.join(map(repr, unknown))}; known are {', '.join(known)} and progress."
-            )
-        return cls(**settings)
 
     def fit(self, trajectories, validation=None, checkpoint_folder=None, *, labels=None, validation_labels=None):
         """Train until the held-out loss no longer falls.
@@ -399,11 +385,7 @@ class TrajBert(TrajectoryModel):
         """Write ``model.json``, ``config.json`` and ``model.safetensors`` to `folder`; `load` reads them back."""
         self.require_fitted()
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "model.json").unlink(missing_ok=True)  # written last: with it the model is whole
-        with whole(folder / "model.safetensors") as partial:
-            save_file(self.network_.state_dict(), partial, metadata={"format": "pt"})
-        write_json(folder / "config.json", {**self.network_.config.to_dict(), "architectures": ["TrajBertNetwork"]})
+        self._write_network(folder)
         write_json(folder / "model.json", {
             "class": "TrajBert", "settings": self.settings, "n_dim": self.n_dim_, "n_classes": self.n_classes_,
             "past_share": self.past_share_, "mean": self.mean_, "std": self.std_,
@@ -436,8 +418,7 @@ class TrajBert(TrajectoryModel):
     @property
     def n_parameters(self):
         """Number of weights of the network."""
-        self.require_fitted()
-        return sum(parameter.numel() for parameter in self.network_.parameters())
+        return self._count_weights()
 
 
 @torch.inference_mode()
