@@ -29,7 +29,8 @@ class AlanineSettings(ModelSettings):
     solvent: str = setting("obc2", "obc2, vacuum or tip3p.")
     platform: str = setting("auto", "OpenMM platform; auto measures which is fastest here.")
     n_processes: int = setting(0, "Replicas at once; 0: one a core.")
-    token_interval_ps: float = setting(1.0, "Time between tokens; a multiple of the 0.2 ps between frames.")
+    frame_interval_ps: float = setting(0.2, "Time between the frames that are written.")
+    token_interval_ps: float = setting(1.0, "Time between tokens; a multiple of the time between frames.")
     n_states: int = setting(100, "Microstates (k-means).")
     n_macrostates: int = setting(4, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
 
@@ -50,7 +51,8 @@ class AlanineSettings(ModelSettings):
 def main():
     settings = parse_settings(AlanineSettings, description=__doc__.splitlines()[0])
     system = mdtok.load_system(
-        "alanine_dipeptide", temperature_kelvin=settings.temperature_kelvin, solvent=settings.solvent
+        "alanine_dipeptide", temperature_kelvin=settings.temperature_kelvin, solvent=settings.solvent,
+        frame_interval_ps=settings.frame_interval_ps,
     )
     stride = round(settings.token_interval_ps / system.frame_interval_ps)
     if stride < 1 or abs(stride * system.frame_interval_ps - settings.token_interval_ps) > 1e-9:
