@@ -29,13 +29,15 @@ class ModelSettings(RunSettings):
     training_steps: int = setting(0, "Most training steps of neural models; 0: their own default.")
     lagtime: int = setting(10, "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test.")
     lagtimes: list[int] = setting([], "Lag times of the implied timescales, in token intervals; from the data if not given.")
+    n_chains: int = setting(0, "Chains that each model generates; 0: four times the MD in all.")
+    n_chain_tokens: int = setting(0, "Length of a generated chain in token intervals; 0: that of a test trajectory.")
     test_fraction: float = setting(0.25, "Share of the trajectories that no model sees.")
     validation_fraction: float = setting(0.15, "Share on which hyper-parameters and early stopping are decided.")
     n_blocks: int = setting(20, f"Time blocks in all, where there are fewer than {_FEW_TRAJECTORIES} trajectories.")
 
     STAGE_OF = {
         "lagtime": "tokenize", "test_fraction": "tokenize", "validation_fraction": "tokenize", "n_blocks": "tokenize",
-        "models": "train", "training_steps": "train", "lagtimes": "rollout",
+        "models": "train", "training_steps": "train", "lagtimes": "rollout", "n_chains": "rollout", "n_chain_tokens": "rollout",
     }
 
     def __post_init__(self):
@@ -53,6 +55,8 @@ class ModelSettings(RunSettings):
                 f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be positive and "
                 "leave some for training."
             )
+        if min(self.n_chains, self.n_chain_tokens) < 0:
+            raise SettingsError(f"n_chains {self.n_chains} and n_chain_tokens {self.n_chain_tokens} must not be negative; 0 leaves the choice to mdtok.")
         if self.lagtime < 1 or any(lag < 1 for lag in self.lagtimes):
             raise SettingsError("lagtime and lagtimes are counted in token intervals; whole numbers of at least 1 were expected.")
 
@@ -258,12 +262,14 @@ def roll_out(run, settings):
                 continue
             model = load_model(run / "models" / name)
             model.progress = settings.progress
-            rollout = roll_out_like(model, training, test, data.dtrajs, protocol, seed=settings.seed)
+            rollout = roll_out_like(
+                model, training, test, data.dtrajs, protocol, settings.n_chains or None, settings.n_chain_tokens or None, settings.seed,
+            )
             rollout.save(folder)
             log.info("%s: %s tokens generated in %.1f s", name, f"{rollout.n_tokens:,}", rollout.seconds)
 
 
-def score(run, settings, title, shown_on=None):
+def score(run, settings, title, shown_on=None, make_chapters=None):
     """Stage `score`: the scorecard and the report, into ``report/``.
 
     Parameters
@@ -274,6 +280,8 @@ def score(run, settings, title, shown_on=None):
         Of the report.
     shown_on : mdtok.report.Projection, optional
         Two columns to draw maps on.
+    make_chapters : callable, optional
+        From the TokenisedData and the Scorecard to further chapters of the report.
 
     Returns
     -------
@@ -297,12 +305,25 @@ def score(run, settings, title, shown_on=None):
             lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, rollouts=rollouts, seed=settings.seed,
             progress=settings.progress,
         )
-        card.save(run / "report", title=title, projection=shown_on, run=run.manifest)
+        chapters = [memory_chapter(run, data, settings), *(make_chapters(data, card) if make_chapters else ())]
+        card.save(run / "report", title=title, projection=shown_on, run=run.manifest, chapters=chapters)
     log.info("\n%s\n\nreport: %s", card, run / "report" / "report.html")
     return card
 
 
-def do_model_stages(run, settings, title, map_columns=None):
+def memory_chapter(run, data, settings):
+    """How long the memory of the tokens is: a chapter of the report, ``report/memory.json``, and a sentence in the log."""
+    from mdtok.insight import diagnose_memory
+    from mdtok.report import chapter_on_memory
+
+    training = [*data.part("train"), *data.part("validation")]
+    diagnosis = diagnose_memory(training, data.part("test"), data.dt_ps, seed=settings.seed, progress=settings.progress)
+    write_json(run / "report" / "memory.json", diagnosis.to_dict())
+    log.info("memory: %s", diagnosis)
+    return chapter_on_memory(diagnosis)
+
+
+def do_model_stages(run, settings, title, map_columns=None, make_chapters=None):
     """Train, roll out and score, as far as the settings ask for it and it is not done; then say where the report is."""
     for name, stage in (("train", train), ("rollout", roll_out)):
         if settings.does(name) and not run.is_done(name):
@@ -312,7 +333,7 @@ def do_model_stages(run, settings, title, map_columns=None):
             log.info("report: %s (all stages were done before)", run / "report" / "report.html")
         else:
             has_features = (run / "features").is_dir()  # none where the user gave tokens
-            score(run, settings, title, projection(run, map_columns) if has_features else None)
+            score(run, settings, title, projection(run, map_columns) if has_features else None, make_chapters)
 
 
 def _names(settings):

@@ -10,6 +10,6 @@ __getattr__, _names = lazy_names(__name__, {
     "featurizer": ["Dihedrals", "Featurizer"],
     "tokenizer": ["StateTokenizer"],
     "particles": ["split_particles"],
-    "commitment": ["core_states", "running_mean", "nearest_value", "without_short_visits"],
+    "commitment": ["core_states", "running_mean", "nearest_value", "without_short_visits", "count_transitions"],
 })
 __all__ = ["windows", *_names]

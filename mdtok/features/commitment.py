@@ -131,3 +131,32 @@ def without_short_visits(dtraj, n_frames):
     lengths = np.diff(np.append(starts, len(dtraj)))
     kept = (lengths >= n_frames) | (starts == 0)
     return hold_last(np.repeat(np.where(kept, dtraj[starts], OUTSIDE), lengths))
+
+
+def count_transitions(dtrajs, n_states, commit_frames):
+    """Transitions between states that are left over when visits shorter than a commit time do not count.
+
+    Parameters
+    ----------
+    dtrajs : list of int arrays, shape (n_frames,) each
+    n_states : int
+    commit_frames : sequence of int
+        Commit times: the shortest visits that count.
+
+    Returns
+    -------
+    ndarray of int, shape (n_commit_times, n_states, n_states)
+        Row from, column to.
+
+    Examples
+    --------
+    >>> count_transitions([np.array([0, 0, 1, 0, 0, 1, 1])], 2, [1, 2]).tolist()
+    [[[0, 2], [1, 0]], [[0, 1], [0, 0]]]
+    """
+    counts = np.zeros((len(commit_frames), n_states, n_states), dtype=np.int64)
+    for table, n_frames in zip(counts, commit_frames):
+        for dtraj in dtrajs:
+            committed = without_short_visits(dtraj, n_frames)
+            left = np.flatnonzero(np.diff(committed))
+            np.add.at(table, (committed[left], committed[left + 1]), 1)
+    return counts

@@ -9,6 +9,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     ],
     "passages": ["mfpt_counted", "dwell_times"],
     "scorecard": ["score", "Scorecard"],
+    "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_figures"],
     "oracle": ["Oracle"],
     "oracle_models": ["OracleTokens", "OracleForecast"],
     "bayes_limits": ["BayesClassifier"],
