@@ -83,9 +83,14 @@ class OracleTokens(DynamicsModel):
         weights[:, weights.sum(axis=0) == 0] = stationary[:, None]  # a token that no cell has
         return weights / weights.sum(axis=0)
 
+    @property
+    def stationary_distribution_(self):
+        """Exact populations of the tokens, shape (n_states_,)."""
+        return self.oracle.stationary_distribution @ self.shares
+
     def sample(self, prompts, n_steps, seed):
         """Continue each prompt with the tokens of a particle that hops between cells."""
-        prompts = self.check_prompts(prompts, n_steps)
+        prompts = self.check_prompts(prompts, n_steps, seed)
         rng, P = np.random.default_rng(seed), self._transition
         backward, cells = P.T.tocsr(), np.empty(len(prompts), dtype=np.int64)
         for k, prompt in enumerate(prompts):

@@ -173,7 +173,7 @@ class BackOffModel(DynamicsModel):
         The mixture is drawn as one: each level overrules the coarser ones with probability N / (N + s), and then
         answers from its own counts.
         """
-        prompts = self.check_prompts(prompts, n_steps)
+        prompts = self.check_prompts(prompts, n_steps, seed)
         rng = np.random.default_rng(seed)
         jumps = JumpTable(self._token_matrix)
         memory = np.stack([self.memory_at(prompt)[:, -1] for prompt in prompts], axis=1)
@@ -195,6 +195,11 @@ class BackOffModel(DynamicsModel):
     def _draw_tokens(self, present, states, rng):
         """Next tokens within given next states, as the Markov chain has it."""
         return states
+
+    @property
+    def stationary_distribution_(self):
+        """Of the Markov chain, shape (n_states_,)."""
+        return self.markov_.stationary_distribution_
 
     @property
     def strengths_(self):

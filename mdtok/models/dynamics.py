@@ -24,11 +24,14 @@ class DynamicsModel(ABC):
         ``t - lagtime`` only. It is 1 for all but a Markov model with a longer lag.
     n_states_ : int
         Size of the alphabet, known after `fit`.
+    stationary_distribution_ : ndarray of float, shape (n_states_,), or None
+        Where chains start that have no prompt; None where a model knows of none.
     progress : bool
         Whether `fit` and `sample` show progress bars.
     """
 
     lagtime = 1
+    stationary_distribution_ = None
     progress = True
 
     @abstractmethod
@@ -71,8 +74,9 @@ class DynamicsModel(ABC):
 
         Parameters
         ----------
-        prompts : list of int arrays, shape (n_prompt,) each
-            The past of each chain, at least one token, `lagtime` frames apart.
+        prompts : list of int arrays, shape (n_prompt,) each, or int, or None
+            The past of each chain, at least one token, `lagtime` frames apart. A number of chains, or None for one, starts
+            from the stationary distribution of the training trajectories.
         n_steps : int
             Tokens to generate, as many as asked for: no limit by a context length.
         seed : int
@@ -126,12 +130,23 @@ class DynamicsModel(ABC):
         if not self.is_fitted:
             raise DataError(f"This {type(self).__name__} is not fitted; call fit(dtrajs) first.")
 
-    def check_prompts(self, prompts, n_steps):
-        """Check the arguments of `sample`; prompts come back as a list of int64 arrays."""
+    def check_prompts(self, prompts, n_steps, seed=0):
+        """Check the arguments of `sample`; prompts come back as a list of int64 arrays, drawn where there were none."""
         self.require_fitted()
         if int(n_steps) != n_steps or n_steps < 1:
             raise SettingsError(f"n_steps is {n_steps}; a whole number of at least 1 was expected.")
+        if prompts is None or isinstance(prompts, (int, np.integer)):
+            prompts = self._draw_starts(1 if prompts is None else int(prompts), seed)
         return as_dtrajs(prompts, self.n_states_)
+
+    def _draw_starts(self, n_chains, seed):
+        if n_chains < 1:
+            raise SettingsError(f"{n_chains} chains were asked for; at least 1 was expected.")
+        if self.stationary_distribution_ is None:
+            raise DataError(f"This {type(self).__name__} knows no stationary distribution; give prompts to start from.")
+        weights = np.asarray(self.stationary_distribution_, dtype=float)
+        rng = np.random.default_rng([int(seed), 0x57A127])  # not the numbers of the steps
+        return list(rng.choice(len(weights), size=(n_chains, 1), p=weights / weights.sum()))
 
 
 def draw(probabilities, rng):

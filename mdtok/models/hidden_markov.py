@@ -102,7 +102,7 @@ class HiddenMarkovModel(DynamicsModel):
 
     def sample(self, prompts, n_steps, seed):
         """See `DynamicsModel.sample`: the hidden state of each chain is drawn once, given its prompt."""
-        prompts = self.check_prompts(prompts, n_steps)
+        prompts = self.check_prompts(prompts, n_steps, seed)
         rng = np.random.default_rng(seed)
         hidden = draw(np.stack([self._filter(prompt)[-1] for prompt in prompts]), rng)
         chains = np.empty((n_steps, len(hidden)), dtype=np.int64)
@@ -110,6 +110,11 @@ class HiddenMarkovModel(DynamicsModel):
             hidden = draw(self.transition_matrix_[hidden], rng)
             chains[step] = draw(self.emissions_[hidden], rng)
         return list(chains.T.copy())
+
+    @property
+    def stationary_distribution_(self):
+        """Tokens under the stationary distribution of hidden states, shape (n_states_,)."""
+        return self.start_ @ self.emissions_
 
     @property
     def n_parameters(self):

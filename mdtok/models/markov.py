@@ -185,6 +185,13 @@ class MarkovModel(DynamicsModel):
         self.n_states_ = n_states
         return self
 
+    @property
+    def stationary_distribution_(self):
+        """Of `msm_`, shape (n_states_,): zero outside the connected set."""
+        distribution = np.zeros(self.n_states_)
+        distribution[self.msm_.count_model.state_symbols] = self.msm_.stationary_distribution
+        return distribution
+
     def _predictive_matrix(self):
         counts = dense(self.count_model_.count_matrix)
         transition_matrix = normalise_counts(counts)
@@ -235,7 +242,7 @@ class MarkovModel(DynamicsModel):
 
     def sample(self, prompts, n_steps, seed):
         """See `DynamicsModel.sample`; one token each `lagtime` frames, from the last token of each prompt."""
-        prompts = self.check_prompts(prompts, n_steps)
+        prompts = self.check_prompts(prompts, n_steps, seed)
         rng = np.random.default_rng(seed)
         jumps = JumpTable(self.predictive_matrix_)
         states = np.array([prompt[-1] for prompt in prompts])
@@ -279,6 +286,16 @@ class MarkovModel(DynamicsModel):
         model.predictive_matrix_ = model._predictive_matrix()
         model.n_states_ = n_states
         return model
+
+
+def equilibrium(dtrajs, n_states, lagtime):
+    """Populations in equilibrium, shape (n_states,): of the MSM at `lagtime` or shorter, counted where there is none."""
+    try:
+        lagtime = max(1, min(lagtime, min(map(len, dtrajs)) - 1))
+        return MarkovModel(lagtime=lagtime).fit(dtrajs, n_states=n_states).stationary_distribution_
+    except DataError:  # no state is left and found again
+        counted = np.bincount(np.concatenate(dtrajs), minlength=n_states)
+        return counted / counted.sum()
 
 
 def smooth(transition_matrix, counts):

@@ -17,6 +17,8 @@ from mdtok.features.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.features.windows import windows
 from mdtok.models.anchor import BasinAnchor, choose_shares
 from mdtok.models.dynamics import DynamicsModel
+from mdtok.models.exploration import Exploration
+from mdtok.models.markov import equilibrium
 from mdtok.models.network_model import NetworkModel
 from mdtok.models.training import TrainingSettings, score_windows, train_network, training_windows
 from mdtok.runfolder import read_json, write_json
@@ -119,6 +121,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         if self.anchor_ is not None:
             network.anchor_share.copy_(torch.from_numpy(believed_shares(network, held_out)))
         self.network_, self.n_states_ = network, n_states
+        self.stationary_distribution_ = equilibrium(dtrajs, n_states, self.settings["n_positions"] // 10)
         self.train_seconds_ = self.history_[-1]["seconds"]
         return self
 
@@ -165,7 +168,6 @@ class NeuralModel(NetworkModel, DynamicsModel):
             done += len(made)
         return log_proba
 
-    @torch.inference_mode()
     def sample(self, prompts, n_steps, seed):
         """Continue each prompt by `n_steps` tokens, all chains of one prompt length at once, with the past cached.
 
@@ -175,7 +177,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
 
         Parameters
         ----------
-        prompts : list of int arrays, shape (n_prompt,) each
+        prompts : list of int arrays, shape (n_prompt,) each, or int, or None
+            A number of chains, or None for one, starts from the stationary distribution of the training trajectories.
         n_steps : int
             As many as asked for; the context is no limit.
         seed : int
@@ -184,7 +187,29 @@ class NeuralModel(NetworkModel, DynamicsModel):
         -------
         list of int arrays, shape (n_steps,) each
         """
-        prompts = self.check_prompts(prompts, n_steps)
+        return self._generate(prompts, n_steps, seed)
+
+    def explore(self, prompts, n_steps, seed, temperature=1.0, top_k=None, top_p=None):
+        """Like `sample`, with changed probabilities: to find states, **not kinetic**.
+
+        Populations, timescales and passage times of what this generates are those of no system; the scorecard never sees it.
+
+        Parameters
+        ----------
+        prompts, n_steps, seed
+            See `sample`.
+        temperature, top_k, top_p
+            See `mdtok.models.exploration.Exploration`.
+
+        Returns
+        -------
+        list of int arrays, shape (n_steps,) each
+        """
+        return self._generate(prompts, n_steps, seed, Exploration(temperature, top_k, top_p))
+
+    @torch.inference_mode()
+    def _generate(self, prompts, n_steps, seed, change=None):
+        prompts = self.check_prompts(prompts, n_steps, seed)
         n_positions = self.settings["n_positions"]
         kept = n_positions - n_positions // 2 + 1
         shortened = [prompt if len(prompt) <= n_positions else prompt[-kept:] for prompt in prompts]
@@ -196,10 +221,10 @@ class NeuralModel(NetworkModel, DynamicsModel):
                 chains = np.flatnonzero(lengths == length)
                 prompt = torch.from_numpy(np.stack([shortened[i] for i in chains]))  # (B, length)
                 memory = self.anchor_.memory_of([prompts[i] for i in chains]) if self.anchor_ else None
-                samples[chains] = self._sample_group(prompt, memory, n_steps, generator, bar)
+                samples[chains] = self._generate_group(prompt, memory, n_steps, generator, change, bar)
         return list(samples)
 
-    def _sample_group(self, prompt, memory, n_steps, generator, bar):
+    def _generate_group(self, prompt, memory, n_steps, generator, change, bar):
         network, device = self.network_.eval(), self.network_.device
         B, n_prompt = prompt.shape
         n_positions = self.settings["n_positions"]
@@ -214,7 +239,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
             outputs = network.next_logits(tokens[:, read:end], cache, last_only=True)  # (B, n_outputs)
             if memory is not None:
                 anchor = torch.from_numpy(self.anchor_.log_proba_after(memory)).to(device)
-            tokens[:, end] = draw_tokens(network.distribution(outputs, tokens[:, end - 1], anchor), generator)
+            logits = network.distribution(outputs, tokens[:, end - 1], anchor)  # (B, n_states)
+            tokens[:, end] = draw_tokens(change(logits) if change else logits, generator)
             if memory is not None:
                 memory = self.anchor_.advance(memory, tokens[:, end].cpu().numpy())
             read = end
@@ -232,7 +258,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
             self.anchor_.save(folder / "anchor")
         write_json(folder / "model.json", {
             "class": type(self).__name__, "settings": self.settings, "n_states": self.n_states_, "history": self.history_,
-            "anchored": self.anchor_ is not None,
+            "anchored": self.anchor_ is not None, "stationary_distribution": self.stationary_distribution_,
         })
 
     @classmethod
@@ -246,6 +272,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         model.network_ = cls.network_class(config)
         model.network_.load_state_dict(load_file(folder / "model.safetensors"))
         model.history_, model.n_states_ = saved["history"], saved["n_states"]
+        model.stationary_distribution_ = np.array(saved["stationary_distribution"])
         model.train_seconds_ = model.history_[-1]["seconds"]
         return model
 

@@ -122,6 +122,18 @@ def test_first_sampled_token_follows_the_predicted_row(model):
     assert chisquare(counts, expected).pvalue > 1e-4
 
 
+def test_without_prompts_chains_start_in_equilibrium(model):
+    """The token after a start in equilibrium is in equilibrium: chi-square at p = 1e-4."""
+    assert [chain.shape for chain in model.sample(None, n_steps=5, seed=1)] == [(5,)]
+    equilibrium = model.stationary_distribution_
+    assert equilibrium.shape == (N_STATES,) and equilibrium.sum() == pytest.approx(1)
+    counts = np.bincount(np.concatenate(model.sample(20_000, n_steps=1, seed=17)), minlength=N_STATES)
+    expected = equilibrium @ np.exp([model.predict_log_proba(np.repeat([k, 0], model.lagtime))[-1] for k in range(N_STATES)])
+    assert chisquare(counts, 20_000 * expected).pvalue > 1e-4
+    with pytest.raises(SettingsError, match="0 chains were asked for"):
+        model.sample(0, n_steps=1, seed=0)
+
+
 def test_later_sampled_tokens_follow_the_predicted_rows(model):
     """Log-probability less its expectation is a martingale: its sum over its deviation is normal; two-sided 1e-4."""
     surprise, variance = 0.0, 0.0

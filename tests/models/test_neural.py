@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, strategies as st
 
 from mdtok.errors import SettingsError
 from mdtok.models import LSTM, NanoGPT, load_model
 from mdtok.models.anchor import BasinAnchor, anchored_log_proba, choose_shares, slow_basins
+from mdtok.models.exploration import Exploration
 from mdtok.models.lstm_network import LSTMConfig, LSTMNetwork
 from mdtok.models.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
 
@@ -112,6 +114,55 @@ def test_an_anchored_model_is_the_same_after_saving(anchored, tmp_path):
     assert np.array_equal(again.predict_log_proba(fresh), anchored.predict_log_proba(fresh))
     assert np.array_equal(again.anchor_share_, anchored.anchor_share_) and again.n_parameters == anchored.n_parameters
     assert np.array_equal(again.sample([fresh[:5]], 50, seed=1)[0], anchored.sample([fresh[:5]], 50, seed=1)[0])
+
+
+def test_exploring_narrows_what_is_drawn_and_sampling_never_does(anchored):
+    prompts = [[0]] * 400
+    drawn = {
+        name: np.concatenate(anchored.explore(prompts, 1, seed=3, **change))
+        for name, change in {
+            "as it is": {}, "likeliest": {"top_k": 1}, "cold": {"temperature": 1e-6}, "few": {"top_p": 0.05}, "hot": {"temperature": 50.0},
+        }.items()
+    }
+    assert (drawn["as it is"] == np.concatenate(anchored.sample(prompts, 1, seed=3))).all()
+    assert set(drawn["likeliest"]) == set(drawn["cold"]) and len(set(drawn["likeliest"])) == 1
+    assert set(drawn["likeliest"]) <= set(drawn["few"]) < set(drawn["as it is"]) < set(drawn["hot"])
+
+
+@given(st.integers(0, 2**31), st.integers(1, 6), st.floats(0.01, 1.0))
+def test_what_may_follow_are_the_likeliest_states(seed, top_k, top_p):
+    logits = torch.randn(3, 6, generator=torch.Generator().manual_seed(seed))
+    for change in (Exploration(top_k=top_k), Exploration(top_p=top_p)):
+        kept = torch.isfinite(change(logits))
+        assert kept.any(dim=-1).all()
+        least_kept = logits.masked_fill(~kept, torch.inf).amin(dim=-1)
+        most_left = logits.masked_fill(kept, -torch.inf).amax(dim=-1)
+        assert (least_kept > most_left).all()
+    assert (torch.isfinite(Exploration(top_k=top_k)(logits)).sum(dim=-1) == top_k).all()
+    kept = torch.isfinite(Exploration(top_p=top_p)(logits))
+    held = (logits.softmax(-1) * kept).sum(dim=-1)
+    least = (logits.softmax(-1).masked_fill(~kept, torch.inf)).amin(dim=-1)
+    assert (held >= top_p - 1e-6).all() and (held - least < top_p + 1e-6).all()
+
+
+def test_without_prompts_a_network_starts_in_equilibrium(anchored, tmp_path):
+    """Populations of the 24 states; total variation of 4,000 starts: 0.031 on average, 0.06 is beyond 1 in 1e6."""
+    assert anchored.stationary_distribution_ == pytest.approx(np.full(24, 1 / 24), abs=0.02)
+    assert len(anchored.sample(None, 3, seed=1)) == 1
+    starts = np.concatenate(anchored._draw_starts(4000, seed=2))
+    assert abs(np.bincount(starts, minlength=24) / 4000 - anchored.stationary_distribution_).sum() / 2 < 0.06
+    anchored.save(tmp_path / "model")
+    again = load_model(tmp_path / "model")
+    again.progress = False
+    assert np.array_equal(again.sample(3, 4, seed=5), anchored.sample(3, 4, seed=5))
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"temperature": 0}, "temperature is 0"), ({"top_k": 0}, "top_k is 0"), ({"top_k": 1.5}, "top_k is 1.5"), ({"top_p": 1.1}, "top_p is 1.1"),
+])
+def test_exploration_out_of_range_is_one_line(anchored, change, words):
+    with pytest.raises(SettingsError, match=words):
+        anchored.explore(None, 1, seed=0, **change)
 
 
 def test_anchored_probabilities_have_the_basins_of_the_anchor_and_the_states_of_the_network():
