@@ -70,7 +70,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     n_steps = 20
-    model = NanoGPT.from_preset(arguments.preset, anchored=False, max_steps=n_steps, evaluate_every_steps=n_steps, progress=False)
+    model = NanoGPT.from_preset(arguments.preset, anchor=None, max_steps=n_steps, evaluate_every_steps=n_steps, progress=False)
     dtraj = np.random.default_rng(0).integers(0, arguments.n_states, 20_000)
     dtraj[0] = arguments.n_states - 1
     held_out, n_positions = dtraj[:500], model.settings["n_positions"]

@@ -15,14 +15,17 @@ from scipy.special import logsumexp
 
 from mdtok.errors import DataError
 from mdtok.features.metastable import metastable_states
-from mdtok.models.backoff import SemiMarkovModel
+from mdtok.models.backoff import OrderKModel, SemiMarkovModel
+from mdtok.models.dynamics import load_model
 from mdtok.models.held_out_choice import SHARES, least_share
 from mdtok.models.markov import MarkovModel
+from mdtok.runfolder import read_json, write_json
 
 log = logging.getLogger(__name__)
 
 _MOST_BASINS = 6
-_FEW_STATES = 20
+_FEW_STATES = 6
+_ORDER, _ROUNDS = 8, 300
 _FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infinite
 
 
@@ -30,13 +33,15 @@ class BasinAnchor:
     """Probability of the next basin: counted, given the state, how long the basin has lasted and which was before it.
 
     Basins are the metastable sets (PCCA+) of the processes that are slower than a network's context is long: what is faster a
-    network sees often enough, and whole. Where there are few states, each is a basin: counts then know all that there is.
+    network sees often enough, and whole. A handful of states are a basin each; there a chain of order 8 is counted too, and
+    the two are mixed as held-out trajectories have it.
 
     Attributes
     ----------
     basins_ : ndarray of int, shape (n_states,)
         Basin of each state.
-    model_ : SemiMarkovModel
+    models_ : list of BackOffModel
+    weights_ : ndarray, shape (n_models,)
 
     Examples
     --------
@@ -46,51 +51,84 @@ class BasinAnchor:
     ([0, 1], (5999, 2))
     """
 
-    def __init__(self, model):
-        self.model_, self.basins_ = model, model.macrostates
+    def __init__(self, basins, models, weights):
+        self.basins_, self.models_, self.weights_ = np.asarray(basins), list(models), np.asarray(weights)
 
     @classmethod
-    def fit(cls, dtrajs, validation, n_states, n_positions):
-        """Basins and their statistics; None where no process is slow enough, or none can be estimated."""
+    def fit(cls, dtrajs, validation, n_states, n_positions, of_states=False):
+        """Basins and their statistics; None where no process is slow enough, or none can be estimated.
+
+        With `of_states` every state is a basin, however many there are.
+        """
         try:
-            basins = slow_basins(dtrajs, n_states, n_positions)
+            basins = np.arange(n_states) if of_states else slow_basins(dtrajs, n_states, n_positions)
             if basins is None:
                 return None
-            return cls(SemiMarkovModel(macrostates=basins).fit(dtrajs, validation, n_states))
+            models = [SemiMarkovModel(macrostates=basins)]
+            if n_states <= _FEW_STATES:
+                models.append(OrderKModel(order=_ORDER))
+            for model in models:
+                model.progress = False
+                model.fit(dtrajs, validation, n_states)
         except DataError as error:  # no state is left and found again, so there is nothing to count
             log.info("Transitions are not anchored on counts: %s", error)
             return None
+        return cls(basins, models, _weights(models, basins, validation))
 
     @property
     def n_basins(self):
         """Number of basins."""
         return int(self.basins_.max()) + 1
 
+    @property
+    def n_parameters(self):
+        """Counted probabilities, and weights less one."""
+        return sum(model.n_parameters for model in self.models_) + len(self.models_) - 1
+
     def log_proba(self, dtraj):
         """Log-probability of the next basin at every frame but the last, float32, shape (n_frames - 1, n_basins)."""
-        return self.log_proba_after(self.model_.memory_at(dtraj)[:, :-1])
+        return self.log_proba_after([model.memory_at(dtraj)[:, :-1] for model in self.models_])
 
     def log_proba_after(self, memory):
-        """The same for memories of many chains, shape (n_entries, n_chains), as `memory_of` and `advance` give them."""
+        """The same for memories of many chains, as `memory_of` and `advance` give them: shape (n_chains, n_basins)."""
+        said = sum(w * model.predict_states(part) for w, model, part in zip(self.weights_, self.models_, memory))
         with np.errstate(divide="ignore"):
-            return np.maximum(np.log(self.model_.predict_states(memory)), _FLOOR).astype(np.float32)
+            return np.maximum(np.log(said), _FLOOR).astype(np.float32)
 
     def memory_of(self, prompts):
-        """What is remembered of the past of each chain, shape (n_entries, n_chains)."""
-        return np.stack([self.model_.memory_at(prompt)[:, -1] for prompt in prompts], axis=1)
+        """What each model remembers of the past of each chain: a list of arrays, shape (n_entries, n_chains) each."""
+        return [np.stack([model.memory_at(prompt)[:, -1] for prompt in prompts], axis=1) for model in self.models_]
 
     def advance(self, memory, tokens):
         """The memory after one more token a chain."""
-        return self.model_.advance(memory, tokens)
+        return [model.advance(part, tokens) for model, part in zip(self.models_, memory)]
 
     def save(self, folder):
         """Write the statistics to `folder`."""
-        self.model_.save(Path(folder))
+        for number, model in enumerate(self.models_):
+            model.save(Path(folder) / f"model_{number}")
+        write_json(Path(folder) / "anchor.json", {"basins": self.basins_, "weights": self.weights_})
 
     @classmethod
     def load(cls, folder):
         """Read what `save` wrote."""
-        return cls(SemiMarkovModel.load(Path(folder)))
+        saved = read_json(Path(folder) / "anchor.json")
+        models = [load_model(Path(folder) / f"model_{number}") for number in range(len(saved["weights"]))]
+        return cls(saved["basins"], models, saved["weights"])
+
+
+def _weights(models, basins, validation):
+    """Weights of a mixture of models that maximise the held-out likelihood of the next basin (expectation-maximisation)."""
+    weights = np.full(len(models), 1 / len(models))
+    if len(models) == 1:
+        return weights
+    said = np.stack([np.concatenate([
+        model.predict_states(model.memory_at(d)[:, :-1])[np.arange(len(d) - 1), basins[d[1:]]] for d in validation
+    ]) for model in models], axis=1)  # (n_tokens, n_models)
+    for _ in range(_ROUNDS):
+        answer = weights * said
+        weights = (answer / np.maximum(answer.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)
+    return weights / weights.sum()
 
 
 def slow_basins(dtrajs, n_states, n_positions):
@@ -99,7 +137,7 @@ def slow_basins(dtrajs, n_states, n_positions):
     Returns
     -------
     ndarray of int, shape (n_states,), or None
-        None where all processes are faster. Up to 20 states are a basin each. A state out of the connected set is in the
+        None where all processes are faster. Up to 6 states are a basin each. A state out of the connected set is in the
         basin that it is followed by most.
     """
     if n_states <= _FEW_STATES:

@@ -7,8 +7,10 @@ from mdtok.models.dynamics import DynamicsModel
 
 _KNOWN = (
     "msm, msmN (lag N frames), orderN (last N tokens), semi-markov, hmm, hmmN (N hidden states), lstm, lstm-medium, nanogpt, "
-    "nanogpt-tiny, nanogpt-medium; lstm and nanogpt also with -plain or -anchored, and -sampled, -expected or -faithful (two passes)"
+    "nanogpt-tiny, nanogpt-medium; lstm and nanogpt also with -plain, -anchored, -factorised or -states, and -sampled, -expected or -faithful (two passes)"
 )
+
+_ANCHORS = {"plain": None, "anchored": "basins", "factorised": "factorised", "states": "states"}
 
 
 def make_models(names, macrostates=None, seed=0, training_steps=None, progress=True):
@@ -18,8 +20,8 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     ----------
     names : str
         Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``order8``, ``semi-markov``, ``hmm``, ``lstm``,
-        ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``-plain`` and ``-anchored`` say whether a network's transitions
-        between slow basins are anchored on counts, ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a
+        ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``-plain``, ``-anchored``, ``-factorised`` and
+        ``-states`` say what of a network's transitions is anchored on counts, see `NanoGPT`, ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a
         second pass of training, as in ``nanogpt-plain-faithful``.
     macrostates : int array, shape (n_states,), optional
         The semi-Markov model keeps the age in the macrostate where tokens are microstates.
@@ -59,10 +61,10 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
         return models.SemiMarkovModel(macrostates=macrostates, progress=progress)
     if match := re.fullmatch(r"hmm([1-9]\d*)?", name):
         return models.HiddenMarkovModel(**({"n_hidden": int(match[1])} if match[1] else {}), progress=progress)
-    if match := re.fullmatch(r"(nanogpt|lstm)(?:-(tiny|small|medium))?(-plain|-anchored)?(-sampled|-expected|-faithful)?", name):
+    if match := re.fullmatch(r"(nanogpt|lstm)(?:-(tiny|small|medium))?(-plain|-anchored|-factorised|-states)?(-sampled|-expected|-faithful)?", name):
         kind = models.NanoGPT if match[1] == "nanogpt" else models.LSTM
         settings = {} if training_steps is None else {"max_steps": training_steps}
-        settings |= {"anchored": match[3] == "-anchored"} if match[3] else {}
+        settings |= {"anchor": _ANCHORS[match[3][1:]]} if match[3] else {}
         settings |= {"second_pass": match[4][1:]} if match[4] else {}
         return kind.from_preset(match[2] or "small", seed=seed, progress=progress, **settings)
     raise SettingsError(f"There is no model {name!r}; known are {_KNOWN}.")

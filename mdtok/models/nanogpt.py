@@ -17,8 +17,11 @@ class NanoGPT(NeuralModel):
     ----------
     n_layer, n_head, n_embd, n_inner, n_positions, positions, dropout
         Shape of the network, see `NanoGPTConfig`; the defaults are those of Zeng, Zhang and Yao (2025).
-    anchored : bool
-        Whether transitions between basins that are slower than the context are anchored on counts, see `BasinAnchor`.
+    anchor : {"basins", "factorised", "states", None}
+        What of the next token is anchored on counts, see `BasinAnchor`: ``"basins"``, transitions between basins that are
+        slower than the context, which the network corrects as far as held-out tokens bear out; ``"factorised"``, the same
+        without a correction; ``"states"``, all transitions, and the network is a correction that starts at zero; None,
+        nothing, as in the paper.
     second_pass, keep_epsilon, keep_rate
         Second pass of training, see `TokenNetwork`; none by default.
     window_shift : int, optional
@@ -59,7 +62,7 @@ class NanoGPT(NeuralModel):
     )
 
     def __init__(
-        self, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary", dropout=0.2, anchored=True,
+        self, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary", dropout=0.2, anchor="basins",
         second_pass=None, keep_epsilon=0.95, keep_rate=0.99995, window_shift=None, learning_rate=5e-4, adam_betas=(0.9, 0.98),
         weight_decay=0.1, warmup_steps=100, batch_size=64, max_steps=None, evaluate_every_steps=100, patience=5, seed=0,
         progress=True,

@@ -23,8 +23,11 @@ from mdtok.models.network_model import NetworkModel
 from mdtok.models.training import TrainingSettings, score_windows, train_network, training_windows
 from mdtok.runfolder import read_json, write_json
 
+#: What a network's transitions are anchored on: see `NanoGPT`.
+ANCHORS = ("basins", "factorised", "states")
 _FEWEST_STEPS, _MOST_STEPS = 500, 5000
 _WINDOWS_AT_ONCE = 64
+_MOST_STOPPING_WINDOWS = 4000  # 200,000 tokens tell well enough when to stop
 
 
 class NeuralModel(NetworkModel, DynamicsModel):
@@ -53,6 +56,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
         self.settings = {name: value for name, value in given.items() if name not in ("self", "__class__")}
         self.settings["adam_betas"] = list(self.settings["adam_betas"])
         self._config(n_states=1)  # raises where the shape is wrong
+        if self.settings["anchor"] not in (None, *ANCHORS):
+            raise SettingsError(f"anchor is {self.settings['anchor']!r}; None, {', '.join(map(repr, ANCHORS))} were expected.")
         if self.settings["window_shift"] is None:
             self.settings["window_shift"] = self.settings["n_positions"] // 2
         self._training_settings()
@@ -106,8 +111,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
             validation = as_dtrajs(validation, n_states, min_length=2)
         except DataError as error:
             raise DataError(f"In validation: {error}") from None
-        anchored = self.settings.get("anchored", False)
-        self.anchor_ = BasinAnchor.fit(dtrajs, validation, n_states, self.settings["n_positions"]) if anchored else None
+        self.anchor_ = self._fit_anchor(dtrajs, validation, n_states)
         train = self._training_windows(dtrajs)
         parts = [self._score_windows(dtraj) for dtraj in validation]
         held_out = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -116,14 +120,23 @@ class NeuralModel(NetworkModel, DynamicsModel):
             network = self.network_class(self._config(n_states, self.anchor_.n_basins if self.anchor_ else 0))
         if self.anchor_ is not None:
             network.basin_of.copy_(torch.from_numpy(self.anchor_.basins_))
+            network.anchor_share.fill_(0.0 if self.settings["anchor"] == "factorised" else 1.0)
         settings = self._training_settings(len(train["labels"]))
-        self.history_ = train_network(network, train, held_out, settings, checkpoint_folder, self.progress)
-        if self.anchor_ is not None:
+        spread = np.linspace(0, len(held_out["labels"]) - 1, min(len(held_out["labels"]), _MOST_STOPPING_WINDOWS)).astype(int)
+        stopping = {name: array[spread] for name, array in held_out.items()}
+        self.history_ = train_network(network, train, stopping, settings, checkpoint_folder, self.progress)
+        if self.anchor_ is not None and self.settings["anchor"] == "basins":
             network.anchor_share.copy_(torch.from_numpy(believed_shares(network, held_out)))
         self.network_, self.n_states_ = network, n_states
         self.stationary_distribution_ = equilibrium(dtrajs, n_states, self.settings["n_positions"] // 10)
         self.train_seconds_ = self.history_[-1]["seconds"]
         return self
+
+    def _fit_anchor(self, dtrajs, validation, n_states):
+        kind = self.settings["anchor"]
+        if kind is None:
+            return None
+        return BasinAnchor.fit(dtrajs, validation, n_states, self.settings["n_positions"], of_states=kind == "states")
 
     def _training_windows(self, dtrajs):
         """Inputs, next tokens (-100 where padded) and the anchor of windows that never cross a trajectory's end."""
@@ -288,7 +301,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
     @property
     def n_parameters(self):
         """Number of weights of the network, and of the counted probabilities of its anchor."""
-        return self._count_weights() + (self.anchor_.model_.n_parameters if self.anchor_ else 0)
+        return self._count_weights() + (self.anchor_.n_parameters if self.anchor_ else 0)
 
 
 @torch.inference_mode()

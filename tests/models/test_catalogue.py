@@ -21,10 +21,10 @@ def test_networks_with_and_without_anchor_and_second_pass():
     kinds = [type(model) for model in models.values()]
     assert kinds == [NanoGPT, NanoGPT, NanoGPT, LSTM, LSTM, HiddenMarkovModel]
     assert models["hmm3"].n_hidden == (3,)
-    said = {name: (m.settings["anchored"], m.settings["second_pass"]) for name, m in models.items() if name != "hmm3"}
+    said = {name: (m.settings["anchor"], m.settings["second_pass"]) for name, m in models.items() if name != "hmm3"}
     assert said == {
-        "nanogpt": (True, None), "nanogpt-plain": (False, None), "nanogpt-tiny-plain-faithful": (False, "faithful"),
-        "lstm": (False, None), "lstm-medium-anchored-expected": (True, "expected"),
+        "nanogpt": ("basins", None), "nanogpt-plain": (None, None), "nanogpt-tiny-plain-faithful": (None, "faithful"),
+        "lstm": (None, None), "lstm-medium-anchored-expected": ("basins", "expected"),
     }
 
 

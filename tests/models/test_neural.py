@@ -60,6 +60,34 @@ def test_a_state_that_training_never_leaves_belongs_to_a_basin():
     assert basins.shape == (26,) and set(basins) == {0, 1}
 
 
+def test_where_states_are_few_the_better_of_two_counted_memories_has_the_weight():
+    """A chain that depends on its last two tokens: counting ages says less of it than counting pairs."""
+    rng = np.random.default_rng(5)
+    dtraj = [0, 1]
+    for chance in rng.random(8000):
+        dtraj.append(dtraj[-2] if chance < 0.8 else (dtraj[-2] + 1) % 3)
+    train, held_out = np.array(dtraj[:6000]), np.array(dtraj[6000:])
+    anchor = BasinAnchor.fit([train], [held_out], 3, n_positions=32)
+    (semi_markov, chain), said = anchor.models_, anchor.log_proba(held_out)
+    assert anchor.weights_.sum() == pytest.approx(1) and anchor.weights_[1] > 0.5
+    nats = -said[np.arange(len(said)), held_out[1:]].mean()
+    assert nats < min(semi_markov.nats_per_token([held_out]), chain.nats_per_token([held_out])) + 3e-4  # slow to converge where both say nearly the same
+    exact = -(0.8 * np.log(0.8) + 0.2 * np.log(0.2))
+    assert nats == pytest.approx(exact, abs=0.03)  # 2,000 held-out tokens: three standard errors are 0.037
+
+
+def test_what_is_anchored_and_what_is_corrected():
+    train, held_out = chains(10, 1000, seed=1), chains(4, 1000, seed=2)
+    made = {kind: NanoGPT.from_preset("tiny", anchor=kind, **QUICK).fit(train, held_out) for kind in ("factorised", "states", None)}
+    assert (made["factorised"].anchor_share_ == 0).all() and (made["states"].anchor_share_ == 1).all()
+    assert made["states"].anchor_.n_basins == 4 and made[None].anchor_ is None
+    counted = made["factorised"].anchor_
+    basins = np.logaddexp.reduce(made["factorised"].predict_log_proba(held_out[0]).T[counted.basins_ == 0]).T
+    assert np.allclose(basins, counted.log_proba(held_out[0])[:, 0], atol=1e-5)
+    with pytest.raises(SettingsError, match="anchor is True"):
+        NanoGPT(anchor=True)
+
+
 def test_where_no_state_is_found_again_nothing_is_anchored():
     way = np.arange(300) // 10  # 30 states, one after the other
     assert BasinAnchor.fit([way], [way], 30, n_positions=32) is None
