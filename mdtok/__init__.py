@@ -15,9 +15,9 @@ __getattr__, _names = lazy_names(__name__, {
         "split_trajectories", "split_time_blocks", "cut_outside", "windows", "split_particles",
     ],
     "models": [
-        "DynamicsModel", "MarkovModel", "OrderKModel", "SemiMarkovModel", "HiddenMarkovModel", "RunLengthModel", "EventChainModel",
-        "LaggedModel", "LSTM", "NanoGPT", "load_model", "TrajectoryModel", "CopyLast", "VectorAutoregression", "GridMarkov",
-        "TrajBert",
+        "DynamicsModel", "MarkovModel", "BayesianMarkovModel", "OrderKModel", "SemiMarkovModel", "HiddenMarkovModel",
+        "RunLengthModel", "EventChainModel", "LaggedModel", "LSTM", "NanoGPT", "load_model",
+        "TrajectoryModel", "CopyLast", "VectorAutoregression", "GridMarkov", "TrajBert",
     ],
     "kinetics": [
         "score", "Scorecard", "populations", "implied_timescales", "chapman_kolmogorov", "mfpt_from_msm",

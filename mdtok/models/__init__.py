@@ -5,6 +5,7 @@ from mdtok.lazy import lazy_names
 __getattr__, __all__ = lazy_names(__name__, {
     "dynamics": ["DynamicsModel", "load_model"],
     "markov": ["MarkovModel"],
+    "bayesian_markov": ["BayesianMarkovModel"],
     "backoff": ["OrderKModel", "SemiMarkovModel"],
     "nanogpt": ["NanoGPT"],
     "lstm": ["LSTM"],

@@ -6,9 +6,9 @@ from mdtok.errors import SettingsError
 from mdtok.models.dynamics import DynamicsModel
 
 _KNOWN = (
-    "msm, msmN (lag N frames), orderN (last N tokens), semi-markov, hmm, hmmN (N hidden states), lstm, lstm-medium, nanogpt, "
+    "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, hmm, hmmN (N hidden states), lstm, lstm-medium, nanogpt, "
     "nanogpt-tiny, nanogpt-medium, run-length, run-length-lstm, run-length-orderN (last N events); lstm and nanogpt also with -plain or -anchored, and -sampled, -expected or -faithful (two passes); "
-    "any but msmN with -lagN at its end (every N-th frame only)"
+    "all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
 )
 
 
@@ -18,7 +18,7 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     Parameters
     ----------
     names : str
-        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``order8``, ``semi-markov``, ``hmm``, ``lstm``,
+        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``bayesian-msm10``, ``order8``, ``semi-markov``, ``hmm``, ``lstm``,
         ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``run-length`` (events predicted by a nano-GPT),
         ``run-length-lstm``, ``run-length-order2`` (by counts of the last 2 events); ``-plain`` and ``-anchored`` say whether a network's transitions
         between slow basins are anchored on counts, ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a
@@ -57,6 +57,8 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
         return models.LaggedModel(_make(match[1], macrostates, seed, training_steps, progress), lagtime=int(match[2]))
     if match := re.fullmatch(r"msm([1-9]\d*)?", name):
         return models.MarkovModel(lagtime=int(match[1] or 1), progress=progress)
+    if match := re.fullmatch(r"bayesian-msm([1-9]\d*)?", name):
+        return models.BayesianMarkovModel(lagtime=int(match[1] or 1), seed=seed, progress=progress)
     if match := re.fullmatch(r"order([1-9]\d*)", name):
         return models.OrderKModel(order=int(match[1]), progress=progress)
     if name == "semi-markov":

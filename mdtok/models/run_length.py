@@ -243,6 +243,11 @@ class RunLengthModel(DynamicsModel):
         return states, stays, self.dwells_.bin_of(ages + stays), pasts, lengths
 
     @property
+    def history_(self):
+        """What the token model says of its training, where it says anything."""
+        return getattr(self.model, "history_", None)
+
+    @property
     def n_parameters(self):
         """Those of the token model, and the counted rates of leaving."""
         self.require_fitted()
