@@ -6,8 +6,9 @@ from mdtok.errors import SettingsError
 from mdtok.models.dynamics import DynamicsModel
 
 _KNOWN = (
-    "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, hmm, hmmN (N hidden states), lstm, lstm-medium, nanogpt, "
-    "nanogpt-tiny, nanogpt-medium, run-length, run-length-lstm, run-length-orderN (last N events); lstm and nanogpt also with -plain or -anchored, and -sampled, -expected or -faithful (two passes); "
+    "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, hmm, hmmN (N hidden "
+    "states), lstm, lstm-medium, nanogpt, nanogpt-tiny, nanogpt-medium, run-length, run-length-lstm, run-length-orderN "
+    "(last N events); lstm and nanogpt also with -plain or -anchored, and -sampled, -expected or -faithful (two passes); "
     "all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
 )
 
@@ -18,11 +19,12 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     Parameters
     ----------
     names : str
-        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``bayesian-msm10``, ``order8``, ``semi-markov``, ``hmm``, ``lstm``,
-        ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``run-length`` (events predicted by a nano-GPT),
-        ``run-length-lstm``, ``run-length-order2`` (by counts of the last 2 events); ``-plain`` and ``-anchored`` say whether a network's transitions
-        between slow basins are anchored on counts, ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a
-        second pass of training, as in ``nanogpt-plain-faithful``; ``-lag10`` at the end is the same model on every tenth frame only.
+        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``bayesian-msm10``, ``order8``,
+        ``semi-markov``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``run-length`` (events
+        predicted by a nano-GPT), ``run-length-lstm``, ``run-length-order2`` (by counts of the last 2 events).
+        ``-plain`` and ``-anchored`` say whether a network's transitions between slow basins are anchored on counts,
+        ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a second pass of training, as in
+        ``nanogpt-plain-faithful``; ``-lag10`` at the end is the same model on every tenth frame only.
     macrostates : int array, shape (n_states,), optional
         The semi-Markov model keeps the age in the macrostate where tokens are microstates.
     seed : int
