@@ -6,10 +6,15 @@ from mdtok.errors import SettingsError
 from mdtok.models.dynamics import DynamicsModel
 
 _KNOWN = (
-    "msm, msmN (lag N frames), orderN (last N tokens), semi-markov, hmm, hmmN (N hidden states), lstm, lstm-medium, nanogpt, "
-    "nanogpt-tiny, nanogpt-medium; lstm and nanogpt also with -plain, -anchored, -factorised or -states, and -sampled, -expected or -faithful (two passes)"
+    "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, hmm, hmmN (N hidden "
+    "states), lstm, lstm-medium, nanogpt, nanogpt-tiny, nanogpt-medium, run-length, run-length-lstm, run-length-orderN "
+    "(last N events); lstm and nanogpt also with -plain, -anchored, -factorised or -states, and -sampled, -expected or "
+    "-faithful (two passes); all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
 )
 
+_NETWORK = (
+    r"(nanogpt|lstm)(?:-(tiny|small|medium))?(-plain|-anchored|-factorised|-states)?(-sampled|-expected|-faithful)?"
+)
 _ANCHORS = {"plain": None, "anchored": "basins", "factorised": "factorised", "states": "states"}
 
 
@@ -19,10 +24,12 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     Parameters
     ----------
     names : str
-        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``order8``, ``semi-markov``, ``hmm``, ``lstm``,
-        ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``-plain``, ``-anchored``, ``-factorised`` and
-        ``-states`` say what of a network's transitions is anchored on counts, see `NanoGPT`, ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a
-        second pass of training, as in ``nanogpt-plain-faithful``.
+        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``bayesian-msm10``, ``order8``,
+        ``semi-markov``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``run-length`` (events
+        predicted by a nano-GPT), ``run-length-lstm``, ``run-length-order2`` (by counts of the last 2 events).
+        ``-plain``, ``-anchored``, ``-factorised`` and ``-states`` say what of a network's transitions is anchored on counts,
+        see `NanoGPT`; ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a second pass of training, as in
+        ``nanogpt-plain-faithful``; ``-lag10`` at the end is the same model on every tenth frame only.
     macrostates : int array, shape (n_states,), optional
         The semi-Markov model keeps the age in the macrostate where tokens are microstates.
     seed : int
@@ -53,15 +60,25 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
 def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
     from mdtok import models
 
+    if match := re.fullmatch(r"(.+)-lag([1-9]\d*)", name):
+        return models.LaggedModel(_make(match[1], macrostates, seed, training_steps, progress), lagtime=int(match[2]))
     if match := re.fullmatch(r"msm([1-9]\d*)?", name):
         return models.MarkovModel(lagtime=int(match[1] or 1), progress=progress)
+    if match := re.fullmatch(r"bayesian-msm([1-9]\d*)?", name):
+        return models.BayesianMarkovModel(lagtime=int(match[1] or 1), seed=seed, progress=progress)
     if match := re.fullmatch(r"order([1-9]\d*)", name):
         return models.OrderKModel(order=int(match[1]), progress=progress)
     if name == "semi-markov":
         return models.SemiMarkovModel(macrostates=macrostates, progress=progress)
     if match := re.fullmatch(r"hmm([1-9]\d*)?", name):
         return models.HiddenMarkovModel(**({"n_hidden": int(match[1])} if match[1] else {}), progress=progress)
-    if match := re.fullmatch(r"(nanogpt|lstm)(?:-(tiny|small|medium))?(-plain|-anchored|-factorised|-states)?(-sampled|-expected|-faithful)?", name):
+    if match := re.fullmatch(r"run-length(?:-order([1-9]\d*)|-((?:nanogpt|lstm)(?:-(?:tiny|small|medium))?))?", name):
+        if match[1]:
+            events = models.EventChainModel(order=int(match[1]), progress=progress)
+        else:
+            events = _make(f"{match[2] or 'nanogpt'}-plain", None, seed, training_steps, progress)
+        return models.RunLengthModel(events, progress=progress)
+    if match := re.fullmatch(_NETWORK, name):
         kind = models.NanoGPT if match[1] == "nanogpt" else models.LSTM
         settings = {} if training_steps is None else {"max_steps": training_steps}
         settings |= {"anchor": _ANCHORS[match[3][1:]]} if match[3] else {}

@@ -181,7 +181,7 @@ class MarkovModel(DynamicsModel):
         counting = TransitionCountEstimator(lagtime=self.lagtime, count_mode="sliding", n_states=n_states)
         self.count_model_ = counting.fit_fetch(dtrajs)
         self.msm_ = estimate_msm(self.count_model_, self.reversible)
-        self.predictive_matrix_ = self._predictive_matrix()
+        self.predictive_matrix_ = self._predictive_matrix(self.msm_.transition_matrix)
         self.n_states_ = n_states
         return self
 
@@ -192,13 +192,14 @@ class MarkovModel(DynamicsModel):
         distribution[self.msm_.count_model.state_symbols] = self.msm_.stationary_distribution
         return distribution
 
-    def _predictive_matrix(self):
+    def _predictive_matrix(self, among_connected):
+        """Rows for every token, of a transition matrix of the connected set."""
         counts = dense(self.count_model_.count_matrix)
         transition_matrix = normalise_counts(counts)
         connected = self.msm_.count_model.state_symbols
         # Transitions that leave the connected set keep their share of the counts: the MSM knows nothing of them.
         stays = transition_matrix[np.ix_(connected, connected)].sum(axis=1)
-        transition_matrix[np.ix_(connected, connected)] = stays[:, None] * self.msm_.transition_matrix
+        transition_matrix[np.ix_(connected, connected)] = stays[:, None] * among_connected
         return smooth(transition_matrix, counts / self.lagtime)
 
     def bayesian_msm(self, n_samples=None, seed=0):
@@ -264,26 +265,34 @@ class MarkovModel(DynamicsModel):
     def save(self, folder):
         """Write ``model.json`` and ``arrays.npz`` to `folder`, which appears whole or not at all."""
         self.require_fitted()
-        settings = {"lagtime": self.lagtime, "reversible": self.reversible, "bayesian_samples": self.bayesian_samples}
-        write_model(folder, self, settings, {
+        write_model(folder, self, self._settings(), self._arrays())
+
+    def _settings(self):
+        return {"lagtime": self.lagtime, "reversible": self.reversible, "bayesian_samples": self.bayesian_samples}
+
+    def _arrays(self):
+        return {
             "counts": dense(self.count_model_.count_matrix),
             "state_histogram": self.count_model_.state_histogram,
             "connected_set": self.msm_.count_model.state_symbols,
             "transition_matrix": self.msm_.transition_matrix,
             "stationary_distribution": self.msm_.stationary_distribution,
-        })
+        }
+
+    def _set_arrays(self, arrays):
+        self.count_model_ = TransitionCountModel(
+            arrays["counts"], "sliding", self.lagtime, state_histogram=arrays["state_histogram"]
+        )
+        connected = self.count_model_.submodel(arrays["connected_set"])
+        self.msm_ = _msm(arrays["transition_matrix"], arrays["stationary_distribution"], connected, self.reversible)
+        self.predictive_matrix_ = self._predictive_matrix(self.msm_.transition_matrix)
 
     @classmethod
     def load(cls, folder):
         """Read a model that `save` wrote."""
         settings, n_states, arrays = read_model(folder, cls)
         model = cls(**settings)
-        model.count_model_ = TransitionCountModel(
-            arrays["counts"], "sliding", model.lagtime, state_histogram=arrays["state_histogram"]
-        )
-        connected = model.count_model_.submodel(arrays["connected_set"])
-        model.msm_ = _msm(arrays["transition_matrix"], arrays["stationary_distribution"], connected, model.reversible)
-        model.predictive_matrix_ = model._predictive_matrix()
+        model._set_arrays(arrays)
         model.n_states_ = n_states
         return model
 
@@ -351,18 +360,18 @@ def dense(matrix):
 
 
 class JumpTable:
-    """Draws the next state of many chains at once from the rows of one transition matrix, by one search in all rows."""
+    """Draws the next state of many chains at once from rows of transition matrices, by one search in all rows."""
 
-    def __init__(self, transition_matrix):
-        self.n_states = len(transition_matrix)
-        cumulative = np.cumsum(transition_matrix, axis=1)
+    def __init__(self, rows):
+        self.n_states = rows.shape[1]
+        cumulative = np.cumsum(rows, axis=1)
         cumulative[:, -1] = 1
-        self.cumulative = (cumulative + np.arange(self.n_states)[:, None]).ravel()
+        self.cumulative = (cumulative + np.arange(len(rows))[:, None]).ravel()
 
-    def draw(self, states, rng):
-        """The next state of each chain, shape (n_chains,)."""
-        position = np.searchsorted(self.cumulative, states + rng.random(len(states)), side="right")
-        return np.minimum(position - states * self.n_states, self.n_states - 1)
+    def draw(self, row, rng):
+        """The next state of each chain, shape (n_chains,), from the row of each."""
+        position = np.searchsorted(self.cumulative, row + rng.random(len(row)), side="right")
+        return np.minimum(position - row * self.n_states, self.n_states - 1)
 
 
 def write_model(folder, model, settings, arrays, parts=None):

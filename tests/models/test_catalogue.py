@@ -3,7 +3,10 @@
 import pytest
 
 from mdtok.errors import SettingsError
-from mdtok.models import LSTM, HiddenMarkovModel, MarkovModel, NanoGPT, OrderKModel, SemiMarkovModel
+from mdtok.models import (
+    LSTM, BayesianMarkovModel, EventChainModel, HiddenMarkovModel, LaggedModel, MarkovModel, NanoGPT, OrderKModel, RunLengthModel,
+    SemiMarkovModel,
+)
 from mdtok.models.catalogue import make_models
 
 
@@ -28,7 +31,31 @@ def test_networks_with_and_without_anchor_and_second_pass():
     }
 
 
-@pytest.mark.parametrize("names", ["", "msm,msm", "msm0", "orderx", "gpt4", "nanogpt-huge"])
+def test_events_longer_intervals_and_the_posterior():
+    models = make_models("bayesian-msm,bayesian-msm10,run-length,run-length-order3,run-length-lstm", seed=3, training_steps=7, progress=False)
+    kinds = [type(model) for model in models.values()]
+    assert kinds == [BayesianMarkovModel, BayesianMarkovModel, RunLengthModel, RunLengthModel, RunLengthModel]
+    assert models["bayesian-msm10"].lagtime == 10 and models["bayesian-msm"].seed == 3
+    tokens = [models[name].model for name in ("run-length", "run-length-order3", "run-length-lstm")]
+    assert [type(model) for model in tokens] == [NanoGPT, EventChainModel, LSTM]
+    assert tokens[0].settings["max_steps"] == 7 and tokens[0].settings["seed"] == 3 and tokens[0].settings["anchor"] is None
+    lagged = make_models("nanogpt-plain-lag10,order4-lag5,semi-markov-lag2,run-length-order2-lag3,nanogpt-tiny-lag20", progress=False)
+    assert [type(model) for model in lagged.values()] == [LaggedModel] * 5
+    assert [model.lagtime for model in lagged.values()] == [10, 5, 2, 3, 20]
+    assert [type(model.model) for model in lagged.values()] == [NanoGPT, OrderKModel, SemiMarkovModel, RunLengthModel, NanoGPT]
+    assert [lagged[name].model.settings["anchor"] for name in ("nanogpt-plain-lag10", "nanogpt-tiny-lag20")] == [None, "basins"]
+    assert not any(model.progress for model in [*models.values(), *lagged.values()])
+
+
+def test_a_lag_is_given_once():
+    with pytest.raises(SettingsError, match="MarkovModel has a lagtime of 5 already"):
+        make_models("msm5-lag2")
+
+
+@pytest.mark.parametrize("names", [
+    "", "msm,msm", "msm0", "orderx", "gpt4", "nanogpt-huge", "nanogpt-lag0", "nanogpt-lag", "-lag3", "run-length-order0", "run-length-plain",
+    "bayesian-msm0",
+])
 def test_names_that_are_none_are_said_with_those_that_are(names):
     with pytest.raises(SettingsError, match="semi-markov") as raised:
         make_models(names)
