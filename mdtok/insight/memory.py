@@ -17,8 +17,11 @@ from mdtok.kinetics.estimators import Estimate
 from mdtok.kinetics.passages import independent_units
 from mdtok.models.backoff import OrderKModel, SemiMarkovModel
 from mdtok.models.markov import MarkovModel
+from mdtok.models.next_token import next_log_proba
 
+_LONGEST_PAST, _MOST_TOKENS = 64, 20_000  # of what a network is asked
 _SIGNIFICANT = 3.0  # standard errors of a difference between two pasts
+_NEARLY = 0.05  # of the largest gain: a network saw few short pasts in training
 AGE = "age"  # a past of any length, seen as the age of the state and the state before it
 
 
@@ -55,17 +58,54 @@ class MemoryAtInterval:
 
 
 @dataclass
+class MemoryOfNetwork:
+    """What a network gains from tokens of past, on a sample of held-out tokens.
+
+    Attributes
+    ----------
+    name : str
+    pasts : list of int
+        Tokens that it may see.
+    nats : ndarray, shape (n_pasts,)
+    gains : Estimate, shape (n_pasts,)
+        Nats that it saves against the Markov chain on the same tokens, with 95 % intervals over trajectories.
+    enough : int
+        The shortest past whose gain is within three standard errors, or a twentieth, of the largest.
+    """
+
+    name: str
+    pasts: list
+    nats: np.ndarray
+    gains: Estimate
+    enough: int
+
+    def to_dict(self):
+        """For JSON."""
+        return {**vars(self), "gains": self.gains.to_dict()}
+
+
+@dataclass
 class MemoryDiagnosis:
-    """What `diagnose_memory` found: `intervals` (list of MemoryAtInterval) and `dt_ps`, the time between frames."""
+    """What `diagnose_memory` found.
+
+    Attributes
+    ----------
+    intervals : list of MemoryAtInterval
+    dt_ps : float
+        Time between frames.
+    network : MemoryOfNetwork or None
+        At the time between frames.
+    """
 
     intervals: list
     dt_ps: float
+    network: MemoryOfNetwork | None = None
 
     def __str__(self):
         first, *longer = self.intervals
         at = f"At {_time(first, self.dt_ps)} the states"
         if first.is_markovian:
-            said = f"{at} are Markovian as far as these data tell: no past saves held-out nats."
+            said = f"{at} are Markovian as far as counts tell: no past saves held-out nats."
         else:
             k = first.pasts.index(first.enough)
             gain = f"{first.gains.value[k]:.4f} [{first.gains.low[k]:.4f}, {first.gains.high[k]:.4f}] nats per token of {first.nats[0]:.4f}"
@@ -76,15 +116,28 @@ class MemoryDiagnosis:
                 said += f" At {_time(cured, self.dt_ps)} nothing more is gained by the past."
             elif longer:
                 said += f" Nor are they at {_time(longer[-1], self.dt_ps)}."
+        if self.network is not None:
+            said += f" {self._said_of_network()}"
         finer = first.finer_gain
         if finer is not None:
             verb = "saves" if finer.low > 0 else "does not save"
             said += f" Knowing the finer state instead {verb} nats: {float(finer.value):.4f} [{float(finer.low):.4f}, {float(finer.high):.4f}]."
         return said
 
+    def _said_of_network(self):
+        k = self.network.pasts.index(self.network.enough)
+        gains = self.network.gains
+        interval = f"{gains.value[k]:.4f} [{gains.low[k]:.4f}, {gains.high[k]:.4f}]"
+        if gains.low[k] <= 0:
+            return f"{self.network.name}, which reads the past itself, saves nothing against the Markov chain ({interval})."
+        return (
+            f"{self.network.name}, which reads the past itself, saves {interval} nats against the Markov chain with "
+            f"{self.network.enough * self.dt_ps:g} ps of past, and hardly more with longer ones."
+        )
+
     def to_dict(self):
         """For JSON."""
-        return {"dt_ps": self.dt_ps, "intervals": [
+        return {"dt_ps": self.dt_ps, "network": self.network and self.network.to_dict(), "intervals": [
             {
                 "interval_frames": one.interval_frames, "pasts": one.pasts, "nats": one.nats, "gains": one.gains.to_dict(),
                 "enough": one.enough, "finer_gain": one.finer_gain and one.finer_gain.to_dict(),
@@ -93,7 +146,7 @@ class MemoryDiagnosis:
         ]}
 
 
-def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), order=8, finer=None, seed=0, progress=True):
+def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), order=8, finer=None, network=None, seed=0, progress=True):
     """How much past helps to predict held-out tokens, at several saving intervals.
 
     Parameters
@@ -108,6 +161,9 @@ def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), ord
         Longest past that is looked at, in tokens.
     finer : pair of lists of int arrays, optional
         `train` and `test` in finer states, frame by frame.
+    network : pair of str and DynamicsModel, optional
+        Name and fitted model of lag 1: a network finds memory that counts are too few for. It is asked with 1, 2, 4, … tokens
+        of past.
     seed : int
     progress : bool
 
@@ -142,7 +198,35 @@ def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), ord
         found.append(_at_interval(interval, *thinned, n_states, order, fine, seed))
     if not found:
         raise DataError(f"The test trajectories have {sum(map(len, test))} tokens; 100 at the shortest interval at least were expected.")
-    return MemoryDiagnosis(found, dt_ps)
+    known = None if network is None else _of_network(*network, train, test, n_states, seed)
+    return MemoryDiagnosis(found, dt_ps, known)
+
+
+def _of_network(name, model, train, test, n_states, seed):
+    """Nats of a network with 1, 2, 4, … tokens of past, on held-out tokens spread evenly."""
+    units = independent_units(test)
+    longest = min(getattr(model, "settings", {}).get("n_positions", _LONGEST_PAST), max(map(len, units)) - 1)
+    pasts = [2**k for k in range(longest.bit_length()) if 2**k < longest] + [longest]
+    ends = np.array([(unit, frame) for unit, d in enumerate(units) for frame in range(longest - 1, len(d) - 1)])
+    ends = ends[np.linspace(0, len(ends) - 1, min(len(ends), _MOST_TOKENS)).astype(int)]
+    windows = np.stack([units[unit][frame - longest + 1:frame + 1] for unit, frame in ends])  # (n_tokens, longest)
+    following = np.array([units[unit][frame + 1] for unit, frame in ends])
+    rows, of_unit = np.arange(len(ends)), np.eye(len(units))[ends[:, 0]]
+    markov = MarkovModel().fit(train, n_states=n_states)
+    chain = np.log(markov.predictive_matrix_)[windows[:, -1], following]
+    said = [
+        next_log_proba(model, windows[:, longest - past:], np.full(len(ends), past))[rows, following] for past in pasts
+    ]
+    drawn, lengths = bootstrap_weights(len(units), seed=seed), of_unit.sum(axis=0)
+    sums = np.array(said) @ of_unit  # (n_pasts, n_units)
+    gains = (sums - chain @ of_unit) @ drawn.T / (drawn @ lengths)
+    nats = -np.mean(said, axis=1)
+    best = nats.argmin()
+    behind = (sums[best] - sums) @ drawn.T / (drawn @ lengths)
+    gain = -chain.mean() - nats
+    told_apart = np.maximum(_SIGNIFICANT * behind.std(axis=1), _NEARLY * gain[best])
+    enough = pasts[int(np.argmax(gain[best] - gain <= told_apart))]
+    return MemoryOfNetwork(name, pasts, nats, Estimate.from_samples(gain, gains.T), enough)
 
 
 def _at_interval(interval, train, test, n_states, order, fine, seed):

@@ -16,7 +16,7 @@ def next_log_proba(model, pasts, lengths):
     Parameters
     ----------
     model : DynamicsModel
-        Fitted, of lag 1. Counted models and networks without an anchor answer all pasts at once, others one by one.
+        Fitted, of lag 1. Counted models and networks answer all pasts at once, others one by one.
     pasts : int array, shape (n_pasts, longest)
         One past a row; what stands behind its end is not read.
     lengths : int array, shape (n_pasts,)
@@ -40,7 +40,7 @@ def next_log_proba(model, pasts, lengths):
     if isinstance(model, BackOffModel):
         memory = np.stack([model.memory_at(past[:n])[:, -1] for past, n in zip(pasts, lengths)], axis=1)
         return np.log(model.predict_states(memory))
-    if isinstance(model, NeuralModel) and model.anchor_ is None:
+    if isinstance(model, NeuralModel):
         batches = range(0, len(pasts), _PASTS_AT_ONCE)
         parts = [_after_read(model, pasts[i:i + _PASTS_AT_ONCE], lengths[i:i + _PASTS_AT_ONCE]) for i in batches]
     else:  # rows are those of observed tokens, so there must be one more
@@ -54,5 +54,9 @@ def _after_read(model, pasts, lengths):
     tokens = torch.from_numpy(pasts[:, :lengths.max()]).to(network.device)  # (B, T)
     hidden = network.read(network.token_embedding(tokens))  # (B, T, n_hidden); causal, so what is behind the end is not seen
     ends = torch.from_numpy(lengths - 1).to(network.device)
-    logits = network.speak(hidden[torch.arange(len(ends), device=network.device), ends])  # (B, n_states)
+    rows, anchor = torch.arange(len(ends), device=network.device), None
+    if model.anchor_ is not None:
+        memory = model.anchor_.memory_of([past[:n] for past, n in zip(pasts, lengths)])
+        anchor = torch.from_numpy(model.anchor_.log_proba_after(memory)).to(network.device)  # (B, n_basins)
+    logits = network.distribution(network.speak(hidden[rows, ends]), tokens[rows, ends], anchor)  # (B, n_states)
     return F.log_softmax(logits.double(), dim=-1).cpu().numpy()
