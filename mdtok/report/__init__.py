@@ -16,5 +16,6 @@ __getattr__, __all__ = lazy_names(__name__, {
         "plot_head_maps", "plot_layer_maps", "plot_segment_attention", "plot_time_difference_profile",
         "plot_attention_distance", "plot_key_steps", "plot_key_step_counts",
     ],
+    "tracing_plots": ["plot_causal_traces", "plot_kinetic_distances"],
     "maps": ["Projection", "frames_of_tokens", "plot_free_energy_map", "free_energy_maps", "plot_state_map"],
 })
