@@ -1,6 +1,10 @@
 """Nano-GPT as a model of dynamics."""
 
-from mdtok.models.nanogpt_network import NanoGPTNetwork
+import torch
+
+from mdtok.errors import DataError
+from mdtok.features.dtrajs import as_dtrajs
+from mdtok.models.nanogpt_network import NanoGPTNetwork, attention_maps
 from mdtok.models.neural import NeuralModel
 
 PRESETS = {
@@ -68,3 +72,37 @@ class NanoGPT(NeuralModel):
         progress=True,
     ):
         self._take(dict(locals()))
+
+    def attentions(self, dtraj):
+        """Attention weights of one window of tokens, to look at with `mdtok.insight.summarise_attention`.
+
+        Parameters
+        ----------
+        dtraj : int array, shape (n_frames,)
+            At most `n_positions` tokens.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_layer, n_head, n_frames, n_frames)
+            Rows (queries) sum to 1; no token looks ahead.
+
+        Raises
+        ------
+        DataError
+            More tokens than the context holds, or tokens outside the alphabet.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> cycle = np.arange(300) % 3
+        >>> model = NanoGPT.from_preset("tiny", max_steps=1, progress=False).fit([cycle])
+        >>> model.attentions(cycle[:32]).shape
+        (1, 4, 32, 32)
+        """
+        self.require_fitted()
+        (dtraj,) = as_dtrajs([dtraj], self.n_states_)
+        if len(dtraj) > self.settings["n_positions"]:
+            raise DataError(
+                f"{len(dtraj)} tokens do not fit in a context of {self.settings['n_positions']}; cut them in windows, see mdtok.windows."
+            )
+        return attention_maps(self.network_, torch.from_numpy(dtraj).to(self.network_.device))

@@ -118,12 +118,7 @@ class Attention(nn.Module):
 
     def forward(self, x, rotation=None, cache=None):
         B, T, C = x.shape
-        D = C // self.n_head
-        qk, v = self.qkv(x).split([2 * C, C], dim=-1)
-        if rotation is not None:
-            qk = rotate(qk, rotation)
-        q, k = qk.view(B, T, 2, self.n_head, D).permute(2, 0, 3, 1, 4)  # (B, H, T, D) each
-        v = v.view(B, T, self.n_head, D).transpose(1, 2)  # (B, H, T, D)
+        q, k, v = self._queries_keys_values(x, rotation)  # (B, H, T, D) each
         past, mask = 0, None
         if cache is not None:
             past, total = cache.length, cache.length + T
@@ -134,6 +129,21 @@ class Attention(nn.Module):
                 mask = torch.ones(T, total, dtype=torch.bool, device=x.device).tril(past)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=past == 0 and T > 1)  # (B, H, T, D)
         return self.out(y.transpose(1, 2).reshape(B, T, C))
+
+    def weights(self, x, rotation=None):
+        """How much of its attention each token gives to each, shape (B, H, T, T); rows sum to one."""
+        q, k, _ = self._queries_keys_values(x, rotation)
+        scores = (q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])).float()
+        return scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(1), -torch.inf).softmax(dim=-1)
+
+    def _queries_keys_values(self, x, rotation):
+        B, T, C = x.shape
+        D = C // self.n_head
+        qk, v = self.qkv(x).split([2 * C, C], dim=-1)
+        if rotation is not None:
+            qk = rotate(qk, rotation)
+        q, k = qk.view(B, T, 2, self.n_head, D).permute(2, 0, 3, 1, 4)
+        return q, k, v.view(B, T, self.n_head, D).transpose(1, 2)
 
 
 class Block(nn.Module):
@@ -190,19 +200,31 @@ class NanoGPTNetwork(TokenNetwork):
 
     def read(self, embedded, cache=None):
         """Hidden states (B, T, n_embd), normalised, of embedded tokens (B, T, n_embd)."""
-        past, T = (cache.length if cache else 0), embedded.shape[1]
-        positions = torch.arange(past, past + T, device=embedded.device)
-        x, rotation = embedded, None
-        if self.config.positions == "learned":
-            x = x + self.position_embedding(positions)  # (T, C) on every chain
-        else:
-            rotation = rotary_angles(positions, self.config.n_embd // self.config.n_head)
-        x = self.dropout(x)
+        x, rotation = self._enter(embedded, cache.length if cache else 0)
         for block in self.blocks:
             x = block(x, rotation, cache)
         if cache is not None:
-            cache.length += T
+            cache.length += embedded.shape[1]
         return self.norm(x)
+
+    def _enter(self, embedded, past=0):
+        """What the first block reads of embedded tokens (B, T, n_embd) after `past` others, and the angles of their positions."""
+        positions = torch.arange(past, past + embedded.shape[1], device=embedded.device)
+        if self.config.positions == "learned":
+            return self.dropout(embedded + self.position_embedding(positions)), None  # (T, C) on every chain
+        return self.dropout(embedded), rotary_angles(positions, self.config.n_embd // self.config.n_head)
+
+
+@torch.inference_mode()
+def attention_maps(network, tokens):
+    """Attention weights of one window of tokens, LongTensor (T,): float32 array (n_layer, n_head, T, T)."""
+    network.eval()
+    x, rotation = network._enter(network.token_embedding(tokens[None]))
+    maps = []
+    for block in network.blocks:
+        maps.append(block.attention.weights(block.norm_1(x), rotation)[0].cpu())
+        x = block(x, rotation)
+    return torch.stack(maps).numpy()
 
 
 def rotary_angles(positions, width):
