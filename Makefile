@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: alanine muller-brown quick test test-slow test-gpu bench clean
+.PHONY: alanine muller-brown four-state quick test test-slow test-gpu bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +16,9 @@ alanine: $(READY)  ## the main job: 100 ns of alanine dipeptide, models, report 
 
 muller-brown: $(READY)  ## Müller-Brown against its exact solution: small and medium trajectory BERT, under 30 minutes on two cores
 	$(RUN) protocols/run_muller_brown.py $(ARGS)
+
+four-state: $(READY)  ## the four-state potential against known populations and times
+	$(RUN) protocols/run_four_state.py $(ARGS)
 
 quick: $(READY)  ## the same path in under 90 s
 	$(RUN) protocols/run_alanine.py --quick --out runs/alanine_quick $(ARGS)

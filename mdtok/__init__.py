@@ -25,7 +25,7 @@ __getattr__, _names = lazy_names(__name__, {
         "accuracy_by_slice", "nearest_at_start", "compare_cvs", "fit_tica", "fit_vamp",
         "Oracle", "OracleTokens", "OracleForecast",
     ],
-    "insight": ["summarise_attention", "find_key_steps", "count_key_steps", "trace_causes", "compare_kinetic_distances"],
+    "insight": ["diagnose_memory", "summarise_attention", "find_key_steps", "count_key_steps", "trace_causes", "compare_kinetic_distances"],
     "report": ["write_report"],
 })
 __all__ = ["__version__", *_names]

@@ -280,7 +280,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         folder = Path(folder)
         saved = read_json(folder / "model.json")
         if "stationary_distribution" not in saved:
-            raise DataError(f"{folder} was saved by an older mdtok, before 0.1.0; fit and save the model again.")
+            raise DataError(f"{folder} was saved by an earlier version of mdtok; fit and save the model again.")
         model = cls._from_settings(saved["settings"])
         model.anchor_ = BasinAnchor.load(folder / "anchor") if saved["anchored"] else None
         config = model._config(saved["n_states"], model.anchor_.n_basins if model.anchor_ else 0)
