@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.features import check_held_out
 from mdtok.kinetics import implied_timescales, likelihood
 from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.kinetics.scorecard import make_protocol, roll_out_like
@@ -99,6 +100,7 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
     make_models(variants, progress=False)  # an unknown name is said before anything is computed
     data = TokenisedData.load(run / "tokens")
     train, validation, test = (data.part(name) for name in ("train", "validation", "test"))
+    check_held_out([*train, *validation], test)
     n_states, md = len(data.macrostates), data.dtrajs
     protocol = make_protocol(md, test, data.macrostates, None, lagtime)
     figures, log_probs = {}, {}

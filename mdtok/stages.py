@@ -14,6 +14,7 @@ import numpy as np
 from mdtok.cli import RunSettings, setting
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import cut_outside, split_indices, split_time_blocks
+from mdtok.features.held_out import check_held_out
 from mdtok.runfolder import load_arrays, read_json, save_arrays, whole, write_json
 
 log = logging.getLogger(__name__)
@@ -229,6 +230,7 @@ def train(run, settings):
 
     run.require("tokenize")
     data = TokenisedData.load(run / "tokens")
+    check_held_out([*data.part("train"), *data.part("validation")], data.part("test"))
     models = make_models(settings.models, data.macrostates, settings.seed, settings.training_steps or None, settings.progress)
     with run.stage("train") as figures:
         for name, model in models.items():

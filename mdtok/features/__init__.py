@@ -6,6 +6,7 @@ from mdtok.lazy import lazy_names
 __getattr__, _names = lazy_names(__name__, {
     "arrays": ["as_features", "encode_periodic"],
     "dtrajs": ["cut_outside", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories"],
+    "held_out": ["check_held_out"],
     "feature_files": ["FeatureTable", "load_features"],
     "featurizer": ["Dihedrals", "Featurizer"],
     "tokenizer": ["StateTokenizer"],

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states
+from mdtok.features.held_out import check_held_out
 from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, NoiseFloor, Protocol, UnitCounts, compare, estimate_kinetics
 from mdtok.kinetics.estimators import check_lagtime, equilibrium_populations, implied_timescales, populations
@@ -114,9 +115,11 @@ def score(
     Raises
     ------
     DataError, SettingsError
-        Nothing to judge, a lag longer than the trajectories, tokens without a macrostate, test tokens no model can know.
+        Nothing to judge, a lag longer than the trajectories, tokens without a macrostate, test tokens no model can know, a
+        piece of the test trajectories that is in the training data too.
     """
     train, test, validation = as_dtrajs(train), as_dtrajs(test, min_length=2), as_dtrajs(validation) if validation else None
+    check_held_out([*train, *(validation or [])], test)
     if not models:
         raise SettingsError("No model was given to score; pass a dict such as {'msm': mdtok.MarkovModel()}.")
     md = [*train, *(validation or []), *test]

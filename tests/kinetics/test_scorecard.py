@@ -110,10 +110,13 @@ def test_md_that_is_too_short_is_said_and_not_judged():
         assert floor.judge(metric, difference[metric]).within is None
 
 
-def test_planted_leak_between_training_and_test_does_not_change_the_verdict_of_a_wrong_model(md):
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_planted_leak_is_caught_before_anything_is_computed(md, part):
     train, test = md
-    card = mdtok.score({"hasty": ExactChain(HASTY)}, [*train, *test], test, 1.0, lagtimes=[1, 5], n_posterior_samples=2, progress=False)
-    assert not card.content["models"]["hasty"]["passes"]
+    whole = {part: [*train, np.concatenate([train[0], test[1][700:2200]])]}
+    with pytest.raises(DataError, match="of held-out trajectory 1, from frame .* word for word") as raised:
+        mdtok.score({"exact": ExactChain(THREE_STATES)}, whole.get("train", train), test, 1.0, validation=whole.get("validation"))
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
