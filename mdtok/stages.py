@@ -259,15 +259,16 @@ def roll_out(run, settings):
         training, test = [*data.part("train"), *data.part("validation")], data.part("test")
         protocol = make_protocol(data.dtrajs, test, data.macrostates, settings.lagtimes, settings.lagtime)
         for name in _names(settings):
-            folder = run / "rollouts" / name
+            folder, pieces = run / "rollouts" / name, run / "rollouts" / f"{name}.pieces"
             if folder.exists():
                 continue
             model = load_model(run / "models" / name)
             model.progress = settings.progress
             rollout = roll_out_like(
-                model, training, test, data.dtrajs, protocol, settings.n_chains or None, settings.n_chain_tokens or None, settings.seed,
+                model, training, test, data.dtrajs, protocol, settings.n_chains or None, settings.n_chain_tokens or None, settings.seed, pieces,
             )
             rollout.save(folder)
+            shutil.rmtree(pieces, ignore_errors=True)
             log.info("%s: %s tokens generated in %.1f s", name, f"{rollout.n_tokens:,}", rollout.seconds)
 
 

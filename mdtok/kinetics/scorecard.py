@@ -205,12 +205,12 @@ def _default_lagtimes(md, test, n_states):
     return chosen
 
 
-def roll_out_like(model, train, test, md, protocol, n_chains=None, n_steps=None, seed=0):
+def roll_out_like(model, train, test, md, protocol, n_chains=None, n_steps=None, seed=0, pieces_folder=None):
     """A rollout of chains as long as the test trajectories, started from the equilibrium of the training MD."""
     n_frames = n_steps or int(np.median([len(dtraj) for dtraj in test]))
     n_chains = n_chains or max(20, -(-4 * sum(map(len, md)) // n_frames))
     equilibrium = populations(train, protocol.n_states, protocol.lagtime)
-    return roll_out(model, train, n_chains, max(2, n_frames // model.lagtime), seed, equilibrium)
+    return roll_out(model, train, n_chains, max(2, n_frames // model.lagtime), seed, equilibrium, pieces_folder)
 
 
 class _Referee:

@@ -24,6 +24,8 @@ class DynamicsModel(ABC):
         ``t - lagtime`` only. It is 1 for all but a Markov model with a longer lag.
     n_states_ : int
         Size of the alphabet, known after `fit`.
+    samples_in_pieces : bool
+        Whether long rollouts are made, and kept, piece by piece: where sampling takes minutes.
     stationary_distribution_ : ndarray of float, shape (n_states_,), or None
         Where chains start that have no prompt; None where a model knows of none.
     progress : bool
@@ -31,6 +33,7 @@ class DynamicsModel(ABC):
     """
 
     lagtime = 1
+    samples_in_pieces = False
     stationary_distribution_ = None
     progress = True
 

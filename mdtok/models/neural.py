@@ -47,6 +47,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
     """
 
     anchor_ = None
+    samples_in_pieces = True
     network_class: type
     shape: tuple
 

@@ -10,6 +10,7 @@ from mdtok.errors import DataError
 from mdtok.features.dtrajs import as_dtrajs, count_states
 from mdtok.runfolder import load_arrays, read_json, save_arrays, whole, write_json
 
+_TOKENS_OF_A_PIECE = 1_000_000
 _PROMPT_STEPS = 64  # past given to each chain, in steps of the model
 
 
@@ -47,8 +48,11 @@ class Rollout:
         return cls(load_arrays(Path(folder)), **read_json(Path(folder) / "rollout.json"))
 
 
-def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None):
+def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None, pieces_folder=None):
     """Generate `n_chains` trajectories of `n_steps` tokens, each prompted with a piece of MD.
+
+    A model that takes long is asked for a million tokens at a time (`DynamicsModel.samples_in_pieces`), each piece prompted with
+    all that was generated before it.
 
     Parameters
     ----------
@@ -61,6 +65,9 @@ def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None):
     equilibrium : array, shape (n_states,), optional
         Equilibrium populations, where the trajectories themselves were started out of equilibrium: a prompt that ends in
         state s is drawn with the weight of s in equilibrium. Frames count equally if not given.
+    pieces_folder : path-like, optional
+        Where pieces are kept, so that a rollout that was killed goes on after the last of them. It is left there: remove it when
+        the rollout is saved.
 
     Returns
     -------
@@ -76,9 +83,22 @@ def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None):
     (3, 150)
     """
     prompts = draw_prompts(dtrajs, n_chains, _PROMPT_STEPS, model.lagtime, seed, equilibrium)
-    began = time.perf_counter()
-    generated = model.sample(prompts, n_steps, seed)
-    return Rollout(generated, model.lagtime, time.perf_counter() - began)
+    a_piece = max(1, _TOKENS_OF_A_PIECE // n_chains) if model.samples_in_pieces else n_steps
+    chains, seconds = [np.empty(0, dtype=np.int64)] * n_chains, 0.0
+    for number, start in enumerate(range(0, n_steps, a_piece)):
+        folder = None if pieces_folder is None else Path(pieces_folder) / f"{number:03d}"
+        if folder is not None and folder.exists():
+            piece = Rollout.load(folder)
+        else:
+            began, past = time.perf_counter(), [np.concatenate(parts) for parts in zip(prompts, chains)]
+            piece_seed = seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+            generated = model.sample(past, min(a_piece, n_steps - start), piece_seed)
+            piece = Rollout(generated, model.lagtime, time.perf_counter() - began)
+            if folder is not None and model.samples_in_pieces:
+                piece.save(folder)
+        chains = [np.concatenate(parts) for parts in zip(chains, piece.dtrajs)]
+        seconds += piece.seconds
+    return Rollout(chains, model.lagtime, seconds)
 
 
 def draw_prompts(dtrajs, n_prompts, n_steps, stride, seed, equilibrium=None):

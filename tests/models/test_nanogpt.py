@@ -220,10 +220,14 @@ def test_the_default_is_the_network_of_the_paper():
     assert network.config.n_positions == 100
 
 
-def test_one_state_that_dominates_gives_no_nan():
+@pytest.mark.parametrize("variant", [
+    dict(anchor="basins"), dict(anchor="factorised"), dict(anchor="states"), dict(anchor=None), dict(anchor=None, second_pass="sampled"),
+])
+def test_one_state_that_dominates_gives_no_nan(variant):
     dtraj = np.zeros(4000, dtype=int)
     dtraj[[500, 1700, 2900, 3800]] = 1
-    model = NanoGPT.from_preset("tiny", max_steps=40, evaluate_every_steps=20, **QUICK).fit([dtraj], n_states=3)
+    model = NanoGPT.from_preset("tiny", max_steps=40, evaluate_every_steps=20, **variant, **QUICK).fit([dtraj], n_states=3)
+    assert all(np.isfinite(entry["train_nats"]) and np.isfinite(entry["validation_nats"]) for entry in model.history_)
     log_proba = model.predict_log_proba(dtraj)
     assert np.all(np.isfinite(log_proba)) and log_proba.shape == (3999, 3)
     assert model.nats_per_token([dtraj]) < 0.03  # entropy rate about 0.008

@@ -41,3 +41,38 @@ def test_a_rollout_has_the_size_asked_for_and_repeats_with_its_seed():
     assert [len(d) for d in first.dtrajs] == [40] * 7 and first.n_tokens == 280 and first.lagtime == 1
     assert np.array_equal(first.dtrajs, again.dtrajs) and not np.array_equal(first.dtrajs, other.dtrajs)
     assert roll_out(MarkovModel(lagtime=4).fit(dtrajs), dtrajs, 2, 10, 1).lagtime == 4
+
+
+class InPieces(ExactChain):
+    """Takes a thousand tokens at a time, and can be made to stop."""
+
+    samples_in_pieces, n_calls, last_call = True, 0, None
+
+    def sample(self, prompts, n_steps, seed):
+        if self.n_calls == self.last_call:
+            raise KeyboardInterrupt
+        self.n_calls += 1
+        self.longest = max(map(len, prompts))
+        return super().sample(prompts, n_steps, seed)
+
+
+def test_a_rollout_that_was_killed_goes_on_after_its_last_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr("mdtok.models.rollout._TOKENS_OF_A_PIECE", 1000)
+    dtrajs = simulate(THREE_STATES, 3, 500, seed=3)
+    at_once, killed, again = (InPieces(THREE_STATES) for _ in range(3))
+    expected = roll_out(at_once, dtrajs, 10, 450, 5, pieces_folder=tmp_path / "whole")
+    assert at_once.n_calls == 5 and at_once.longest == 64 + 400  # each piece knows all that was before
+    killed.last_call = 3
+    with pytest.raises(KeyboardInterrupt):
+        roll_out(killed, dtrajs, 10, 450, 5, pieces_folder=tmp_path / "pieces")
+    made = roll_out(again, dtrajs, 10, 450, 5, pieces_folder=tmp_path / "pieces")
+    assert again.n_calls == 2 and [len(d) for d in made.dtrajs] == [450] * 10
+    assert all(np.array_equal(a, b) for a, b in zip(made.dtrajs, expected.dtrajs))
+
+
+def test_pieces_have_the_kinetics_of_the_model(monkeypatch):
+    """Crossings out of state 0, 2 in 100 steps: about 1,300 of 66,000; four deviations are 0.0022."""
+    monkeypatch.setattr("mdtok.models.rollout._TOKENS_OF_A_PIECE", 1000)
+    rollout = roll_out(InPieces(THREE_STATES), simulate(THREE_STATES, 3, 500, seed=3), 20, 8000, 9)
+    chains = np.array(rollout.dtrajs)
+    assert (chains[:, 1:] != 0)[chains[:, :-1] == 0].mean() == pytest.approx(0.02, abs=0.0022)
