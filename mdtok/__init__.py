@@ -16,7 +16,7 @@ __getattr__, _names = lazy_names(__name__, {
     ],
     "models": [
         "DynamicsModel", "MarkovModel", "BayesianMarkovModel", "OrderKModel", "SemiMarkovModel", "HiddenMarkovModel",
-        "RunLengthModel", "EventChainModel", "LaggedModel", "LSTM", "NanoGPT", "load_model",
+        "RunLengthModel", "EventChainModel", "LaggedModel", "LSTM", "NanoGPT", "TunedModel", "load_model",
         "TrajectoryModel", "CopyLast", "VectorAutoregression", "GridMarkov", "TrajBert",
     ],
     "kinetics": [

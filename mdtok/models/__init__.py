@@ -9,6 +9,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     "backoff": ["OrderKModel", "SemiMarkovModel"],
     "nanogpt": ["NanoGPT"],
     "lstm": ["LSTM"],
+    "tuned": ["TunedModel"],
     "hidden_markov": ["HiddenMarkovModel"],
     "event_chain": ["EventChainModel"],
     "run_length": ["RunLengthModel"],

@@ -9,12 +9,19 @@ _KNOWN = (
     "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, hmm, hmmN (N hidden "
     "states), lstm, lstm-medium, nanogpt, nanogpt-tiny, nanogpt-medium, run-length, run-length-lstm, run-length-orderN "
     "(last N events); lstm and nanogpt also with -plain, -anchored, -factorised or -states, and -sampled, -expected or "
-    "-faithful (two passes); all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
+    "-faithful (two passes); nanogpt-tuned, lstm-tuned, order-tuned, semi-markov-tuned (best of three on validation); all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
 )
 
 _NETWORK = (
     r"(nanogpt|lstm)(?:-(tiny|small|medium))?(-plain|-anchored|-factorised|-states)?(-sampled|-expected|-faithful)?"
 )
+#: Three candidates each for the names that end in -tuned: what differs, and of networks the preset.
+_CANDIDATES = {
+    "nanogpt": [("small", {}), ("small", {"learning_rate": 1e-3}), ("tiny", {"learning_rate": 2e-3, "dropout": 0.05})],
+    "lstm": [("small", {}), ("small", {"learning_rate": 5e-3}), ("medium", {"learning_rate": 1e-3})],
+    "order": [{"order": order} for order in (2, 4, 8)],
+    "semi-markov": [{"bins_per_doubling": bins} for bins in (1, 2, 4)],
+}
 _ANCHORS = {"plain": None, "anchored": "basins", "factorised": "factorised", "states": "states"}
 
 
@@ -78,10 +85,18 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
         else:
             events = _make(f"{match[2] or 'nanogpt'}-plain", None, seed, training_steps, progress)
         return models.RunLengthModel(events, progress=progress)
-    if match := re.fullmatch(_NETWORK, name):
-        kind = models.NanoGPT if match[1] == "nanogpt" else models.LSTM
-        settings = {} if training_steps is None else {"max_steps": training_steps}
-        settings |= {"anchor": _ANCHORS[match[3][1:]]} if match[3] else {}
-        settings |= {"second_pass": match[4][1:]} if match[4] else {}
-        return kind.from_preset(match[2] or "small", seed=seed, progress=progress, **settings)
+    if match := re.fullmatch("(order|semi-markov)-tuned", name):
+        kind, fixed = (models.OrderKModel, {}) if match[1] == "order" else (models.SemiMarkovModel, {"macrostates": macrostates})
+        return models.TunedModel([kind(**fixed, **given, progress=progress) for given in _CANDIDATES[match[1]]])
+    if match := re.fullmatch(rf"{_NETWORK}(-tuned)?", name):
+        kind, size, anchor, second_pass, tuned = match.groups()
+        network = models.NanoGPT if kind == "nanogpt" else models.LSTM
+        settings = {"seed": seed, "progress": progress} | ({} if training_steps is None else {"max_steps": training_steps})
+        settings |= {"anchor": _ANCHORS[anchor[1:]]} if anchor else {}
+        settings |= {"second_pass": second_pass[1:]} if second_pass else {}
+        if not tuned:
+            return network.from_preset(size or "small", **settings)
+        return models.TunedModel([
+            network.from_preset(size or preset, **{**settings, **given}) for preset, given in _CANDIDATES[kind]
+        ])
     raise SettingsError(f"There is no model {name!r}; known are {_KNOWN}.")

@@ -4,7 +4,7 @@ import pytest
 
 from mdtok.errors import SettingsError
 from mdtok.models import (
-    LSTM, BayesianMarkovModel, EventChainModel, HiddenMarkovModel, LaggedModel, MarkovModel, NanoGPT, OrderKModel, RunLengthModel,
+    LSTM, BayesianMarkovModel, EventChainModel, HiddenMarkovModel, LaggedModel, MarkovModel, NanoGPT, OrderKModel, RunLengthModel, TunedModel,
     SemiMarkovModel,
 )
 from mdtok.models.catalogue import make_models
@@ -50,6 +50,16 @@ def test_events_longer_intervals_and_the_posterior():
 def test_a_lag_is_given_once():
     with pytest.raises(SettingsError, match="MarkovModel has a lagtime of 5 already"):
         make_models("msm5-lag2")
+
+
+def test_every_kind_is_tuned_among_three():
+    models = make_models("nanogpt-tuned,nanogpt-plain-tuned,lstm-tuned,order-tuned,semi-markov-tuned", seed=4, training_steps=9, progress=False)
+    assert all(type(model) is TunedModel and len(model.candidates) == 3 for model in models.values())
+    networks = models["nanogpt-plain-tuned"].candidates
+    assert {m.settings["anchor"] for m in networks} == {None} and {m.settings["max_steps"] for m in networks} == {9}
+    assert [m.settings["n_embd"] for m in networks] == [128, 128, 32] and {m.settings["seed"] for m in networks} == {4}
+    assert [m.order for m in models["order-tuned"].candidates] == [2, 4, 8]
+    assert not any(model.progress for model in models.values())
 
 
 @pytest.mark.parametrize("names", [
