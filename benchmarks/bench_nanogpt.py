@@ -1,7 +1,7 @@
 """Tokens per second of nano-GPT, measured side by side in one run: ratios, not promises.
 
-Training through `mdtok.NanoGPT` beside a bare torch loop over the same network and batches, and sampling with the
-key/value cache beside a loop that reads the whole context again for every token.
+Training through `mdtok.NanoGPT` beside a bare torch loop over the same network and batches, training with a second pass beside
+that with one, and sampling with the key/value cache beside a loop that reads the whole context again for every token.
 
     python benchmarks/bench_nanogpt.py [--threads 2] [--preset small]
 """
@@ -16,6 +16,7 @@ import torch
 from mdtok.models.nanogpt import NanoGPT
 from mdtok.models.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
 from mdtok.models.neural import draw_tokens
+from mdtok.models.token_network import REPLACEMENTS
 from mdtok.models.training import training_windows
 
 
@@ -70,16 +71,20 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     n_steps = 20
-    model = NanoGPT.from_preset(arguments.preset, anchor=None, max_steps=n_steps, evaluate_every_steps=n_steps, progress=False)
+    settings = dict(anchor=None, max_steps=n_steps, evaluate_every_steps=n_steps, progress=False)
+    model = NanoGPT.from_preset(arguments.preset, **settings)
+    two_pass = {kind: NanoGPT.from_preset(arguments.preset, second_pass=kind, **settings) for kind in REPLACEMENTS}
     dtraj = np.random.default_rng(0).integers(0, arguments.n_states, 20_000)
     dtraj[0] = arguments.n_states - 1
     held_out, n_positions = dtraj[:500], model.settings["n_positions"]
     prompts = [dtraj[start:start + n_positions] for start in range(arguments.n_chains)]
 
-    seconds = {"bare": [], "fit": [], "cached": [], "uncached": []}
+    seconds = {"bare": [], "fit": [], "cached": [], "uncached": [], **{kind: [] for kind in two_pass}}
     for _ in range(arguments.rounds):  # in turns, so that a busy machine hurts all alike
         seconds["bare"].append(train_bare(model, dtraj, arguments.n_states, n_steps))
         seconds["fit"].append(train_with_checkpoints(model, dtraj, held_out))
+        for kind, other in two_pass.items():
+            seconds[kind].append(train_with_checkpoints(other, dtraj, held_out))
         seconds["cached"].append(sample_cached(model, prompts, 2 * n_positions) / (2 * n_positions))
         seconds["uncached"].append(sample_uncached(model, prompts, 10) / 10)
     best = {name: min(values) for name, values in seconds.items()}
@@ -90,11 +95,14 @@ def main():
     for title, rate, milliseconds in [
         ("training, bare torch loop", tokens / best["bare"], 1e3 * best["bare"] / n_steps),
         ("training, NanoGPT.fit", tokens / best["fit"], 1e3 * best["fit"] / n_steps),
+        *((f"training, {kind} pass", tokens / best[kind], 1e3 * best[kind] / n_steps) for kind in two_pass),
         ("sampling, cached", n_chains / best["cached"], 1e3 * best["cached"]),
         ("sampling, uncached", n_chains / best["uncached"], 1e3 * best["uncached"]),
     ]:
         print(f"{title:<26} {rate:>10,.0f} tokens/s {milliseconds:8.1f} ms/step")
     print(f"NanoGPT.fit takes x {best['fit'] / best['bare']:.2f} of the bare loop's time")
+    for kind in two_pass:
+        print(f"two passes ({kind}) take x {best[kind] / best['fit']:.2f} of one pass's time")
     print(f"the cache makes sampling x {best['uncached'] / best['cached']:.1f} faster")
 
 

@@ -162,7 +162,7 @@ def judge(run, settings, system, data, card):
     against = AgainstKnown(known.figures(), {
         name: estimate_figures(dtrajs, known, data.dt_ps * stride, settings.lagtime // stride, seed=settings.seed)
         for name, (dtrajs, stride) in groups.items()
-    })
+    }, yardsticks=("all MD", "training MD"))
     write_json(run / "report" / "known.json", against.to_dict())
     log.info("\n%s", against)
     commits = read_json(run / "tokens" / "commit_times.json")

@@ -29,7 +29,8 @@ class RunLengthModel(DynamicsModel):
     The token model learns from dwells whose beginning and end were seen. Those that a trajectory's end cuts short count in
     the dwell times of each state (`dwells_`), of which a share is mixed with what the token model says of durations: the share
     with the highest likelihood on held-out dwells, where one that was cut counts as "this long or longer". So a dwell longer
-    than any that was seen has a probability. A past begins within a dwell of unknown age; that one has the dwell times of an
+    than any that was seen has a probability. Of what follows which state the same is done with counted jumps (`log_jumps_`): a
+    rare jump that a token model believes in a little too often is a slow rate that is too fast. A past begins within a dwell of unknown age; that one has the dwell times of an
     equilibrium that is looked at at any moment, and in what follows it counts as long as it was seen.
 
     Parameters
@@ -53,6 +54,10 @@ class RunLengthModel(DynamicsModel):
         Counted dwell times of every state, and the bins.
     counted_share_ : float
         The weight of `dwells_` against the token model's durations.
+    log_jumps_ : ndarray, shape (n_states_, n_states_)
+        Logarithm of the counted probability of the next state, given the one that is left.
+    jump_share_ : float
+        The weight of `log_jumps_` against the token model's next states.
 
     Raises
     ------
@@ -112,7 +117,9 @@ class RunLengthModel(DynamicsModel):
             raise DataError(f"The {n_tokens} tokens of states and durations do for no {type(self.model).__name__}: {error}") from None
         self.n_states_ = n_states
         self.stationary_distribution_ = equilibrium(dtrajs, n_states, 1)
+        self.log_jumps_, self.jump_share_ = _count_jumps(dtrajs, n_states), 0.0
         self.counted_share_ = self._choose_share(validation)
+        self.jump_share_ = self._choose_jump_share(validation)
         return self
 
     def _whole_events(self, dtrajs, n_states):
@@ -133,6 +140,18 @@ class RunLengthModel(DynamicsModel):
         scores = [_mix(np.concatenate(said), np.concatenate(counted), share).sum() for share in _SHARES]
         return _SHARES[int(np.argmax(scores))]  # the first of equals, so without evidence counts alone
 
+    def _choose_jump_share(self, validation):
+        said, counted = [np.empty(0)], [np.empty(0)]
+        for dtraj in validation:
+            states, lengths = find_dwells(dtraj)
+            stream = _stream(states, lengths, self.dwells_, self.n_states_)
+            left = np.arange(1, len(states) - 1)  # the first dwell is of unknown age
+            rows = self._next_states(*self._pasts(stream, 2 * left + 1))
+            said.append(rows[np.arange(len(left)), states[left + 1]])
+            counted.append(self.log_jumps_[states[left], states[left + 1]])
+        scores = [_mix(np.concatenate(said), np.concatenate(counted), share).sum() for share in _SHARES]
+        return _SHARES[int(np.argmax(scores))]
+
     def _pasts(self, stream, ends):
         """Pasts of at most `n_events` events that end with the entries `ends` of a stream: tokens (n, 2 n_events), lengths."""
         starts = 2 * np.maximum(ends // 2 - (self.n_events - 1), 0)
@@ -150,9 +169,9 @@ class RunLengthModel(DynamicsModel):
 
     def _next_states(self, pasts, lengths):
         """Log-probability of the next state after pasts that end with a duration, (n, n_states)."""
-        rows = next_log_proba(self.model, pasts, lengths)[:, :self.n_states_]
-        rows[np.arange(len(rows)), pasts[np.arange(len(rows)), lengths - 2]] = -np.inf  # a dwell is over when another state comes
-        return _normalise(rows)
+        rows, left = next_log_proba(self.model, pasts, lengths)[:, :self.n_states_], pasts[np.arange(len(pasts)), lengths - 2]
+        rows[np.arange(len(rows)), left] = -np.inf  # a dwell is over when another state comes
+        return _mix(_normalise(rows), self.log_jumps_[left], self.jump_share_)
 
     def _leaving(self, states, lengths, stream):
         """Dwell and age at every frame but the last, and log-probabilities of leaving and of staying after it."""
@@ -250,9 +269,9 @@ class RunLengthModel(DynamicsModel):
 
     @property
     def n_parameters(self):
-        """Those of the token model, and the counted rates of leaving."""
+        """Those of the token model, the counted rates of leaving, and the counted jumps."""
         self.require_fitted()
-        return self.model.n_parameters + self.dwells_.rates.size
+        return self.model.n_parameters + self.dwells_.rates.size + self.n_states_ * (self.n_states_ - 2)
 
     def save(self, folder):
         """Write ``model.json``, ``arrays.npz`` and the token model to `folder`, which appears whole or not at all."""
@@ -260,7 +279,7 @@ class RunLengthModel(DynamicsModel):
         settings = {"bins_per_doubling": self.bins_per_doubling, "n_events": self.n_events}
         write_model(folder, self, settings, {
             "first_ages": self.dwells_.first_ages, "rates": self.dwells_.rates, "counted_share": self.counted_share_,
-            "stationary_distribution": self.stationary_distribution_,
+            "stationary_distribution": self.stationary_distribution_, "log_jumps": self.log_jumps_, "jump_share": self.jump_share_,
         }, parts={"events": self.model})
 
     @classmethod
@@ -269,10 +288,23 @@ class RunLengthModel(DynamicsModel):
         settings, n_states, arrays = read_model(folder, cls)
         model = cls(load_model(Path(folder) / "events"), **settings)
         model.dwells_ = DwellTimes(arrays["first_ages"], arrays["rates"])
-        model.counted_share_ = float(arrays["counted_share"])
+        model.counted_share_, model.jump_share_ = float(arrays["counted_share"]), float(arrays["jump_share"])
+        model.log_jumps_ = arrays["log_jumps"]
         model.stationary_distribution_ = arrays["stationary_distribution"]
         model.n_states_ = n_states
         return model
+
+
+def _count_jumps(dtrajs, n_states):
+    """Logarithm of the probability of the next state, (n_states, n_states), with half a jump to any state as often as it is entered."""
+    jumps = np.zeros((n_states, n_states))
+    for dtraj in dtrajs:
+        states, _ = find_dwells(dtraj)
+        np.add.at(jumps, (states[:-1], states[1:]), 1)
+    entered = np.where(np.eye(n_states, dtype=bool), 0, jumps.sum(axis=0) + 1e-3)
+    jumps += 0.5 * entered / entered.sum(axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):  # minus infinity on the diagonal
+        return np.log(jumps / jumps.sum(axis=1, keepdims=True))
 
 
 def _stream(states, lengths, dwells, n_states):
@@ -291,7 +323,9 @@ def _append(pasts, lengths, tokens):
 
 def _mix(said, counted, share):
     """Logarithm of a mixture of probabilities that are given as logarithms."""
-    return counted + 0.0 if share == 1 else np.logaddexp(np.log1p(-share) + said, np.log(share) + counted)
+    if share in (0, 1):
+        return counted + 0.0 if share == 1 else said
+    return np.logaddexp(np.log1p(-share) + said, np.log(share) + counted)
 
 
 def _normalise(log_proba):

@@ -34,13 +34,13 @@ def _summary(against):
     rows = []
     for name, line in against.summary().items():
         worst, ratio = line["worst_mfpt"]
-        time = line["timescale_ps"]
+        time, inside = line["timescale_ps"], line["inside"]
         rows.append([
             escape(name), f"{line['population_error']:.4f} <small>± {line['population_half_width']:.4f}</small>",
-            f"{_mark(line['timescale_inside'])} {time['value']:,.0f} <small>[{time['low']:,.0f}, {time['high']:,.0f}]</small>",
-            f"{line['n_mfpt_inside']} of {line['n_mfpt']}", f"{escape(worst.removeprefix('MFPT ').removesuffix(' (ps)'))} ×{ratio:.2f}",
+            f"{_mark(next(iter(inside.values()))['timescale'])} {time['value']:,.0f} <small>[{time['low']:,.0f}, {time['high']:,.0f}]</small>",
+            *(f"{found['mfpt']} of {line['n_mfpt']}" for found in inside.values()), f"{escape(worst.removeprefix('MFPT ').removesuffix(' (ps)'))} ×{ratio:.2f}",
         ])
-    return table(["", "largest error of a population", "slowest timescale, ps", "MFPT inside that of MD", "worst MFPT"], rows)
+    return table(["", "largest error of a population", "slowest timescale, ps", *(f"MFPT inside {name}" for name in against.yardsticks), "worst MFPT"], rows)
 
 
 def _figures(against):

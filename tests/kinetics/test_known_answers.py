@@ -42,8 +42,10 @@ def test_a_hasty_model_is_outside():
     hasty = estimate_figures(simulate(fast, 40, 4000, seed=4), known, 1.0, 1)
     against = AgainstKnown(known.figures(), {"MD": md, "hasty": hasty})
     line = against.summary()["hasty"]
-    assert not line["timescale_inside"] and line["n_mfpt_inside"] == 0 and line["worst_mfpt"][1] < 0.6
-    assert against.summary()["MD"]["n_mfpt_inside"] == 6
+    assert line["inside"] == {"MD": {"timescale": False, "mfpt": 0}} and line["worst_mfpt"][1] < 0.6
+    assert against.summary()["MD"]["inside"] == {"MD": {"timescale": True, "mfpt": 6}}
+    both = AgainstKnown(known.figures(), {"MD": md, "hasty": hasty}, yardsticks=("MD", "hasty")).summary()["hasty"]["inside"]
+    assert both["hasty"] == {"timescale": True, "mfpt": 6} and both["MD"]["mfpt"] == 0
     said = str(against)
     assert "0 of 6" in said and "of 11 lie in the 95 % interval of MD" in said
     assert against.to_dict()["summary"]["hasty"]["n_mfpt"] == 6

@@ -229,3 +229,27 @@ def test_bad_input_is_one_line():
         RunLengthModel(NanoGPT.from_preset("tiny", anchor=None), n_events=17)
     with pytest.raises(SettingsError, match="bins_per_doubling is 0"):
         RunLengthModel(EventChainModel(), bins_per_doubling=0)
+
+
+def test_a_jump_that_is_rare_is_not_made_too_often():
+    """Three states; from each the next one follows, in 2 of 100 jumps the other one; a rate too fast by half is what counts of durations alone give."""
+    rng = np.random.default_rng(8)
+
+    def runs(n):
+        other = rng.random(4000) < 0.02
+        states = np.concatenate([[0], np.cumsum(np.where(other, 2, 1)) % 3])
+        return np.repeat(states, rng.geometric(0.05, len(states)))[:n]
+
+    train, held_out = [runs(60_000)], [runs(30_000)]
+    model = RunLengthModel(EventChainModel(order=1, progress=False), progress=False).fit(train, held_out)
+
+    def shares(dtrajs):
+        jumps = np.concatenate([np.diff(d)[np.diff(d) != 0] % 3 for d in dtrajs])
+        return np.mean(jumps == 2), len(jumps)
+
+    counted, n = shares(train)
+    generated, n_generated = shares(model.sample(40, 20_000, seed=3))
+    deviation = np.sqrt(counted * (1 - counted) / n_generated)
+    assert n > 2000 and n_generated > 30_000
+    assert abs(generated - counted) < 4 * deviation + 0.5 / n  # 1 in 16,000; and half a jump is added to each state's counts
+    assert np.exp(model.log_jumps_).sum(axis=1) == pytest.approx(1) and model.jump_share_ > 0
