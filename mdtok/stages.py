@@ -308,20 +308,21 @@ def score(run, settings, title, shown_on=None, make_chapters=None):
             lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, rollouts=rollouts, seed=settings.seed,
             progress=settings.progress,
         )
-        chapters = [memory_chapter(run, data, settings, models), *(make_chapters(data, card) if make_chapters else ())]
+        chapters = [*(make_chapters(data, card) if make_chapters else ()), memory_chapter(run, data, settings, models, card)]
         card.save(run / "report", title=title, projection=shown_on, run=run.manifest, chapters=chapters)
     log.info("\n%s\n\nreport: %s", card, run / "report" / "report.html")
     return card
 
 
-def memory_chapter(run, data, settings, models):
+def memory_chapter(run, data, settings, models, card):
     """How long the memory of the tokens is: a chapter of the report, ``report/memory.json``, and a sentence in the log."""
     from mdtok.insight import diagnose_memory
     from mdtok.models.neural import NeuralModel
     from mdtok.report import chapter_on_memory
 
     training = [*data.part("train"), *data.part("validation")]
-    network = next((named for named in models.items() if isinstance(named[1], NeuralModel)), None)
+    networks = [named for named in models.items() if isinstance(named[1], NeuralModel)]
+    network = min(networks, key=lambda named: card.content["models"][named[0]]["nll_nats_per_token"]["value"], default=None)
     diagnosis = diagnose_memory(
         training, data.part("test"), data.dt_ps, network=network, seed=settings.seed, progress=settings.progress
     )
