@@ -130,7 +130,7 @@ def split_in_three(n_trajectories, settings):
     return {"train": [rest[i] for i in train], "validation": [rest[i] for i in validation], "test": test}
 
 
-def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
+def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, coarse=False):
     """Stage `tokenize`: features, states, tokens, the split.
 
     The states are those of all trajectories: they are the yardstick, the same for every model, and where training MD alone
@@ -149,6 +149,10 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
     settings : ModelSettings
     trajs : Trajectories, optional
         What the features were made of, frame by frame.
+    encode : callable, optional
+        From the list of arrays to what the tokenizer sees; cosine and sine of the periodic columns if not given.
+    coarse : bool
+        Whether the tokens are the macrostates.
     """
     from mdtok.features import encode_periodic
     from mdtok.features.naming import name_macrostates
@@ -157,7 +161,8 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
         blocks = cut_if_few(table.arrays, settings.n_blocks)
         split = split_in_three(len(blocks), settings)
         check_lag(settings, [len(blocks[index]) for index in split["test"]])
-        encoded = encode_periodic(blocks, table.periodic)
+        encode = encode or (lambda arrays: encode_periodic(arrays, table.periodic))
+        encoded = encode(blocks)
         tokenizer.fit(encoded, progress=settings.progress)
         origins, dtrajs, blocks = cut_outside(tokenizer.transform(encoded), blocks, min_length=settings.lagtime + 1)
         split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
@@ -165,23 +170,24 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None):
             raise DataError("No frame of the test trajectories lies in a connected state; simulate longer or use fewer states.")
         if not split["validation"]:
             log.warning("No frame of the validation trajectories lies in a connected state; models hold out the ends of training ones.")
-        macro = np.concatenate(tokenizer.to_macrostates(dtrajs))
-        names = name_macrostates(np.concatenate(blocks), macro, table.names, table.periodic)
+        macro = tokenizer.to_macrostates(dtrajs)
+        names = name_macrostates(np.concatenate(blocks), np.concatenate(macro), table.names, table.periodic)
+        dtrajs, macrostates = (macro, np.arange(len(names))) if coarse else (dtrajs, tokenizer.macrostates_)
         save_arrays(run / "features", blocks)
         write_json(run / "features" / "columns.json", {"names": table.names, "periodic": table.periodic})
         with whole(run / "tokens") as folder:
             folder.mkdir()
-            TokenisedData(dtrajs, split, dt_ps, tokenizer.macrostates_, names).save(folder)
+            TokenisedData(dtrajs, split, dt_ps, macrostates, names).save(folder)
             tokenizer.save(folder)
         if trajs is not None:
-            uncut = tokenizer.transform(encode_periodic(table.arrays, table.periodic))
+            uncut = tokenizer.transform(encode(table.arrays))
             save_structures(run / "tokens", trajs, uncut, tokenizer, names, settings.seed)
         n_tokens = sum(map(len, dtrajs))
         figures |= {
-            "n_states": tokenizer.n_states_, "n_dropped": tokenizer.n_dropped_, "n_tokens": n_tokens,
+            "n_states": len(macrostates), "n_dropped": tokenizer.n_dropped_, "n_tokens": n_tokens,
             "n_left_out": sum(map(len, table.arrays)) - n_tokens,
         }
-        log.info("tokens: %d states in %d macrostates (%s)", tokenizer.n_states_, len(names), ", ".join(names))
+        log.info("tokens: %d states in %d macrostates (%s)", len(macrostates), len(names), ", ".join(names))
 
 
 def save_structures(folder, trajs, dtrajs, tokenizer, names, seed):

@@ -3,19 +3,31 @@
     python protocols/run_alanine.py                      # 100 ns, about 12 minutes on two cores
     python protocols/run_alanine.py --quick              # the same path in under 90 s
     python protocols/run_alanine.py --temperature-kelvin 300 --solvent tip3p --length-ns 50 --out runs/ala_water
+
+As published: 100 × 10 ns at 0.1 ps (70 minutes of simulation on two cores), as microstates, macrostates and bins of sin φ:
+
+    python protocols/run_alanine.py --n-replicas 100 --length-ns 10 --frame-interval-ps 0.1 --token-interval-ps 0.1 --out runs/published
+    python protocols/run_alanine.py --n-replicas 100 --length-ns 10 --frame-interval-ps 0.1 --token-interval-ps 0.1 \\
+        --simulation runs/published --tokens sin-phi --out runs/published_sin_phi
 """
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 import mdtok
 from mdtok.cli import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
 from mdtok.features import FeatureTable
-from mdtok.runfolder import RunFolder
+from mdtok.runfolder import RunFolder, read_json
 from mdtok.stages import ModelSettings, do_model_stages, tokenize
 
 log = logging.getLogger("mdtok.protocols")
+
+TOKENS = ("microstates", "macrostates", "sin-phi")
+_SIN_PHI_BINS = 20  # Tsai, Kuo, Tiwary, Nat. Commun. 11, 5115 (2020)
 
 
 @dataclass
@@ -31,10 +43,12 @@ class AlanineSettings(ModelSettings):
     n_processes: int = setting(0, "Replicas at once; 0: one a core.")
     frame_interval_ps: float = setting(0.2, "Time between the frames that are written.")
     token_interval_ps: float = setting(1.0, "Time between tokens; a multiple of the time between frames.")
+    tokens: str = setting("microstates", "microstates (k-means of φ and ψ), macrostates (of those), or sin-phi (20 bins of sin φ).")
+    simulation: str = setting("", "Folder of another run of this script whose simulation is used; simulated here if not given.")
     n_states: int = setting(100, "Microstates (k-means).")
     n_macrostates: int = setting(4, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
 
-    STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("token_interval_ps", "n_states", "n_macrostates"), "tokenize")
+    STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("token_interval_ps", "tokens", "n_states", "n_macrostates"), "tokenize")
     QUICK = {
         "n_replicas": 8, "length_ns": 1.0, "n_states": 30, "n_macrostates": 0, "training_steps": 800,
         "models": "msm,order2,semi-markov,nanogpt-tiny",
@@ -42,6 +56,8 @@ class AlanineSettings(ModelSettings):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.tokens not in TOKENS:
+            raise SettingsError(f"--tokens is {self.tokens!r}; {', '.join(TOKENS)} were expected.")
         if self.n_replicas < 3:
             raise SettingsError(
                 f"--n-replicas {self.n_replicas} is too few: training, validation and test need one each at least."
@@ -61,6 +77,8 @@ def main():
         )
     run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF)
 
+    if settings.simulation:
+        use_simulation(run, settings)
     if settings.does("simulate") and not run.is_done("simulate"):
         with run.stage("simulate") as figures:
             trajs = mdtok.run_replicas(
@@ -75,6 +93,21 @@ def main():
     do_model_stages(run, settings, "Alanine dipeptide")
 
 
+def use_simulation(run, settings):
+    """Take the replicas of another run in the place of a simulation here."""
+    there = read_json(Path(settings.simulation) / "manifest.json")
+    if "simulate" not in there["stages"]:
+        raise SettingsError(f"--simulation {settings.simulation}: its simulation is not done yet; run the same command for that folder first.")
+    keys = ("n_replicas", "length_ns", "temperature_kelvin", "solvent", "frame_interval_ps")
+    differing = [key for key in keys if there["settings"].get(key) != getattr(settings, key)]
+    if differing:
+        raise SettingsError(f"{settings.simulation} has another {', '.join(differing)}; give the settings of that run.")
+    if not run.is_done("simulate"):
+        with run.stage("simulate") as figures:
+            (run / "md").symlink_to((Path(settings.simulation) / "md").resolve(), target_is_directory=True)
+            figures["simulation_of"] = str(settings.simulation)
+
+
 def tokenize_replicas(run, settings, stride):
     """Dihedrals of every `stride`-th frame, then tokens of them."""
     replicas = sorted((run / "md").glob("replica_*"))
@@ -83,8 +116,14 @@ def tokenize_replicas(run, settings, stride):
     featurizer = mdtok.Featurizer([mdtok.Dihedrals("phi psi", encoding="radians")])
     angles = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
     table = FeatureTable(angles, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps)
-    tokenizer = mdtok.StateTokenizer(settings.n_states, settings.n_macrostates or "auto", settings.lagtime, seed=settings.seed)
-    tokenize(run, table, settings.token_interval_ps, tokenizer, settings, trajs)
+    n_macrostates, how = settings.n_macrostates or "auto", {"coarse": settings.tokens == "macrostates"}
+    if settings.tokens == "sin-phi":
+        middles = (np.arange(_SIN_PHI_BINS) + 0.5) * 2 / _SIN_PHI_BINS - 1
+        tokenizer = mdtok.StateTokenizer(_SIN_PHI_BINS, n_macrostates, settings.lagtime, centers=middles[:, None], seed=settings.seed)
+        how["encode"] = lambda arrays: [np.sin(array[:, :1]) for array in arrays]  # of φ
+    else:
+        tokenizer = mdtok.StateTokenizer(settings.n_states, n_macrostates, settings.lagtime, seed=settings.seed)
+    tokenize(run, table, settings.token_interval_ps, tokenizer, settings, trajs, **how)
 
 
 if __name__ == "__main__":

@@ -169,6 +169,7 @@ def test_unknown_setting_in_yaml(fails, tmp_path):
     [
         (["--solvent", "ethanol"], "ethanol"), (["--temperature-kelvin", "-3"], "-3"), (["--platform", "Abacus"], "Abacus"),
         (["--token-interval-ps", "0.3"], "0.3"), (["--models", "msm,oracle9000"], "oracle9000"), (["--n-replicas", "1"], "1"),
+        (["--tokens", "words"], "words"), (["--simulation", "no/such/run"], "no/such/run"),
     ],
 )
 def test_alanine_settings_that_cannot_be(fails, tmp_path, arguments, word):

@@ -66,6 +66,27 @@ def test_same_seed_same_tokens_same_generated_sequence(alanine, run_protocol, tm
             assert np.array_equal(np.load(file), np.load(tmp_path / "again" / folder / file.name)), f"{folder}/{file.name}"
 
 
+@pytest.mark.parametrize("tokens", ["macrostates", "sin-phi"])
+def test_other_tokens_of_the_same_simulation(alanine, run_protocol, tmp_path, tokens):
+    run, _ = alanine
+    finished(run_protocol("run_alanine", *TINY_ALANINE, "--simulation", run, "--tokens", tokens, "--stage", "simulate", "--out", tmp_path / "run"))
+    finished(run_protocol("run_alanine", *TINY_ALANINE, "--simulation", run, "--tokens", tokens, "--stage", "tokenize", "--out", tmp_path / "run"))
+    tokens_of = json.loads((tmp_path / "run" / "tokens" / "tokens.json").read_text(encoding="utf-8"))
+    micro = json.loads((run / "tokens" / "tokens.json").read_text(encoding="utf-8"))
+    angles, states = (
+        np.concatenate([np.load(path) for path in sorted((tmp_path / "run" / kind).glob("[0-9]*.npy"))]) for kind in ("features", "tokens")
+    )
+    if tokens == "macrostates":
+        assert tokens_of["macrostates"] == list(range(len(micro["macrostate_names"])))
+        assert set(np.unique(states)) == set(tokens_of["macrostates"])
+    else:
+        assert len(tokens_of["macrostates"]) <= 20
+        width = [np.ptp(np.sin(angles[states == k, 0])) for k in np.unique(states)]
+        assert max(width) <= 0.1 + 1e-6  # a bin, exactly
+    process = run_protocol("run_alanine", *TINY_ALANINE, "--length-ns", 0.2, "--simulation", run, "--out", tmp_path / "other")
+    assert process.returncode == 2 and "another length_ns" in process.stderr
+
+
 def test_your_coordinates(alanine, run_protocol, tmp_path):
     out, _ = alanine
     process = run_protocol(

@@ -20,7 +20,7 @@ from mdtok.runfolder import read_json, whole, write_json
 logger = logging.getLogger(__name__)
 
 FIT_FRAMES = 200_000  # k-means sees at most so many frames; centres of 100 states do not improve with more
-_SETTINGS = ("n_states", "n_macrostates", "lagtime", "tica_dim", "seed")
+_SETTINGS = ("n_states", "n_macrostates", "lagtime", "tica_dim", "centers", "seed")
 
 
 class StateTokenizer:
@@ -41,6 +41,8 @@ class StateTokenizer:
         Frames, for TICA, for the connected set and for the Markov state model.
     tica_dim : int, optional
         Project on so many TICA components (scaled to a kinetic map) before k-means.
+    centers : array, shape (n_states, n_dimensions), optional
+        Centres of the states in place of those of k-means, in features (or TICA components).
     seed : int
         Of k-means++ and of the frames that k-means sees where there are more than 200,000.
 
@@ -79,7 +81,7 @@ class StateTokenizer:
     True
     """
 
-    def __init__(self, n_states=100, n_macrostates=4, lagtime=10, tica_dim=None, seed=0):
+    def __init__(self, n_states=100, n_macrostates=4, lagtime=10, tica_dim=None, centers=None, seed=0):
         for name, value, least in (("n_states", n_states, 2), ("lagtime", lagtime, 1)):
             if int(value) != value or value < least:
                 raise SettingsError(f"{name} is {value}; a whole number of at least {least} was expected.")
@@ -91,6 +93,9 @@ class StateTokenizer:
         self.n_macrostates = n_macrostates
         self.lagtime = int(lagtime)
         self.tica_dim = tica_dim
+        self.centers = None if centers is None else np.asarray(centers, dtype=float)
+        if centers is not None and (self.centers.ndim != 2 or len(self.centers) != n_states):
+            raise SettingsError(f"centers has the shape {self.centers.shape}; ({n_states}, n_dimensions) was expected.")
         self.seed = seed
 
     def fit(self, features, progress=True):
@@ -147,6 +152,10 @@ class StateTokenizer:
         return array if self._tica_matrix is None else array @ self._tica_matrix + self._tica_offset
 
     def _fit_centers(self, projected):
+        if self.centers is not None:
+            if self.centers.shape[1] != projected[0].shape[1]:
+                raise DataError(f"centers has {self.centers.shape[1]} dimensions, the features {projected[0].shape[1]}.")
+            return self.centers
         frames = np.concatenate(projected)
         if len(frames) > FIT_FRAMES:
             rng = np.random.default_rng(self.seed)

@@ -207,15 +207,15 @@ def _of_network(name, model, train, test, n_states, seed):
     units = independent_units(test)
     longest = min(getattr(model, "settings", {}).get("n_positions", _LONGEST_PAST), max(map(len, units)) - 1)
     pasts = [2**k for k in range(longest.bit_length()) if 2**k < longest] + [longest]
-    ends = np.array([(unit, frame) for unit, d in enumerate(units) for frame in range(longest - 1, len(d) - 1)])
-    ends = ends[np.linspace(0, len(ends) - 1, min(len(ends), _MOST_TOKENS)).astype(int)]
-    windows = np.stack([units[unit][frame - longest + 1:frame + 1] for unit, frame in ends])  # (n_tokens, longest)
-    following = np.array([units[unit][frame + 1] for unit, frame in ends])
-    rows, of_unit = np.arange(len(ends)), np.eye(len(units))[ends[:, 0]]
+    units, step = [unit for unit in units if len(unit) > longest], max(1, sum(map(len, units)) // _MOST_TOKENS)
+    parts = [np.lib.stride_tricks.sliding_window_view(unit, longest + 1)[::step] for unit in units]
+    windows = np.concatenate(parts)  # (n_tokens, longest + 1)
+    seen, following, rows = windows[:, :-1], windows[:, -1], np.arange(len(windows))
+    of_unit = np.repeat(np.eye(len(units)), [len(part) for part in parts], axis=0)  # (n_tokens, n_units)
     markov = MarkovModel().fit(train, n_states=n_states)
-    chain = np.log(markov.predictive_matrix_)[windows[:, -1], following]
+    chain = np.log(markov.predictive_matrix_)[seen[:, -1], following]
     said = [
-        next_log_proba(model, windows[:, longest - past:], np.full(len(ends), past))[rows, following] for past in pasts
+        next_log_proba(model, seen[:, longest - past:], np.full(len(seen), past))[rows, following] for past in pasts
     ]
     drawn, lengths = bootstrap_weights(len(units), seed=seed), of_unit.sum(axis=0)
     sums = np.array(said) @ of_unit  # (n_pasts, n_units)

@@ -112,11 +112,14 @@ def draw_prompts(dtrajs, n_prompts, n_steps, stride, seed, equilibrium=None):
     dtrajs = as_dtrajs(dtrajs)
     longest = max(len(dtraj) for dtraj in dtrajs)
     span = min((n_steps - 1) * stride, (longest - 1) // stride * stride)
-    ends = [(index, frame) for index, dtraj in enumerate(dtrajs) for frame in range(span, len(dtraj))]
-    states = np.array([dtrajs[index][frame] for index, frame in ends])
+    n_ends = np.array([max(len(dtraj) - span, 0) for dtraj in dtrajs])
+    first_end = np.cumsum(n_ends) - n_ends
+    states = np.concatenate([dtraj[span:] for dtraj in dtrajs])  # at every frame that can be the end of a prompt
     counts = np.bincount(states, minlength=count_states(dtrajs))
-    weights = np.ones(len(ends)) if equilibrium is None else np.asarray(equilibrium)[states] / counts[states]
+    weights = np.ones(len(states)) if equilibrium is None else np.asarray(equilibrium)[states] / counts[states]
     if not weights.sum() > 0:
         raise DataError("No prompt can be drawn: the equilibrium populations are 0 for every state of these trajectories.")
-    drawn = np.random.default_rng(seed).choice(len(ends), size=n_prompts, p=weights / weights.sum())
-    return [dtrajs[index][frame - span : frame + 1 : stride] for index, frame in (ends[k] for k in drawn)]
+    drawn = np.random.default_rng(seed).choice(len(states), size=n_prompts, p=weights / weights.sum())
+    indices = np.searchsorted(first_end + n_ends, drawn, side="right")
+    starts = drawn - first_end[indices]
+    return [dtrajs[index][start : start + span + 1 : stride] for index, start in zip(indices, starts)]

@@ -269,3 +269,14 @@ def test_real_alanine_dipeptide():
     assert 0.01 < counted[2:].sum() < 0.06
     assert 0.0003 < counted[3] < 0.01
     assert np.all(np.median(angles[macro == 2], axis=0)[0] > 0)  # phi > 0 is a metastable set of its own
+
+
+def test_given_centres_are_the_states():
+    x = np.sin(np.linspace(0.123, 60, 5000))[:, None]
+    middles = (np.arange(10) + 0.5) / 5 - 1
+    tokenizer = StateTokenizer(10, None, 1, centers=middles[:, None]).fit([x], progress=False)
+    assert tokenizer.n_states_ == 10 and np.array_equal(tokenizer.transform([x])[0], np.minimum((x[:, 0] + 1) * 5, 9).astype(int))
+    with pytest.raises(SettingsError, match=r"\(10, n_dimensions\)"):
+        StateTokenizer(10, None, 1, centers=middles)
+    with pytest.raises(DataError, match="centers has 2 dimensions"):
+        StateTokenizer(10, None, 1, centers=np.zeros((10, 2))).fit([x], progress=False)
