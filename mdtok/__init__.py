@@ -15,7 +15,7 @@ __getattr__, _names = lazy_names(__name__, {
         "split_trajectories", "split_time_blocks", "cut_outside", "windows", "split_particles",
     ],
     "models": [
-        "DynamicsModel", "MarkovModel", "BayesianMarkovModel", "OrderKModel", "SemiMarkovModel", "HiddenMarkovModel",
+        "DynamicsModel", "MarkovModel", "BayesianMarkovModel", "OrderKModel", "SemiMarkovModel", "AgeOddsModel", "HiddenMarkovModel",
         "RunLengthModel", "EventChainModel", "LaggedModel", "LSTM", "NanoGPT", "TunedModel", "load_model",
         "TrajectoryModel", "CopyLast", "VectorAutoregression", "GridMarkov", "TrajBert",
     ],

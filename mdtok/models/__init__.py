@@ -7,6 +7,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     "markov": ["MarkovModel"],
     "bayesian_markov": ["BayesianMarkovModel"],
     "backoff": ["OrderKModel", "SemiMarkovModel"],
+    "age_odds": ["AgeOddsModel"],
     "nanogpt": ["NanoGPT"],
     "lstm": ["LSTM"],
     "tuned": ["TunedModel"],

@@ -15,6 +15,7 @@ from scipy.special import logsumexp
 
 from mdtok.errors import DataError
 from mdtok.features.metastable import metastable_states
+from mdtok.models.age_odds import AgeOddsModel
 from mdtok.models.backoff import OrderKModel, SemiMarkovModel
 from mdtok.models.dynamics import load_model
 from mdtok.models.held_out_choice import SHARES, least_share
@@ -24,6 +25,7 @@ from mdtok.runfolder import read_json, write_json
 log = logging.getLogger(__name__)
 
 _MOST_BASINS = 6
+_SHARE = 1.0
 _FEW_STATES = 6
 _ORDER, _ROUNDS = 8, 300
 _FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infinite
@@ -64,9 +66,10 @@ class BasinAnchor:
             basins = np.arange(n_states) if of_states else slow_basins(dtrajs, n_states, n_positions)
             if basins is None:
                 return None
-            models = [SemiMarkovModel(macrostates=basins)]
-            if n_states <= _FEW_STATES:
-                models.append(OrderKModel(order=_ORDER))
+            if n_states <= _FEW_STATES or of_states:
+                models = [SemiMarkovModel(macrostates=basins), OrderKModel(order=_ORDER)][:1 if of_states else 2]
+            else:
+                models = [AgeOddsModel(basins)]
             for model in models:
                 model.progress = False
                 model.fit(dtrajs, validation, n_states)
@@ -148,7 +151,7 @@ def slow_basins(dtrajs, n_states, n_positions):
     if len(connected) < 2:
         return None
     times = markov.msm_.timescales(k=min(_MOST_BASINS, len(connected)) - 1)
-    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions)), 1, -1):
+    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions * _SHARE)), 1, -1):
         try:
             sets = np.arange(2) if len(connected) == 2 else metastable_states(markov.msm_, n_basins)
         except DataError:

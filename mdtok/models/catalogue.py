@@ -6,7 +6,7 @@ from mdtok.errors import SettingsError
 from mdtok.models.dynamics import DynamicsModel
 
 _KNOWN = (
-    "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, hmm, hmmN (N hidden "
+    "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, age-odds, hmm, hmmN (N hidden "
     "states), lstm, lstm-medium, nanogpt, nanogpt-tiny, nanogpt-medium, run-length, run-length-lstm, run-length-orderN "
     "(last N events); lstm and nanogpt also with -plain, -anchored, -factorised or -states, and -sampled, -expected or "
     "-faithful (two passes); nanogpt-tuned, lstm-tuned, order-tuned, semi-markov-tuned (best of three on validation); all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
@@ -32,13 +32,13 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     ----------
     names : str
         Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``bayesian-msm10``, ``order8``,
-        ``semi-markov``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``run-length`` (events
+        ``semi-markov``, ``age-odds``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``run-length`` (events
         predicted by a nano-GPT), ``run-length-lstm``, ``run-length-order2`` (by counts of the last 2 events).
         ``-plain``, ``-anchored``, ``-factorised`` and ``-states`` say what of a network's transitions is anchored on counts,
         see `NanoGPT`; ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a second pass of training, as in
         ``nanogpt-plain-faithful``; ``-lag10`` at the end is the same model on every tenth frame only.
     macrostates : int array, shape (n_states,), optional
-        The semi-Markov model keeps the age in the macrostate where tokens are microstates.
+        The semi-Markov and the age-odds model keep the age in the macrostate where tokens are microstates.
     seed : int
     training_steps : int, optional
         Most steps of gradient descent; the preset's own if not given.
@@ -77,6 +77,8 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
         return models.OrderKModel(order=int(match[1]), progress=progress)
     if name == "semi-markov":
         return models.SemiMarkovModel(macrostates=macrostates, progress=progress)
+    if name == "age-odds":
+        return models.AgeOddsModel(macrostates=macrostates, progress=progress)
     if match := re.fullmatch(r"hmm([1-9]\d*)?", name):
         return models.HiddenMarkovModel(**({"n_hidden": int(match[1])} if match[1] else {}), progress=progress)
     if match := re.fullmatch(r"run-length(?:-order([1-9]\d*)|-((?:nanogpt|lstm)(?:-(?:tiny|small|medium))?))?", name):
