@@ -9,7 +9,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.models.anchor import anchored_log_proba
+from mdtok.models.anchor import anchored_log_proba, basin_masses
 
 #: What stands in for an MD token in the second pass; see `TokenNetwork`.
 REPLACEMENTS = ("sampled", "expected", "faithful")
@@ -82,9 +82,23 @@ class TokenNetwork(PreTrainedModel):
         embedded = self.token_embedding(input_ids)  # (B, T, n_embd)
         if self.training and self.config.second_pass:
             embedded = self._replace(embedded, input_ids, anchor)
-        logits = self.distribution(self.speak(self.read(embedded, cache)), input_ids, anchor)  # (B, T, n_states)
+        outputs = self.speak(self.read(embedded, cache))  # (B, T, n_outputs)
+        logits = self.distribution(outputs, input_ids, anchor)  # (B, T, n_states)
         loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+        if loss is not None and self.training and 0 < self.config.n_basins < self.config.n_states:
+            loss = loss + self._basins_by_states(outputs, labels)
         return TokenOutput(loss=loss, logits=logits, cache=cache)
+
+    def _basins_by_states(self, outputs, labels):
+        """Zero, with the gradient of the nats of the next basin under the logits of states alone.
+
+        Where in a basin one arrives is seen at crossings only, which are few. With this term the logits of states learn what they
+        learn without an anchor: at every frame, which states are far.
+        """
+        masses = basin_masses(outputs[..., :self.config.n_states], self.basin_of, self.config.n_basins)  # (B, T, n_basins)
+        basins = torch.where(labels < 0, -100, self.basin_of[labels.clamp(min=0)])
+        nats = F.cross_entropy(masses.flatten(0, 1), basins.flatten(), ignore_index=-100)
+        return nats - nats.detach()
 
     def next_logits(self, input_ids, cache=None, last_only=False):
         """Outputs alone, shape (B, T, n_outputs), or (B, n_outputs) of the last position."""

@@ -315,3 +315,25 @@ def test_bad_settings_are_refused_in_one_line(make, words):
     with pytest.raises(SettingsError, match=words) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_with_an_anchor_the_logits_of_states_learn_what_they_learn_without():
+    torch.manual_seed(0)
+    tokens, labels = torch.randint(0, 6, (4, 10)), torch.randint(0, 6, (4, 10))
+    labels[0, 7:] = -100
+    anchor = torch.randn(4, 10, 2).log_softmax(dim=-1)
+    gradients = {}
+    for n_basins in (0, 2):
+        torch.manual_seed(1)
+        network = NanoGPTNetwork(NanoGPTConfig(n_states=6, n_layer=1, n_head=2, n_embd=8, n_inner=8, n_positions=10, n_basins=n_basins, dropout=0.0))
+        if n_basins:
+            network.basin_of.copy_(torch.tensor([0, 0, 0, 1, 1, 1]))
+            network.load_state_dict(plain.state_dict(), strict=False)
+            loss = network.train()(tokens, labels=labels, anchor=anchor).loss
+            assert loss.item() == pytest.approx(network.eval()(tokens, labels=labels, anchor=anchor).loss.item())
+        else:
+            plain = network
+            loss = network.train()(tokens, labels=labels).loss
+        loss.backward()
+        gradients[n_basins] = network.head.weight.grad
+    assert torch.allclose(gradients[0], gradients[2], atol=1e-6)  # the correction's head starts at zero and adds nothing
