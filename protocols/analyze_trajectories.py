@@ -2,6 +2,7 @@
 
     python protocols/analyze_trajectories.py --traj 'runs/*.dcd' --top protein.pdb --dt-ps 1 --features "phi psi"
     python protocols/analyze_trajectories.py --traj a.xtc b.xtc --top protein.pdb --features "phi psi chi1" --tica-dim 4
+    python protocols/analyze_trajectories.py --traj a.xtc --top protein.pdb --features "phi psi contacts" --tica-dim 6
     python protocols/analyze_trajectories.py --feature-files 'run*/COLVAR' --columns phi psi
     python protocols/analyze_trajectories.py --feature-files dihedrals.npy --columns phi psi --periodic phi psi --dt-ps 1
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 import mdtok
 from mdtok.cli import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
-from mdtok.features import FeatureTable
+from mdtok.features import FeatureTable, named_features
 from mdtok.md.files import find_files
 from mdtok.runfolder import RunFolder
 from mdtok.stages import ModelSettings, do_model_stages, tokenize
@@ -25,7 +26,7 @@ class TrajectorySettings(ModelSettings):
     out: str = setting("runs/trajectories", "Folder of the run.")
     traj: list[str] = setting([], "DCD, XTC or HDF5 files or patterns.")
     top: str = setting("", "Topology (PDB) of the trajectories.")
-    features: str = setting("phi psi", "Dihedrals to compute: phi psi omega chi1 …")
+    features: str = setting("phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg.")
     feature_files: list[str] = setting([], "Instead of --traj: .npy arrays or PLUMED COLVAR files.")
     columns: list[str] = setting([], "Columns of the feature files, by name (or names for those of an array).")
     periodic: list[str] = setting([], "Columns that are angles in radians.")
@@ -44,6 +45,7 @@ class TrajectorySettings(ModelSettings):
             raise SettingsError("Give either --traj (with --top) or --feature-files.")
         if self.stride < 1:
             raise SettingsError(f"--stride {self.stride} was given; at least 1 was expected.")
+        named_features(self.features)  # an unknown name is said before anything is read
 
 
 def main():
@@ -54,7 +56,7 @@ def main():
     if settings.does("tokenize") and not run.is_done("tokenize"):
         table = featurize(trajs, settings) if table is None else table
         tokenizer = mdtok.StateTokenizer(
-            settings.n_states, settings.n_macrostates or "auto", settings.lagtime, settings.tica_dim or None, settings.seed
+            settings.n_states, settings.n_macrostates or "auto", settings.lagtime, settings.tica_dim or None, seed=settings.seed
         )
         tokenize(run, table, table.dt_ps, tokenizer, settings, trajs)
     do_model_stages(run, settings, Path(settings.out).name, settings.map_columns)
@@ -66,10 +68,10 @@ def open_trajectories(settings):
 
 
 def featurize(trajs, settings):
-    """Dihedrals of every frame, in radians."""
-    featurizer = mdtok.Featurizer([mdtok.Dihedrals(settings.features, encoding="radians")])
-    angles = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
-    return FeatureTable(angles, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps)
+    """Features of every frame, dihedrals in radians."""
+    featurizer = mdtok.Featurizer(named_features(settings.features))
+    features = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
+    return FeatureTable(features, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps)
 
 
 def load_table(settings):

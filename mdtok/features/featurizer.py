@@ -1,4 +1,6 @@
-"""Coordinates to features: dihedrals, and anything that speaks the same three words."""
+"""Coordinates to features, chunk by chunk: dihedrals, and anything that speaks the same three words."""
+
+import math
 
 import mdtraj
 import numpy as np
@@ -7,6 +9,7 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import first_not_finite
+from mdtok.features.topologies import describe
 
 _INDICES_OF = {
     "phi": dihedral.indices_phi,
@@ -18,7 +21,10 @@ _INDICES_OF = {
     "chi4": dihedral.indices_chi4,
     "chi5": dihedral.indices_chi5,
 }
+DIHEDRALS = tuple(_INDICES_OF)
 CHUNK_FRAMES = 1000
+CHUNK_BYTES = 50 * 10**6  # of coordinates and features at a time: fewer frames where the molecule is in much water
+WORKING_GB = 0.5  # what the program itself and a chunk with its copies take at most
 
 
 class Dihedrals:
@@ -102,7 +108,7 @@ class Dihedrals:
         if len(found) == 0:
             has = [f"{kind} ({n})" for kind, find in _INDICES_OF.items() if (n := len(find(topology)))]
             raise DataError(
-                f"The dihedral {asked} was asked for; this molecule ({_describe(topology)}) has "
+                f"The dihedral {asked} was asked for; this molecule ({describe(topology)}) has "
                 f"{', '.join(has) or 'no named dihedral'}."
             )
         return np.asarray(found)
@@ -137,12 +143,6 @@ def _atom_index(topology, atom):
     return int(atom)
 
 
-def _describe(topology):
-    residues = [str(residue) for residue in topology.residues]
-    shown = " ".join(residues if len(residues) <= 4 else [*residues[:3], "…"])
-    return f"{shown}, {topology.n_atoms} atoms"
-
-
 class Featurizer:
     """Compute features for trajectories, chunk by chunk.
 
@@ -150,7 +150,9 @@ class Featurizer:
     ----------
     features : list
         Objects with ``names(topology)``, ``periodic(topology)`` and ``transform(mdtraj.Trajectory)``, such as
-        `Dihedrals`; their columns stand side by side.
+        `Dihedrals`, `Contacts` or `Rmsd`; their columns stand side by side.
+    memory_limit_gb : float
+        Trajectories whose features would need more than this, the program included, are refused before any is read.
 
     Attributes
     ----------
@@ -173,10 +175,13 @@ class Featurizer:
     'cos BUT0-A BUT0-B BUT0-C BUT0-D'
     """
 
-    def __init__(self, features):
+    def __init__(self, features, memory_limit_gb=2.0):
         self.features = list(features) if isinstance(features, (list, tuple)) else [features]
         if not self.features:
             raise SettingsError("No feature was given; pass for instance [Dihedrals('phi psi')].")
+        if not memory_limit_gb > WORKING_GB:
+            raise SettingsError(f"memory_limit_gb is {memory_limit_gb}; more than {WORKING_GB} was expected.")
+        self.memory_limit_gb = memory_limit_gb
 
     def fit(self, trajs):
         """Find the columns in the topology of `trajs`; no coordinates are read."""
@@ -202,7 +207,8 @@ class Featurizer:
         Raises
         ------
         DataError
-            NaN or infinity in coordinates or features (named by trajectory and frame), or another number of atoms.
+            NaN or infinity in coordinates or features (named by trajectory and frame), another number of atoms, or more
+            features than `memory_limit_gb` has room for.
         """
         if not hasattr(self, "feature_names_"):
             raise DataError("This Featurizer is not fitted; call fit(trajs) or fit_transform(trajs).")
@@ -212,6 +218,7 @@ class Featurizer:
                 raise DataError(
                     f"{_name(traj, index)} has {traj.n_atoms} atoms; the Featurizer was fitted to {self.n_atoms_}."
                 )
+        self._require_memory(sum(len(traj) for traj in trajs))
         with tqdm(total=sum(len(traj) for traj in trajs), desc="features", unit="frame", disable=not progress) as bar:
             return [self._transform_one(traj, _name(traj, index), bar) for index, traj in enumerate(trajs)]
 
@@ -219,16 +226,28 @@ class Featurizer:
         """`fit`, then `transform`."""
         return self.fit(trajs).transform(trajs, progress=progress)
 
+    def _require_memory(self, n_frames):
+        n_columns = len(self.feature_names_)
+        needed_gb, room_gb = n_frames * n_columns * 4 / 1e9, self.memory_limit_gb - WORKING_GB
+        if needed_gb > room_gb:
+            stride = math.ceil(needed_gb / room_gb)
+            raise DataError(
+                f"{n_columns:,} features of {n_frames:,} frames need {needed_gb + WORKING_GB:.1f} GB; memory_limit_gb "
+                f"is {self.memory_limit_gb:g}. Keep one frame in {stride} (stride={stride}), ask for fewer features, or "
+                "raise it."
+            )
+
     def _transform_one(self, traj, name, bar):
-        pieces, start = [], 0
-        for chunk in _chunks(traj):
+        features = np.empty((len(traj), len(self.feature_names_)), dtype=np.float32)
+        start = 0
+        for chunk in _chunks(traj, len(self.feature_names_)):
             _require_finite(chunk.xyz, f"Coordinates of {name}", start)
-            piece = np.concatenate([np.asarray(f.transform(chunk), dtype=np.float32) for f in self.features], axis=1)
-            _require_finite(piece, f"Features of {name}", start)
-            pieces.append(piece)
+            rows = features[start : start + len(chunk)]
+            np.concatenate([np.asarray(f.transform(chunk), dtype=np.float32) for f in self.features], axis=1, out=rows)
+            _require_finite(rows, f"Features of {name}", start)
             start += len(chunk)
             bar.update(len(chunk))
-        return np.concatenate(pieces)
+        return features
 
 
 def _as_list(trajs):
@@ -238,10 +257,11 @@ def _as_list(trajs):
     return trajs
 
 
-def _chunks(traj):
+def _chunks(traj, n_columns):
+    size = min(CHUNK_FRAMES, max(1, CHUNK_BYTES // (12 * traj.n_atoms + 4 * n_columns)))
     if hasattr(traj, "chunks"):
-        return traj.chunks(CHUNK_FRAMES)
-    return (traj[start:start + CHUNK_FRAMES] for start in range(0, len(traj), CHUNK_FRAMES))
+        return traj.chunks(size)
+    return (traj.slice(slice(start, start + size), copy=False) for start in range(0, len(traj), size))
 
 
 def _name(traj, index):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Dihedrals, Featurizer
-from mdtok.md.trajectory import open_trajectories
+from mdtok.md.trajectory import TrajectoryFile, open_trajectories
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 BACKBONE = ["N", "CA", "C", "O"]
@@ -106,6 +106,40 @@ def test_files_memory_and_chunks_agree(tmp_path):
     np.testing.assert_allclose(from_file[0], in_memory[0], atol=2e-5)
     np.testing.assert_allclose(both[1], in_memory[0][:10], atol=1e-6)
     assert [array.shape for array in both] == [(2300, 8), (10, 8)]
+
+
+def test_chunks_are_shorter_where_frames_are_large(monkeypatch):
+    seen = []
+
+    class Seen(Distance):
+        def transform(self, traj):
+            seen.append(len(traj))
+            return super().transform(traj)
+
+    traj = random_trajectory(peptide(), n_frames=25)
+    monkeypatch.setattr("mdtok.features.featurizer.CHUNK_BYTES", 10 * (12 * traj.n_atoms + 4))
+    values, = Featurizer([Seen()]).fit_transform(traj, progress=False)
+    assert seen == [10, 10, 5]
+    np.testing.assert_array_equal(values, Distance().transform(traj))
+
+
+def test_what_does_not_fit_in_memory_is_refused_before_it_is_read():
+    """A million frames of 528 contacts (Fip35, all pairs) are 2.1 GB; half of them fit."""
+    class Wide(Distance):
+        def names(self, topology):
+            return [f"column {i}" for i in range(528)]
+
+    long, half = (TrajectoryFile(Path("not_there.xtc"), peptide(), 1_000_000, 1.0, stride) for stride in (1, 2))
+    refused = r"528 features of 1,000,000 frames need 2\.6 GB; memory_limit_gb is 2\. .*\(stride=2\)"
+    with pytest.raises(DataError, match=refused):
+        Featurizer([Wide()]).fit(long).transform(long, progress=False)
+    with pytest.raises(DataError, match=r"1,000,000 frames need 2\.6 GB"):  # all trajectories together
+        Featurizer([Wide()]).fit_transform([half, half], progress=False)
+    for featurizer, traj in ((Featurizer([Wide()]), half), (Featurizer([Wide()], memory_limit_gb=3), long)):
+        with pytest.raises(OSError, match="not_there.xtc"):  # not refused, so it goes on to read
+            featurizer.fit(traj).transform(traj, progress=False)
+    with pytest.raises(SettingsError, match="memory_limit_gb is 0.1; more than 0.5"):
+        Featurizer([Wide()], memory_limit_gb=0.1)
 
 
 def test_progress_can_be_silenced(capfd):
