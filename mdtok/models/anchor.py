@@ -1,4 +1,4 @@
-"""Rare transitions anchored on counts: the next basin from semi-Markov statistics, the state within it from a network.
+"""Rare transitions anchored on counts: the next basin from counted statistics, the state within it from a network.
 
 A softmax that is trained on millions of fast jumps gives rare transitions a few times too much probability, and every such
 factor is a factor in the slow rates. Here ``P(state | past) = P(basin | past) P(state | basin, past)``: the first factor is
@@ -25,17 +25,18 @@ from mdtok.runfolder import read_json, write_json
 log = logging.getLogger(__name__)
 
 _MOST_BASINS = 6
-_SHARE = 1.0
 _FEW_STATES = 6
+_CONTEXT_OVER_PROCESS = 5  # a network sees five relaxations in a context before it is left alone with a process
 _ORDER, _ROUNDS = 8, 300
 _FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infinite
 
 
 class BasinAnchor:
-    """Probability of the next basin: counted, given the state, how long the basin has lasted and which was before it.
+    """Probability of the next basin: counted, given the state and the past.
 
-    Basins are the metastable sets (PCCA+) of the processes that are slower than a network's context is long: what is faster a
-    network sees often enough, and whole. A handful of states are a basin each; there a chain of order 8 is counted too, and
+    Basins are the metastable sets (PCCA+) of the processes that are slower than a fifth of a network's context: what is faster a
+    network sees often enough, and whole. Crossings between them have the odds of the microstate and of the age of the basin
+    (`AgeOddsModel`). A handful of states are a basin each; there ages and pasts of up to 8 tokens are counted in every state, and
     the two are mixed as held-out trajectories have it.
 
     Attributes
@@ -135,7 +136,7 @@ def _weights(models, basins, validation):
 
 
 def slow_basins(dtrajs, n_states, n_positions):
-    """The metastable set of each state, for as many processes as are slower than `n_positions` frames; few states are their own.
+    """The metastable set of each state, for as many processes as are slower than a fifth of `n_positions` frames; few states are their own.
 
     Returns
     -------
@@ -151,7 +152,7 @@ def slow_basins(dtrajs, n_states, n_positions):
     if len(connected) < 2:
         return None
     times = markov.msm_.timescales(k=min(_MOST_BASINS, len(connected)) - 1)
-    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions * _SHARE)), 1, -1):
+    for n_basins in range(1 + int(np.sum(np.asarray(times) > n_positions / _CONTEXT_OVER_PROCESS)), 1, -1):
         try:
             sets = np.arange(2) if len(connected) == 2 else metastable_states(markov.msm_, n_basins)
         except DataError:

@@ -22,8 +22,8 @@ class NanoGPT(NeuralModel):
     n_layer, n_head, n_embd, n_inner, n_positions, positions, dropout
         Shape of the network, see `NanoGPTConfig`; the defaults are those of Zeng, Zhang and Yao (2025).
     anchor : {"basins", "factorised", "states", None}
-        What of the next token is anchored on counts, see `BasinAnchor`: ``"basins"``, transitions between basins that are
-        slower than the context, which the network corrects as far as held-out tokens bear out; ``"factorised"``, the same
+        What of the next token is anchored on counts, see `BasinAnchor`: ``"basins"``, transitions between basins whose
+        exchange is slower than a fifth of the context, which the network corrects as far as held-out tokens bear out; ``"factorised"``, the same
         without a correction; ``"states"``, all transitions, and the network is a correction that starts at zero; None,
         nothing, as in the paper.
     second_pass, keep_epsilon, keep_rate

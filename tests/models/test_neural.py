@@ -48,7 +48,7 @@ def test_basins_are_the_sets_that_are_left_more_slowly_than_a_context():
     dtrajs = fine_chains(20, 2000, seed=3)
     basins = slow_basins(dtrajs, 24, n_positions=32)  # the relaxation time is 500 frames
     assert len(set(basins[:12])) == len(set(basins[12:])) == 1 and basins[0] != basins[12]
-    assert slow_basins(dtrajs, 24, n_positions=1900) is None
+    assert slow_basins(dtrajs, 24, n_positions=3900) is None
 
 
 def test_few_states_are_a_basin_each():
