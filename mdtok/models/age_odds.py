@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mdtok.errors import SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.models.backoff import SemiMarkovModel
 from mdtok.models.dynamics import draw
@@ -26,8 +25,8 @@ class AgeOddsModel(SemiMarkovModel):
 
     Parameters
     ----------
-    macrostates : int array, shape (n_states,)
-        Macrostate of each token.
+    macrostates : int array, shape (n_states,), optional
+        Macrostate of each token; each token is one by default.
     bins_per_doubling : int
         Age bins in each doubling of the age beyond 4.
     reversible : bool
@@ -57,11 +56,6 @@ class AgeOddsModel(SemiMarkovModel):
     >>> bool(at_ages[1, 0] > 0.95)
     True
     """
-
-    def __init__(self, macrostates, bins_per_doubling=2, reversible=True, progress=True):
-        super().__init__(macrostates, bins_per_doubling, reversible, progress)
-        if macrostates is None:
-            raise SettingsError("macrostates is None; the macrostate of each token was expected.")
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Count, fit the odds, and choose the ridges on `validation` or the last tenth of each trajectory (see `DynamicsModel.fit`)."""

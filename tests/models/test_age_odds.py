@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from mdtok.errors import SettingsError
 from mdtok.models import AgeOddsModel, MarkovModel, SemiMarkovModel
 
 MACROSTATES = np.array([0, 0, 0, 1, 1, 1])
@@ -71,6 +70,7 @@ def test_samples_have_the_crossings_at_every_age():
     assert shares[0][1] == pytest.approx(shares[1][1], rel=0.1)
 
 
-def test_macrostates_are_asked_for():
-    with pytest.raises(SettingsError, match="macrostates is None"):
-        AgeOddsModel(None)
+def test_tokens_may_be_macrostates_themselves():
+    coarse = [d // 3 for d in chains(10, 2000, 1)]
+    model = AgeOddsModel(progress=False).fit(coarse)
+    assert model.log_odds_.shape[:2] == (2, 2) and model.nats_per_token(coarse) < MarkovModel().fit(coarse).nats_per_token(coarse)
