@@ -106,7 +106,7 @@ def check_forcefield_fits(topology, forcefield, definition):
 
 
 def check_sequence(topology, definition):
-    """Raise StructureError where a structure is of another molecule than its system says (`sequence` in system.yaml)."""
+    """Raise StructureError where a structure has another `sequence` than its system.yaml says, if that says one."""
     seen, expected = sequence_of(topology.residues()), definition.sequence
     if expected and seen != expected:
         raise StructureError(
@@ -167,7 +167,7 @@ def _check_heavy_atoms(topology):
             names = {atom.name for atom in residue.atoms()}
             missing = [name for name in expected if name not in names]
             if missing:
-                raise StructureError(f"{_label(residue)} lacks {', '.join(missing)}; a structure with all atoms was expected.")
+                raise StructureError(f"{_label(residue)} lacks {', '.join(missing)}; all atoms were expected.")
 
 
 def _check_bonds(topology, positions):

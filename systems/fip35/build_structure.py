@@ -1,12 +1,12 @@
-"""Make fip35.pdb from the sequence and the table of crystal figures: python build_structure.py [--check [STRUCTURE]]
+"""Make fip35.pdb from the sequence and the table of crystal figures: python build_structure.py [--check]
 
 1. Heavy atoms at ideal bond lengths and angles, with the torsions of the crystal where the table has them. Loop 1 is
    modelled as a type I turn with a G1 bulge (Sibanda, Blundell, Thornton, J. Mol. Biol. 206, 759 (1989)), the turn that
    its one residue less was made for (Jaeger et al., Proc. Natl. Acad. Sci. USA 103, 10648 (2006)).
 2. Hydrogens at pH 7; termini NH3+ and COO-; His with its proton on NE2, which donates to Glu in the crystal.
-3. Simulated annealing in ff14SB, in vacuum, held by the torsions, the distances of alpha carbons and of heavy atoms in
-   contact, and by every chirality and trans peptide bond; then minimised in ff14SB + OBC2, held more and more weakly,
-   and in the end freely.
+3. Simulated annealing in ff14SB, in vacuum and then in OBC2, held by the torsions, the distances of alpha carbons and
+   of heavy atoms in contact, and by every chirality and trans peptide bond; then minimised in ff14SB + OBC2, held more
+   and more weakly, and in the end freely.
 Everything is computed on OpenMM's Reference platform with one seed, so that every run gives the same structure.
 """
 
@@ -21,6 +21,7 @@ import numpy as np
 import openmm
 from ideal_geometry import SIDE_CHAINS, build_chain
 from openmm import app, unit
+from take_figures import find_domain
 
 from mdtok.errors import MdtokError, StructureError
 from mdtok.md.dihedral_rotation import measure_dihedral
@@ -30,8 +31,8 @@ from mdtok.runfolder import whole
 
 STRUCTURE = Path(__file__).with_name("fip35.pdb")
 SEED = 35
-# Of residues that the crystal says nothing of, or of which it says what cannot be: Leu of the first turn of the chain has
-# phi 89 there, far from any allowed region, at B-factors of 30 and more.
+# Of residues of which the crystal says nothing, or what cannot be: Leu 4 has phi 89 there, far from any allowed region,
+# at B-factors above 20.
 MODELLED = {
     4: {"phi": -75.0, "psi": 140.0},
     14: {"phi": -60.0, "psi": -30.0},
@@ -39,10 +40,12 @@ MODELLED = {
     16: {"phi": 85.0, "psi": 10.0},
 }
 UNHELD = (3, 14, 15, 16)  # no distance to these is restrained
-HELD = {"torsion": 100.0, "flat": 100.0, "chirality": 200.0, "calpha": 2000.0, "contact": 2000.0}  # kJ/mol (/nm^2)
-TEMPERATURES = np.linspace(600.0, 10.0, 60)  # kelvin
+HELD = {"torsion": 50.0, "flat": 100.0, "chirality": 1000.0, "calpha": 10000.0, "contact": 10000.0}  # kJ/mol, /nm^2
+TEMPERATURES = {"vacuum": np.linspace(600.0, 10.0, 60), "obc2": np.linspace(300.0, 10.0, 30)}  # kelvin
 STEPS_EACH = 100  # of 1 fs
-WEAKENING = (1.0, 0.3, 0.1, 0.03, 0.0)
+# Shares of all restraints: minimised with each in turn, annealed, minimised with each in turn.
+BEFORE = {"vacuum": (0.001, 0.01, 0.1, 1.0), "obc2": (1.0,)}
+AFTER = {"vacuum": (1.0,), "obc2": (1.0, 0.3, 0.1, 0.03, 0.0)}
 
 
 def build():
@@ -52,15 +55,13 @@ def build():
     topology, positions = build_chain(table.sequence, torsions)
     topology, positions = add_hydrogens(topology, positions)
     check_chirality(topology, positions)
-    for solvent, weakening in [("vacuum", (1.0,)), ("obc2", WEAKENING)]:
-        context = make_context(topology, positions, table, torsions, solvent)
+    ideal = positions
+    for solvent in ("vacuum", "obc2"):
+        context = make_context(topology, ideal, table, torsions, solvent)
         context.setPositions(positions)
-        openmm.LocalEnergyMinimizer.minimize(context, 10.0)
-        if solvent == "vacuum":
-            anneal(context)
-        for share in weakening:
-            context.setParameter("hold", share)
-            openmm.LocalEnergyMinimizer.minimize(context, 1.0)
+        minimise(context, BEFORE[solvent])
+        anneal(context, TEMPERATURES[solvent])
+        minimise(context, AFTER[solvent])
         positions = context.getState(positions=True).getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     return topology, positions - positions.mean(axis=0)
 
@@ -86,10 +87,11 @@ def make_context(topology, ideal_positions, table, torsions, solvent):
         use_native_obc2(system)
     twist = openmm.CustomTorsionForce("hold*k*(1 - cos(theta - target))")
     distance = openmm.CustomBondForce("hold*0.5*k*(r - target)^2")
+    for name in ("k", "target"):
+        twist.addPerTorsionParameter(name)
+        distance.addPerBondParameter(name)
     for force in (twist, distance):
         force.addGlobalParameter("hold", 1.0)
-        force.addPerTorsionParameter("k") if force is twist else force.addPerBondParameter("k")
-        force.addPerTorsionParameter("target") if force is twist else force.addPerBondParameter("target")
         system.addForce(force)
     for kind, quadruple, degrees in held_torsions(topology, ideal_positions, torsions):
         twist.addTorsion(*quadruple, [HELD[kind], np.radians(degrees)])
@@ -101,7 +103,7 @@ def make_context(topology, ideal_positions, table, torsions, solvent):
 
 
 def held_torsions(topology, ideal_positions, torsions):
-    """(kind, four atoms, degrees): backbone and side chains as the table has them, peptide bonds trans, centres as built."""
+    """(kind, four atoms, degrees): torsions as the table has them, peptide bonds trans, chiral centres as built."""
     atoms, residues = crystal.atoms_by_residue(topology), list(topology.residues())
     for index, here in enumerate(atoms):
         given = torsions[index]
@@ -135,33 +137,47 @@ def held_distances(topology, table):
             yield "contact", (atoms[i - 1][first], atoms[j - 1][second]), distance
 
 
-def anneal(context):
+def minimise(context, shares):
+    """Minimise with the restraints at each of these shares of their strength in turn."""
+    for share in shares:
+        context.setParameter("hold", share)
+        openmm.LocalEnergyMinimizer.minimize(context, 10.0)
+
+
+def anneal(context, temperatures):
     """Langevin dynamics from hot to cold."""
     integrator = context.getIntegrator()
-    context.setVelocitiesToTemperature(TEMPERATURES[0] * unit.kelvin, SEED)
-    for temperature in TEMPERATURES:
+    context.setVelocitiesToTemperature(temperatures[0] * unit.kelvin, SEED)
+    for temperature in temperatures:
         integrator.setTemperature(temperature * unit.kelvin)
         integrator.step(STEPS_EACH)
 
 
-def report(topology, positions, table):
-    """Lines with the figures of merit; StructureError if a residue has the wrong chirality or a peptide bond is bent."""
+def report(topology, positions, table, crystal_path=None):
+    """Lines with the figures of merit, and whether all targets are met; a wrong chirality is a StructureError."""
     check_chirality(topology, positions)
     merit = crystal.assess(topology, positions, table)
-    n_pairs = merit["n_native_pairs"]
+    within, cutoff = merit["native_pairs_within_cutoff"], table.contact_nm
+    deviations = {"rebuilt from its distances": merit["ca_rmsd_nm"]}
+    if crystal_path:
+        residues, atoms, its_positions = find_domain(crystal_path)
+        aligned = [atoms[index]["CA"] for index in table.aligned]
+        ours = [crystal.atoms_by_residue(topology)[number - 1]["CA"] for number in table.core]
+        deviations[f"in {crystal_path}"] = crystal.rmsd(positions[ours], its_positions[aligned])
     lines = [
-        f"CA RMSD over {len(table.core)} core residues to the crystal: {10 * merit['ca_rmsd_nm']:.2f} A (at most 1.0)",
-        f"native residue contacts (nearest heavy atoms within {table.contact_nm} nm in the crystal), {n_pairs}: "
-        f"{merit['native_pairs_within_cutoff']:.1%} within {table.contact_nm} nm, "
-        f"{merit['native_pairs_within_1.2_cutoff']:.1%} within 1.2 times that (at least 90 %)",
-        f"  not within: {', '.join(merit['missing_pairs']) or 'none'}",
+        *(
+            f"CA RMSD over {len(table.core)} core residues to the crystal {name}: {10 * value:.2f} A (at most 1.0)"
+            for name, value in deviations.items()
+        ),
+        f"native contacts: {within:.1%} of {merit['n_native_pairs']} residue pairs have heavy atoms within {cutoff} "
+        f"nm, as in the crystal (at least 90 %); {merit['native_pairs_within_1.2_cutoff']:.1%} within 1.2 times that",
+        f"  farther apart: {', '.join(merit['missing_pairs']) or 'none'}",
         f"bad Ramachandran residues: {', '.join(merit['bad_ramachandran']) or 'none'}",
-        f"peptide bonds more than {crystal.OMEGA_WITHIN:.0f} degrees off trans: {', '.join(merit['bad_omega']) or 'none'}",
-        "chirality: L at every alpha carbon but glycine's; Thr and Ile right at the beta carbon",
+        f"peptide bonds over {crystal.OMEGA_WITHIN:.0f} degrees from trans: {', '.join(merit['bad_omega']) or 'none'}",
+        "chirality: L at every alpha carbon but glycine's; threonine and isoleucine right at the beta carbon",
     ]
-    if merit["bad_omega"]:
-        raise StructureError(f"Peptide bonds are not trans at {', '.join(merit['bad_omega'])}.")
-    return lines
+    good = max(deviations.values()) <= 0.1 and within >= 0.9 and not merit["bad_ramachandran"] + merit["bad_omega"]
+    return lines, good
 
 
 def write(topology, positions, path):
@@ -177,20 +193,19 @@ def write(topology, positions, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", nargs="?", const=STRUCTURE, metavar="STRUCTURE", help="check a structure, build none")
-    parser.add_argument("--crystal", help="PDB file of 1PIN or its WW domain, to compare with instead of the table")
-    parser.add_argument("--out", default=STRUCTURE, type=Path)
+    parser = argparse.ArgumentParser(description="Make fip35.pdb, or check it.")
+    parser.add_argument("--check", action="store_true", help="print the figures of a structure and build none")
+    parser.add_argument("--structure", default=STRUCTURE, type=Path, help="the file to write or to check")
+    parser.add_argument("--crystal", help="PDB file of 1PIN or its WW domain, to compare with besides the table")
     arguments = parser.parse_args()
     try:
-        table = crystal.read_figures()
-        if arguments.check:
-            topology, positions = load_structure(arguments.check)
-        else:
-            topology, positions = build()
-            write(topology, positions, arguments.out)
-        for line in report(topology, positions, table):
-            print(line)
+        topology, positions = load_structure(arguments.structure) if arguments.check else build()
+        lines, good = report(topology, positions, crystal.read_figures(), arguments.crystal)
+        print(*lines, sep="\n")
+        if not good:
+            raise StructureError(f"{arguments.structure}: not all of these are as they should be.")
+        if not arguments.check:
+            write(topology, positions, arguments.structure)
     except MdtokError as error:
         print(error, file=sys.stderr)
         return 2

@@ -6,21 +6,25 @@ import json
 from pathlib import Path
 
 import numpy as np
+from take_figures import heavy_atoms
 
 from mdtok.errors import StructureError
 from mdtok.md.dihedral_rotation import measure_dihedral
 from mdtok.md.structure import sequence_of
 
 TABLE = Path(__file__).with_name("crystal_figures.json")
-# Regions of phi and psi in degrees, all within the allowed ones of Lovell et al., Proteins 50, 437 (2003), and narrower:
-# a residue outside is called bad. Glycine has these and their mirror images, proline no phi beyond -100.
-REGIONS = {
-    "beta and polyproline II": ((-170, -45), (95, 180)),
-    "beta, psi past 180": ((-165, -60), (-180, -165)),
-    "alpha and turn": ((-140, -48), (-62, 20)),
-    "left-handed alpha": ((45, 75), (10, 62)),
-}
-PROLINE_PHI = (-100, -45)
+# Regions of phi and psi in degrees, drawn inside the allowed ones of Lovell et al., Proteins 50, 437 (2003): what is
+# outside is called bad, though at the edges it may still be allowed. Glycine, being achiral, has mirror images besides.
+ALPHA, ALPHA_EDGE = ((-130, -54), (-62, 20)), -60  # alpha and turn, where phi + psi is below the edge
+REGIONS = (
+    ALPHA,
+    ((-165, -60), (95, 180)),  # beta and polyproline II
+    ((-60, -53), (115, 160)),
+    ((-165, -80), (-180, -170)),
+    ((50, 68), (18, 55)),  # left-handed alpha
+)
+GLYCINE_REGIONS = (ALPHA, ((-165, -60), (150, 180)), ((-165, -80), (-180, -170)))
+PROLINE_REGIONS = (((-95, -48), (110, 180)), ((-90, -52), (-55, 5)))
 OMEGA_WITHIN = 20.0  # degrees of the trans peptide bond; 1PIN has no cis bond in this domain
 
 
@@ -32,9 +36,11 @@ class Figures:
     ----------
     sequence : str
     torsions : dict of int -> dict of str -> float
-        In degrees; of aligned residues only, and chi angles only where the residue is the same in both.
+        In degrees; of aligned residues only, and beyond chi2 only where the residue is the same in both.
     core : tuple of int
         The aligned residues.
+    aligned : tuple of int
+        Their places in the crystal's sequence, from 0.
     calpha : ndarray of float, shape (n_core, 3), in nm
         Alpha carbons of the core, rebuilt from their distances; the origin and the orientation are arbitrary.
     contacts : list of (int, str, int, str, float)
@@ -47,6 +53,7 @@ class Figures:
     sequence: str
     torsions: dict
     core: tuple
+    aligned: tuple
     calpha: np.ndarray
     contacts: list
     native_pairs: list
@@ -70,19 +77,25 @@ def read_figures(path=TABLE):
         if number:
             kept = ("phi", "psi", "omega", *(("chi1", "chi2", "chi3", "chi4") if number in same else ("chi1", "chi2")))
             torsions[number] = {name: row[name] for name in kept if name in row}
-    contacts = [
+    carried_over = [
         (to_fip35[i], first_atom, to_fip35[j], second_atom, distance)
         for i, first_atom, j, second_atom, distance in table["contacts"]
         if i in to_fip35 and j in to_fip35
     ]
+
+    def has_atom(number, atom):
+        return number in same or atom in ("N", "CA", "C", "O", "CB")
+
+    aligned = tuple(number - first for number in to_fip35)
     calpha = _rebuild(table["ca_distances_nm"], [row.get("ca_dihedral") for row in table["residues"]])
     return Figures(
         sequence=table["alignment"]["fip35"].replace("-", ""),
         torsions=torsions,
         core=tuple(to_fip35.values()),
-        calpha=calpha[[number - first for number in to_fip35]],
-        contacts=[row for row in contacts if {row[0], row[2]} <= same or {row[1], row[3]} <= {"N", "CA", "C", "O", "CB"}],
-        native_pairs=sorted({(row[0], row[2]) for row in contacts}),
+        aligned=aligned,
+        calpha=calpha[list(aligned)],
+        contacts=[row for row in carried_over if has_atom(*row[:2]) and has_atom(*row[2:4])],
+        native_pairs=sorted({(i, j) for i, _, j, _, _ in carried_over}),
         contact_nm=table["contact_nm"],
     )
 
@@ -112,11 +125,8 @@ def rmsd(first, second):
 
 
 def atoms_by_residue(topology):
-    """Dictionaries of the indices of heavy atoms, one a residue; the first is residue 1's."""
-    return [
-        {atom.name: atom.index for atom in residue.atoms() if atom.element.symbol != "H"}
-        for residue in topology.residues()
-    ]
+    """Indices of the heavy atoms by name, a dictionary for each residue; the first is residue 1's."""
+    return [heavy_atoms(residue) for residue in topology.residues()]
 
 
 def backbone_torsions(topology, positions):
@@ -135,13 +145,16 @@ def backbone_torsions(topology, positions):
 
 
 def is_bad_ramachandran(letter, phi, psi):
-    """Whether a residue lies outside the allowed regions of the Ramachandran map (see REGIONS)."""
-    def within(phi, psi):
-        return any(low <= phi <= high and bottom <= psi <= top for (low, high), (bottom, top) in REGIONS.values())
+    """Whether a residue lies outside the regions of the Ramachandran map that are surely allowed (see REGIONS)."""
+    def within(regions, phi, psi):
+        boxes = [box for box in regions if box[0][0] <= phi <= box[0][1] and box[1][0] <= psi <= box[1][1]]
+        return any(box != ALPHA or phi + psi <= ALPHA_EDGE for box in boxes)
 
-    if letter == "P" and not PROLINE_PHI[0] <= phi <= PROLINE_PHI[1]:
-        return True
-    return not (within(phi, psi) or (letter == "G" and within(-phi, -psi)))
+    if letter == "P":
+        return not within(PROLINE_REGIONS, phi, psi)
+    if letter == "G":
+        return not (within(GLYCINE_REGIONS, phi, psi) or within(GLYCINE_REGIONS, -phi, -psi))
+    return not within(REGIONS, phi, psi)
 
 
 def assess(topology, positions, figures):

@@ -1,7 +1,7 @@
 """The heavy atoms of a peptide from its sequence and torsions, with ideal bond lengths and angles.
 
 Each atom is placed by a length, an angle and a dihedral to three earlier atoms. Backbone values are those of Engh and
-Huber, Acta Cryst. A47, 392 (1991); side chains have rounded values by the kind of the atom, which the force field mends.
+Huber, Acta Cryst. A47, 392 (1991); side chains have rounded values by the kind of atom, which the force field mends.
 """
 
 import numpy as np
@@ -32,6 +32,7 @@ SIDE_CHAINS = {
         ("CG", "CB CA N", *SP3, "chi1", 0), ("OD1", "CG CB CA", 0.1250, 118.0, "chi2", 0),
         ("OD2", "CG CB CA", 0.1250, 118.0, "chi2", 180),
     ],
+    "CYS": [("SG", "CB CA N", *LONG, "chi1", 0)],
     "GLN": [
         ("CG", "CB CA N", *SP3, "chi1", 0), ("CD", "CG CB CA", *SP3, "chi2", 0),
         ("OE1", "CD CG CB", 0.1231, 121.0, "chi3", 0), ("NE2", "CD CG CB", 0.1330, 117.0, "chi3", 180),
@@ -62,9 +63,9 @@ SIDE_CHAINS = {
         ("CE", "SD CG CB", 0.1810, 100.0, "chi3", 0),
     ],
     "PHE": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD1", "CG CB CA", *FLAT, "chi2", 0), ("CD2", "CG CB CA", *FLAT, "chi2", 180),
-        ("CE1", "CD1 CG CB", *FLAT, None, 180), ("CE2", "CD2 CG CB", *FLAT, None, 180),
-        ("CZ", "CE1 CD1 CG", *FLAT, None, 0),
+        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD1", "CG CB CA", *FLAT, "chi2", 0),
+        ("CD2", "CG CB CA", *FLAT, "chi2", 180), ("CE1", "CD1 CG CB", *FLAT, None, 180),
+        ("CE2", "CD2 CG CB", *FLAT, None, 180), ("CZ", "CE1 CD1 CG", *FLAT, None, 0),
     ],
     "PRO": [("CG", "CB CA N", 0.1525, 104.0, "chi1", 0), ("CD", "CG CB CA", 0.1525, 105.0, "chi2", 0)],
     "SER": [("OG", "CB CA N", 0.1417, 111.0, "chi1", 0)],

@@ -1,19 +1,21 @@
 """Take the figures of the Pin1 WW domain that Fip35 is built from: python take_figures.py 1pin.pdb
 
 Writes crystal_figures.json beside this script: torsions of each residue, all distances between alpha carbons, and the
-distances of heavy atoms in contact. The crystal structure is PDB entry 1PIN, Ranganathan, Lu, Hunter, Noel, Cell 89, 875
-(1997); coordinates of the wwPDB are in the public domain (CC0). Residues are found by their sequence, so that the whole
-entry and the domain alone will both do, and are numbered as those of Pin1.
+distances of heavy atoms in contact. The crystal structure is PDB entry 1PIN, Ranganathan, Lu, Hunter, Noel, Cell 89,
+875 (1997); coordinates of the wwPDB are in the public domain (CC0). Residues are found by their sequence, so that the
+whole entry and the domain alone will both do, and are numbered as those of Pin1.
 """
 
 import argparse
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 from openmm import app, unit
 
+from mdtok.errors import StructureError
 from mdtok.md.dihedral_rotation import measure_dihedral
 from mdtok.md.structure import sequence_of
 from mdtok.runfolder import whole
@@ -33,21 +35,32 @@ SIDE_CHAINS = {  # atoms along the side chain, each with its three forerunners a
 }
 
 
-def take_figures(path):
-    """The table of figures, as plain values."""
+def find_domain(path):
+    """Residues of the WW domain in a PDB file, the indices of their heavy atoms by name, and all positions in nm."""
+    if not Path(path).is_file():
+        raise StructureError(f"{path} does not exist; PDB entry 1PIN was expected.")
     pdb = app.PDBFile(str(path))
-    positions = pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
     wanted = ALIGNMENT["crystal"].replace("-", "")
     for chain in pdb.topology.chains():
-        begin = sequence_of(chain.residues()).find(wanted)
+        residues = list(chain.residues())
+        begin = sequence_of(residues).find(wanted)
         if begin >= 0:
-            break
-    else:
-        raise SystemExit(f"{path} holds no chain with the sequence {wanted}; PDB entry 1PIN was expected.")
-    residues = list(chain.residues())[begin : begin + len(wanted)]
-    atoms = [{atom.name: atom.index for atom in residue.atoms() if atom.element.symbol != "H"} for residue in residues]
+            residues = residues[begin : begin + len(wanted)]
+            positions = pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+            return residues, [heavy_atoms(residue) for residue in residues], np.array(positions)
+    raise StructureError(f"{path} holds no chain with the sequence {wanted}; PDB entry 1PIN was expected.")
+
+
+def heavy_atoms(residue):
+    """Indices of the heavy atoms of a residue, by name."""
+    return {atom.name: atom.index for atom in residue.atoms() if atom.element.symbol != "H"}
+
+
+def take_figures(path):
+    """The table of figures, as plain values."""
+    residues, atoms, positions = find_domain(path)
     return {
-        "source": "Pin1 WW domain in PDB entry 1PIN, Ranganathan, Lu, Hunter, Noel, Cell 89, 875 (1997); wwPDB, CC0 1.0",
+        "source": "PDB entry 1PIN, Pin1 WW domain, Ranganathan, Lu, Hunter, Noel, Cell 89, 875 (1997); CC0 1.0",
         "made_by": "systems/fip35/take_figures.py",
         "units": "degrees, nm; residues are numbered as those of Pin1",
         "alignment": ALIGNMENT,
@@ -62,7 +75,7 @@ def take_figures(path):
 
 
 def _torsions(positions, residues, atoms, index):
-    """Torsions of a residue; omega is that of the bond to the residue after, ca_dihedral that of it and the next three."""
+    """Torsions of a residue: omega is that of the bond to the next, ca_dihedral that of its CA and the next three."""
     here = atoms[index]
     before = atoms[index - 1] if index else {}
     after = atoms[index + 1] if index + 1 < len(atoms) else {}
@@ -112,4 +125,7 @@ def write_table(figures, path):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("crystal", help="PDB file of entry 1PIN, or of its WW domain")
-    write_table(take_figures(parser.parse_args().crystal), Path(__file__).with_name("crystal_figures.json"))
+    try:
+        write_table(take_figures(parser.parse_args().crystal), Path(__file__).with_name("crystal_figures.json"))
+    except StructureError as error:
+        sys.exit(str(error))
