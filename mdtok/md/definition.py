@@ -9,7 +9,7 @@ import yaml
 from mdtok.errors import SettingsError
 from mdtok.md.particles import REQUIRED_OF_PARTICLES, ParticleDefinition
 
-SOLVENTS = ("obc2", "vacuum", "tip3p")
+SOLVENTS = ("obc2", "gbn2", "vacuum", "tip3p")
 _BUILTIN_FOLDERS = (Path(__file__).parents[1] / "systems", Path(__file__).parents[2] / "systems")  # wheel, checkout
 
 
@@ -23,6 +23,7 @@ class SystemDefinition:
     forcefield: tuple  # OpenMM force field files
     temperature_kelvin: float
     description: str = ""
+    sequence: str = ""  # in one-letter codes; a structure of another is refused
     solvent: str = "obc2"
     friction_per_ps: float = 1.0
     timestep_fs: float = 4.0
@@ -105,7 +106,7 @@ def _define(path, content, definition_class, required, lists, paths, overrides):
     missing = [key for key in required if key not in content]
     if missing:
         raise SettingsError(f"{path} lacks {', '.join(missing)}.")
-    for key in ("structure", "description", "potential"):
+    for key in ("structure", "description", "sequence", "potential"):
         if not isinstance(content.get(key, ""), str):
             raise SettingsError(f"{path}: {key} is {content[key]!r}; text was expected.")
     for key in lists:

@@ -1,4 +1,4 @@
-"""Force field and solvent: OpenMM systems in vacuum, in OBC2 implicit solvent, and in a box of TIP3P water."""
+"""Force field and solvent: OpenMM systems in vacuum, in OBC2 or GBn2 implicit solvent, and in a box of TIP3P water."""
 
 import random
 
@@ -7,7 +7,12 @@ from openmm import app, unit
 
 from mdtok.errors import SettingsError, StructureError
 
-_SOLVENT_FILES = {"vacuum": [], "obc2": ["implicit/obc2.xml"], "tip3p": ["amber14/tip3p.xml"]}
+_SOLVENT_FILES = {
+    "vacuum": [],
+    "obc2": ["implicit/obc2.xml"],
+    "gbn2": ["implicit/gbn2.xml"],  # Nguyen, Roe, Simmerling, J. Chem. Theory Comput. 9, 2020 (2013)
+    "tip3p": ["amber14/tip3p.xml"],
+}
 _CUTOFF_NM = 0.9
 _PADDING_NM = 1.0
 _PRESSURE_BAR = 1.0

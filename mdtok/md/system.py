@@ -13,7 +13,7 @@ from mdtok.md import solvent as solvents
 from mdtok.md.definition import load_definition
 from mdtok.md.dihedral_rotation import find_backbone_dihedrals, set_dihedral
 from mdtok.md.particles import ParticleDefinition, make_particle_system
-from mdtok.md.structure import load_structure
+from mdtok.md.structure import check_forcefield_fits, check_sequence, load_structure
 from mdtok.runfolder import hash_file
 
 _HOLDING_KJ_MOL = 2000.0  # holds a dihedral angle within about a degree while the rest is minimised
@@ -35,7 +35,7 @@ class MolecularSystem:
     solute_atoms : ndarray of int
         The atoms that trajectories keep: all but water and ions.
     temperature_kelvin, friction_per_ps, timestep_fs, frame_interval_ps : float
-    solvent : {"obc2", "vacuum", "tip3p"}
+    solvent : {"obc2", "gbn2", "vacuum", "tip3p"}
     settings : dict
         Everything above that decides what a simulation computes, as plain values.
     """
@@ -124,7 +124,7 @@ def load_system(
         A system that comes with mdtok, or a folder with a system.yaml.
     structure : path-like, optional
         PDB file with hydrogens, in place of the system's own.
-    solvent : {"obc2", "vacuum", "tip3p"}, optional
+    solvent : {"obc2", "gbn2", "vacuum", "tip3p"}, optional
     temperature_kelvin, friction_per_ps, timestep_fs, frame_interval_ps : float or Quantity, optional
         In place of the values in system.yaml.
     n_particles : int, optional
@@ -147,7 +147,8 @@ def load_system(
     SettingsError
         No such system, a setting that is unknown or out of range, or a potential that cannot be read.
     StructureError
-        The structure cannot be read, holds a D-residue, or does not fit the force field.
+        The structure cannot be read, lacks atoms, holds a D-residue, does not fit the force field, or is of another
+        sequence than the system's.
 
     Examples
     --------
@@ -188,10 +189,12 @@ def load_system(
             f"{definition.name} is a molecule; n_particles and parameters are for systems with a potential."
         )
     topology, positions = load_structure(definition.structure)
+    forcefield = solvents.load_forcefield(definition.forcefield, definition.solvent)
+    check_forcefield_fits(topology, forcefield, definition)
+    check_sequence(topology, definition)
     n_solute = topology.getNumAtoms()
     angles = [{}, *definition.starts.values()]
     structures = [_turn(topology, positions, start) for start in angles]
-    forcefield = solvents.load_forcefield(definition.forcefield, definition.solvent)
     if definition.solvent == "tip3p":
         topology, structures = solvents.add_water(forcefield, topology, structures)
     system = solvents.create_system(forcefield, topology, definition)
