@@ -38,7 +38,7 @@ class AlanineSettings(ModelSettings):
     n_replicas: int = setting(20, "Independent simulations; they start in every basin in turn.")
     length_ns: float = setting(5.0, "Length of each replica.")
     temperature_kelvin: float = setting(450.0, "450 K crosses into φ > 0 often enough to be counted; 300 K hardly ever does.")
-    solvent: str = setting("obc2", "obc2, vacuum or tip3p.")
+    solvent: str = setting("obc2", "obc2, gbn2, vacuum or tip3p.")
     platform: str = setting("auto", "OpenMM platform; auto measures which is fastest here.")
     n_processes: int = setting(0, "Replicas at once; 0: one a core.")
     frame_interval_ps: float = setting(0.2, "Time between the frames that are written.")
