@@ -13,7 +13,7 @@ __getattr__, _names = lazy_names(__name__, {
     "features": [
         "Dihedrals", "Featurizer", "StateTokenizer", "encode_periodic", "load_features", "load_dtrajs",
         "split_trajectories", "split_time_blocks", "cut_outside", "windows", "split_particles",
-        "Contacts", "NativeContacts", "NativeFraction", "native_contacts", "Rmsd", "RadiusOfGyration",
+        "Feature", "Contacts", "NativeContacts", "NativeFraction", "native_contacts", "Rmsd", "RadiusOfGyration",
     ],
     "models": [
         "DynamicsModel", "MarkovModel", "BayesianMarkovModel", "OrderKModel", "SemiMarkovModel", "AgeOddsModel", "HiddenMarkovModel",

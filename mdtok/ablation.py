@@ -14,6 +14,7 @@ from scipy.stats import t as student
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import check_held_out
 from mdtok.kinetics import implied_timescales, likelihood
+from mdtok.kinetics.passages import Passages
 from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.kinetics.scorecard import make_protocol, roll_out_like
 from mdtok.models import load_model
@@ -24,10 +25,12 @@ from mdtok.stages import TokenisedData
 
 log = logging.getLogger(__name__)
 
+_FEW_ARRIVALS = 10  # passages seen less often in the held-out MD say nothing of a mean
+
 #: Title of each figure of a variant, and how it is written.
 COLUMNS = {
     "nats": ("held-out nats/token", "{:.4f}"), "timescale_ps": ("slowest timescale (ps)", "{:,.0f}"),
-    "second_ps": ("second (ps)", "{:,.0f}"), "expected_over_observed": ("transitions expected/observed", "{:.2f}"),
+    "second_ps": ("second (ps)", "{:,.0f}"), "worst_mfpt": ("worst MFPT off by", "×{:.2f}"), "expected_over_observed": ("transitions expected/observed", "{:.2f}"),
     "nats_drift": ("drift of nats", "{:+.4f}"), "population_drift": ("drift of populations", "{:.3f}"),
     "train_seconds": ("training (s)", "{:.0f}"),
 }
@@ -42,25 +45,27 @@ class Ablation:
     content : dict
         ``variants[name]``: each figure with ``mean``, ``low``, ``high`` (95 %, Student, over seeds) and ``of_seeds``, and
         ``nats_above_first``, the paired difference in held-out nats from the first variant with its interval over
-        trajectories; ``md``: the figures that MD has, of the held-out trajectories.
+        trajectories; ``md`` and ``training_md``: the figures that MD has, of the held-out and of the training trajectories.
     """
 
     content: dict
 
     def __str__(self):
         shown = [key for key in COLUMNS if any(key in figures for figures in self.content["variants"].values())]
-        width = max(11, *(len(name) for name in self.content["variants"]))
+        width = max(len("held-out MD"), *(len(name) for name in self.content["variants"]))
         lines = [f"{'':<{width}}" + "".join(f"  {COLUMNS[key][0]:>30}" for key in shown) + f"  {'nats above the first':>28}"]
         for name, figures in self.content["variants"].items():
             cells = [_interval(COLUMNS[key][1], figures[key], ("mean", "low", "high")) for key in shown]
             paired = figures["nats_above_first"]
             last = "" if paired is None else _interval("{:+.4f}", paired, ("value", "low", "high"))
             lines.append(f"{name:<{width}}" + "".join(f"  {cell:>30}" for cell in cells) + f"  {last:>28}")
-        md = self.content["md"]
-        cells = [_interval(COLUMNS[key][1], md[key], ("value", "low", "high")) if key in md else "" for key in shown]
-        lines.append(f"{'held-out MD':<{width}}" + "".join(f"  {cell:>30}" for cell in cells))
-        n_seeds = self.content["n_seeds"]
-        return "\n".join([*lines, "", f"Means over {n_seeds} seeds with 95 % intervals (Student); MD with those of its posterior."])
+        for title, md in (("held-out MD", self.content["md"]), ("training MD", self.content["training_md"])):
+            cells = [_interval(COLUMNS[key][1], md[key], ("value", "low", "high")) if key in md else "" for key in shown]
+            lines.append(f"{title:<{width}}" + "".join(f"  {cell:>30}" for cell in cells))
+        return "\n".join([
+            *lines, "", f"Means over {self.content['n_seeds']} seeds with 95 % intervals (Student); MD with those of its posterior.",
+            "Worst MFPT: of all pairs of macrostates, the factor that is furthest from that of the held-out MD.",
+        ])
 
 
 def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, progress=True):
@@ -103,6 +108,7 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
     check_held_out([*train, *validation], test)
     n_states, md = len(data.macrostates), data.dtrajs
     protocol = make_protocol(md, test, data.macrostates, None, lagtime)
+    held_out_passages = Passages(_in_macrostates(test, data), len(data.macrostate_names))
     figures, log_probs = {}, {}
     for k in range(n_seeds):
         for name, model in make_models(variants, data.macrostates, seed + k, training_steps, progress).items():
@@ -120,11 +126,15 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
                 roll_out_like(model, [*train, *validation], test, md, protocol, seed=seed + k).save(folder / "rollout")
             rollout = Rollout.load(folder / "rollout")
             one, said = _judge(model, rollout, train, test, data, lagtime)
+            one["worst_mfpt"] = _worst_mfpt(_in_macrostates(rollout.dtrajs, data), held_out_passages, rollout.lagtime)
             for key, value in one.items():
                 figures.setdefault(name, {}).setdefault(key, []).append(value)
             log_probs.setdefault(name, []).append(said)
     content = {
         "n_seeds": n_seeds, "lagtime": lagtime, "md": _of_md(test, data, lagtime),
+        "training_md": _of_md(train, data, lagtime) | {
+            "worst_mfpt": _certain(_worst_mfpt(_in_macrostates(train, data), held_out_passages)),
+        },
         "variants": {name: {key: _over_seeds(values) for key, values in of_variant.items()} for name, of_variant in figures.items()},
     }
     first, *others = log_probs
@@ -162,6 +172,24 @@ def _of_md(test, data, lagtime):
     }
 
 
+def _in_macrostates(dtrajs, data):
+    return [np.asarray(data.macrostates)[dtraj] for dtraj in dtrajs]
+
+
+def _worst_mfpt(dtrajs, reference, lagtime=1):
+    """The largest factor by which an MFPT of these trajectories (every `lagtime`-th frame) is off that of the reference."""
+    passages = Passages(dtrajs, reference.n_states)
+    known = (reference.events >= _FEW_ARRIVALS) & ~np.eye(reference.n_states, dtype=bool)
+    ratios = lagtime * passages.mfpt_frames()[known] / reference.mfpt_frames()[known]
+    never = np.inf  # a state that was not seen is not left either
+    return float(np.exp(np.abs(np.log(np.where(np.isnan(ratios), never, ratios))).max())) if len(ratios) else np.nan
+
+
+def _certain(value):
+    """A figure without an interval."""
+    return {"value": value, "low": np.nan, "high": np.nan}
+
+
 def _mean_over_seeds(held_out):
     """The first of some HeldOut with the mean log-probability of all."""
     log_prob = [np.mean(of_seeds, axis=0) for of_seeds in zip(*(h.log_prob for h in held_out))]
@@ -170,7 +198,8 @@ def _mean_over_seeds(held_out):
 
 def _over_seeds(values):
     values = np.asarray(values, dtype=float)
-    half = student.isf(0.025, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    known = len(values) > 1 and np.isfinite(values).all()
+    half = student.isf(0.025, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)) if known else np.nan
     return {"mean": values.mean(), "low": values.mean() - half, "high": values.mean() + half, "of_seeds": values}
 
 

@@ -28,6 +28,7 @@ def test_variants_and_seeds_become_a_table(tokenised, run_protocol):
     msm = content["variants"]["msm"]
     assert msm["nats"]["of_seeds"][0] == msm["nats"]["of_seeds"][1]  # a counted model has no seed
     assert msm["timescale_ps"]["mean"] == pytest.approx(content["md"]["timescale_ps"]["value"], rel=0.5)
+    assert 1 < msm["worst_mfpt"]["mean"] < 1.5 and 1 < content["training_md"]["worst_mfpt"]["value"] < 1.5  # × of held-out MD
     plain = content["variants"]["nanogpt-tiny-plain"]
     assert plain["nats"]["low"] < plain["nats"]["mean"] < plain["nats"]["high"]
     assert plain["nats_above_first"]["value"] == pytest.approx(plain["nats"]["mean"] - msm["nats"]["mean"])

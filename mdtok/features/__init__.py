@@ -8,6 +8,7 @@ __getattr__, _names = lazy_names(__name__, {
     "dtrajs": ["cut_outside", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories"],
     "held_out": ["check_held_out"],
     "feature_files": ["FeatureTable", "load_features"],
+    "feature": ["Feature"],
     "featurizer": ["Dihedrals", "Featurizer"],
     "contacts": ["Contacts"],
     "native": ["NativeContacts", "NativeFraction", "native_contacts"],

@@ -4,6 +4,7 @@ import numpy as np
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.distances import SCHEMES, contact, distance_blocks, require_known, require_positive
+from mdtok.features.feature import Feature
 from mdtok.features.native import CUTOFF_NM, LAMBDA, NativeContacts
 from mdtok.features.topologies import calpha_atoms, describe, heavy_atoms, pair_names
 
@@ -11,7 +12,7 @@ _ATOM_PAIRS_AT_A_TIME = 50_000
 _KINDS = ("distance", "soft", "hard")
 
 
-class Contacts:
+class Contacts(Feature):
     """Distances between residues, or how far these are contacts (0 .. 1), one column a pair.
 
     Parameters
@@ -88,10 +89,6 @@ class Contacts:
         """Column names, list of str."""
         prefix = ("CA " if self.scheme == "ca" else "") + ("distance" if self.kind == "distance" else "contact")
         return [f"{prefix} {name}" for name in pair_names(topology, self.residue_pairs(topology))]
-
-    def periodic(self, topology):
-        """No column is an angle, list of bool."""
-        return [False] * len(self.residue_pairs(topology))
 
     def residue_pairs(self, topology):
         """The two residues of each column, int array of shape (n_columns, 2).

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import first_not_finite
+from mdtok.features.feature import Feature
 from mdtok.features.topologies import describe
 
 _INDICES_OF = {
@@ -27,7 +28,7 @@ CHUNK_BYTES = 50 * 10**6  # of coordinates and features at a time: fewer frames 
 WORKING_GB = 0.5  # what the program itself and a chunk with its copies take at most
 
 
-class Dihedrals:
+class Dihedrals(Feature):
     """Dihedral angles of a molecule, as cosines and sines or in radians.
 
     Parameters
@@ -148,9 +149,8 @@ class Featurizer:
 
     Parameters
     ----------
-    features : list
-        Objects with ``names(topology)``, ``periodic(topology)`` and ``transform(mdtraj.Trajectory)``, such as
-        `Dihedrals`, `Contacts` or `Rmsd`; their columns stand side by side.
+    features : list of Feature
+        Such as `Dihedrals`, `Contacts` or `Rmsd`; their columns stand side by side.
     memory_limit_gb : float
         Trajectories whose features would need more than this, the program included, are refused before any is read.
 

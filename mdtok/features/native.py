@@ -7,6 +7,7 @@ from scipy.spatial import cKDTree
 
 from mdtok.errors import DataError, SettingsError, StructureError
 from mdtok.features.distances import SCHEMES, contact, distance_blocks, require_known, require_positive
+from mdtok.features.feature import Feature
 from mdtok.features.topologies import calpha_atoms, describe, heavy_atoms, load_reference, pair_names, same_residue
 from mdtok.runfolder import read_json, write_json
 
@@ -234,7 +235,7 @@ def _length(xyz, pairs):
     return np.linalg.norm(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], axis=1)
 
 
-class NativeFraction:
+class NativeFraction(Feature):
     """Fraction of native contacts, one column "Q".
 
     Mean over the native atom pairs of ``1 / (1 + exp(beta (r - lambda r0)))``, r0 being the distance in the native
@@ -286,10 +287,6 @@ class NativeFraction:
         """Column names, list of str."""
         self.native.atom_indices(topology, self.scheme)  # another molecule is known before coordinates are read
         return ["Q"]
-
-    def periodic(self, topology):
-        """No column is an angle, list of bool."""
-        return [False]
 
     def transform(self, traj):
         """Q of each frame.

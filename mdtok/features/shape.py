@@ -4,10 +4,11 @@ import mdtraj
 import numpy as np
 
 from mdtok.errors import DataError
+from mdtok.features.feature import Feature
 from mdtok.features.topologies import describe, load_reference, same_residue, select_atoms
 
 
-class Rmsd:
+class Rmsd(Feature):
     """Root-mean-square deviation from a structure after optimal superposition, in nm.
 
     Parameters
@@ -45,10 +46,6 @@ class Rmsd:
         self._matching_atoms(topology)  # other atoms are known before coordinates are read
         return [f"RMSD {self.atoms}" if isinstance(self.atoms, str) else "RMSD"]
 
-    def periodic(self, topology):
-        """No column is an angle, list of bool."""
-        return [False]
-
     def transform(self, traj):
         """RMSD of each frame.
 
@@ -79,7 +76,7 @@ class Rmsd:
         return selected
 
 
-class RadiusOfGyration:
+class RadiusOfGyration(Feature):
     """Mass-weighted radius of gyration, in nm.
 
     Parameters
@@ -109,10 +106,6 @@ class RadiusOfGyration:
         """Column names, list of str."""
         self._weights(topology, select_atoms(topology, self.atoms))
         return ["Rg"]
-
-    def periodic(self, topology):
-        """No column is an angle, list of bool."""
-        return [False]
 
     def transform(self, traj):
         """Radius of gyration of each frame.

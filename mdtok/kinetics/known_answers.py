@@ -4,6 +4,7 @@ MD comes first: where it does not agree with what is known, no model can be judg
 """
 
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class KnownAnswers:
 
     def figures(self):
         """All of them by name, as ``{name: number}``."""
-        pairs = [(i, j) for i in range(len(self.names)) for j in range(len(self.names)) if i != j]
+        pairs = permutations(range(len(self.names)), 2)
         return {
             **{f"population {name}": float(p) for name, p in zip(self.names, self.populations)},
             **{f"timescale {k + 1} (ps)": float(t) for k, t in enumerate(self.timescales_ps)},
@@ -123,9 +124,6 @@ class AgainstKnown:
         populations, passages = ([f for f in self.known if f.startswith(kind)] for kind in ("population", "MFPT"))
         slowest = next(f for f in self.known if f.startswith("timescale"))
         for name, figures in self.series.items():
-            def inside(figure, md):
-                return bool(md[figure]["low"] <= figures[figure]["value"] <= md[figure]["high"])
-
             ratios = {f: figures[f]["value"] / self.known[f] for f in passages}
             worst = max(ratios, key=lambda f: abs(np.log(ratios[f])))
             lines[name] = {
@@ -133,8 +131,11 @@ class AgainstKnown:
                 "population_half_width": max((figures[f]["high"] - figures[f]["low"]) / 2 for f in populations),
                 "timescale_ps": figures[slowest], "n_mfpt": len(passages), "worst_mfpt": (worst, ratios[worst]),
                 "inside": {
-                    name: {"timescale": inside(slowest, self.series[name]), "mfpt": sum(inside(f, self.series[name]) for f in passages)}
-                    for name in self.yardsticks
+                    md: {
+                        "timescale": _is_inside(figures, self.series[md], slowest),
+                        "mfpt": sum(_is_inside(figures, self.series[md], f) for f in passages),
+                    }
+                    for md in self.yardsticks
                 },
             }
         return lines
@@ -165,3 +166,7 @@ class AgainstKnown:
     def to_dict(self):
         """For JSON."""
         return {"known": self.known, "series": self.series, "summary": self.summary()}
+
+
+def _is_inside(figures, md, name):
+    return bool(md[name]["low"] <= figures[name]["value"] <= md[name]["high"])

@@ -42,6 +42,7 @@ class LSTM(NeuralModel):
     """
 
     presets, network_class = PRESETS, LSTMNetwork
+    fewest_steps = 3000  # it learns more slowly than attention does, by steps that cost less
     shape = ("n_embd", "n_hidden", "n_positions", "dropout", "second_pass", "keep_epsilon", "keep_rate")
 
     def __init__(

@@ -25,7 +25,6 @@ from mdtok.runfolder import read_json, write_json
 
 #: What a network's transitions are anchored on: see `NanoGPT`.
 ANCHORS = ("basins", "factorised", "states")
-_FEWEST_STEPS, _MOST_STEPS = 500, 5000
 _WINDOWS_AT_ONCE = 64
 _MOST_STOPPING_WINDOWS = 4000  # 200,000 tokens tell well enough when to stop
 
@@ -48,6 +47,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
 
     anchor_ = None
     samples_in_pieces = True
+    fewest_steps, most_steps = 500, 5000  # of training by default, ten epochs between them
     network_class: type
     shape: tuple
 
@@ -76,7 +76,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         settings = {name: self.settings[name] for name in TrainingSettings.__dataclass_fields__}
         if settings["max_steps"] is None:
             ten_epochs = 10 * n_windows // settings["batch_size"]
-            settings["max_steps"] = min(max(ten_epochs, _FEWEST_STEPS), _MOST_STEPS)
+            settings["max_steps"] = min(max(ten_epochs, self.fewest_steps), self.most_steps)
         return TrainingSettings(**settings)
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
