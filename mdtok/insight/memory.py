@@ -17,7 +17,6 @@ from mdtok.kinetics.estimators import Estimate
 from mdtok.kinetics.passages import independent_units
 from mdtok.models.backoff import OrderKModel, SemiMarkovModel
 from mdtok.models.markov import MarkovModel
-from mdtok.models.next_token import next_log_proba
 
 _LONGEST_PAST, _MOST_TOKENS = 64, 20_000  # of what a network is asked
 _SIGNIFICANT = 3.0  # standard errors of a difference between two pasts
@@ -215,7 +214,7 @@ def _of_network(name, model, train, test, n_states, seed):
     markov = MarkovModel().fit(train, n_states=n_states)
     chain = np.log(markov.predictive_matrix_)[seen[:, -1], following]
     said = [
-        next_log_proba(model, seen[:, longest - past:], np.full(len(seen), past))[rows, following] for past in pasts
+        model.predict_next(seen[:, longest - past:], np.full(len(seen), past))[rows, following] for past in pasts
     ]
     drawn, lengths = bootstrap_weights(len(units), seed=seed), of_unit.sum(axis=0)
     sums = np.array(said) @ of_unit  # (n_pasts, n_units)

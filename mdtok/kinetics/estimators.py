@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from deeptime.markov import TransitionCountModel
 from deeptime.markov.tools.analysis import timescales
+from scipy.stats import chi2
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states
@@ -42,6 +43,19 @@ class Estimate:
     def to_dict(self):
         """``{"value": …, "low": …, "high": …}`` as the scorecard writes it."""
         return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def poisson_interval(count, confidence=_CONFIDENCE):
+    """Exact interval of the mean of Poisson variables that were `count` once (Garwood, Biometrika 28, 437 (1936)).
+
+    Examples
+    --------
+    >>> [round(float(limit), 2) for limit in poisson_interval(3)]
+    [0.62, 8.77]
+    """
+    tail, count = (1 - confidence) / 2, np.asarray(count, dtype=float)
+    low = np.where(count > 0, chi2.ppf(tail, 2 * np.maximum(count, 1)) / 2, 0.0)
+    return low, chi2.isf(tail, 2 * count + 2) / 2
 
 
 def count_matrix(dtrajs, lagtime, n_states):

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-from scipy.stats import chi2
 
 from mdtok.errors import DataError
 from mdtok.features.dtrajs import as_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimators import Estimate, poisson_interval
 from mdtok.kinetics.passages import independent_units
 
 
@@ -137,15 +136,3 @@ def pair_calibration(held_out, n_bootstrap=500, seed=0):
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(observed > 0, expected / observed, np.nan)
     return expected, observed, Estimate(ratio, low, high)
-
-
-def poisson_interval(count, level=0.95):
-    """Interval of the mean of a Poisson variable that was `count` once.
-
-    Examples
-    --------
-    >>> [round(float(limit), 2) for limit in poisson_interval(3)]
-    [0.62, 8.77]
-    """
-    outside = (1 - level) / 2
-    return (chi2.ppf(outside, 2 * count) / 2 if count else 0.0), chi2.isf(outside, 2 * count + 2) / 2

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
 
 from mdtok.errors import DataError
 from mdtok.features.dtrajs import as_dtrajs, count_states, split_time_blocks
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimators import Estimate, poisson_interval
 
 _FEW_EVENTS = 10  # a bootstrap cannot see what did not happen; below this, the exact Poisson interval counts too
 _MIN_UNITS = 8
@@ -180,19 +179,11 @@ def mfpt_counted(dtrajs, dt_ps=1.0, n_states=None, n_bootstrap=200, seed=0):
 def _widen_where_few(estimate, passages):
     events, exposure = passages.events, passages.exposure_frames
     few = (events < _FEW_EVENTS) & (exposure > 0)
-    low, high = poisson_interval(exposure[few], events[few])
-    estimate.low[few] = np.fmin(estimate.low[few], low)
-    estimate.high[few] = np.fmax(estimate.high[few], high)
+    fewest, most = poisson_interval(events[few])
+    estimate.low[few] = np.fmin(estimate.low[few], exposure[few] / most)
+    with np.errstate(divide="ignore"):  # without an arrival there is no upper limit
+        estimate.high[few] = np.fmax(estimate.high[few], exposure[few] / fewest)
     return estimate
-
-
-def poisson_interval(exposure, events, confidence=0.95):
-    """Exact interval of a mean waiting time: `exposure` frames on the clock, `events` arrivals."""
-    tail = (1 - confidence) / 2
-    with np.errstate(divide="ignore"):
-        low = 2 * exposure / chi2.ppf(1 - tail, 2 * (events + 1))
-        high = np.where(events > 0, 2 * exposure / np.where(events > 0, chi2.ppf(tail, 2 * np.maximum(events, 1)), 1), np.inf)
-    return low, high
 
 
 def dwell_times(dtrajs, n_states=None, dt_ps=1.0):

@@ -145,9 +145,19 @@ class BackOffModel(DynamicsModel):
         """See `DynamicsModel.predict_log_proba`."""
         self.require_fitted()
         dtraj = as_dtrajs([dtraj], self.n_states_, min_length=2)[0]
-        tokens = dtraj[:-1]
-        probabilities = self.predict_states(self.memory_at(dtraj)[:, :-1])  # (n_frames - 1, n_macrostates)
-        change = probabilities[:, self._state_of] / self._state_matrix[tokens][:, self._state_of]
+        return self._log_proba_after(self.memory_at(dtraj)[:, :-1])
+
+    def predict_next(self, pasts, lengths):
+        """See `DynamicsModel.predict_next`; all pasts at once."""
+        self.require_fitted()
+        if not len(pasts):
+            return np.empty((0, self.n_states_))
+        return self._log_proba_after(np.stack([self.memory_at(past[:n])[:, -1] for past, n in zip(pasts, lengths)], axis=1))
+
+    def _log_proba_after(self, memory):
+        """Log-probability of the next token, shape (n, n_states), for memories (n_entries, n)."""
+        tokens = memory[0]
+        change = self.predict_states(memory)[:, self._state_of] / self._state_matrix[tokens][:, self._state_of]
         return np.log(self._token_matrix[tokens] * change)
 
     def predict_states(self, memory):

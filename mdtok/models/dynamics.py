@@ -109,6 +109,32 @@ class DynamicsModel(ABC):
         """Whether `fit` (or `load`) is done."""
         return getattr(self, "n_states_", None) is not None
 
+    def predict_next(self, pasts, lengths):
+        """Log-probability of the token that follows each of many short pasts, when the model (of lag 1) reads nothing else.
+
+        Parameters
+        ----------
+        pasts : int array, shape (n_pasts, longest)
+            One past a row; what stands behind its end is not read.
+        lengths : int array, shape (n_pasts,)
+            Tokens of each past, one at least.
+
+        Returns
+        -------
+        ndarray of float, shape (n_pasts, n_states)
+
+        Examples
+        --------
+        >>> from mdtok.models.backoff import OrderKModel
+        >>> model = OrderKModel(order=2, progress=False).fit([np.tile([0, 0, 1, 1], 100)])
+        >>> np.exp(model.predict_next(np.array([[0, 0], [1, 0], [1, 1]]), np.array([2, 2, 1]))).round(1)
+        array([[0. , 1. ],
+               [1. , 0. ],
+               [0.5, 0.5]])
+        """
+        rows = [self.predict_log_proba(np.append(past[:n], 0))[-1] for past, n in zip(pasts, lengths)]  # 0: any token after it
+        return np.array(rows).reshape(len(rows), self.n_states_)
+
     def log_prob(self, dtrajs):
         """Log-probability, in nats, of each observed token given its past.
 

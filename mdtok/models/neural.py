@@ -25,7 +25,7 @@ from mdtok.runfolder import read_json, write_json
 
 #: What a network's transitions are anchored on: see `NanoGPT`.
 ANCHORS = ("basins", "factorised", "states")
-_WINDOWS_AT_ONCE = 64
+_WINDOWS_AT_ONCE, _PASTS_AT_ONCE = 64, 1024
 _MOST_STOPPING_WINDOWS = 4000  # 200,000 tokens tell well enough when to stop
 
 
@@ -181,6 +181,26 @@ class NeuralModel(NetworkModel, DynamicsModel):
             log_proba[done:done + len(made)] = made.cpu().numpy()
             done += len(made)
         return log_proba
+
+    def predict_next(self, pasts, lengths):
+        """See `DynamicsModel.predict_next`; many pasts at once."""
+        self.require_fitted()
+        batches = range(0, len(pasts), _PASTS_AT_ONCE)
+        parts = [self._log_proba_after(pasts[i:i + _PASTS_AT_ONCE], lengths[i:i + _PASTS_AT_ONCE]) for i in batches]
+        return np.concatenate(parts) if parts else np.empty((0, self.n_states_))
+
+    @torch.inference_mode()
+    def _log_proba_after(self, pasts, lengths):
+        network = self.network_.eval()
+        tokens = torch.from_numpy(pasts[:, :lengths.max()]).to(network.device)  # (B, T)
+        hidden = network.read(network.token_embedding(tokens))  # (B, T, n_hidden); causal, so what is behind the end is not seen
+        ends = torch.from_numpy(lengths - 1).to(network.device)
+        rows, anchor = torch.arange(len(ends), device=network.device), None
+        if self.anchor_ is not None:
+            memory = self.anchor_.memory_of([past[:n] for past, n in zip(pasts, lengths)])
+            anchor = torch.from_numpy(self.anchor_.log_proba_after(memory)).to(network.device)  # (B, n_basins)
+        logits = network.distribution(network.speak(hidden[rows, ends]), tokens[rows, ends], anchor)  # (B, n_states)
+        return F.log_softmax(logits.double(), dim=-1).cpu().numpy()
 
     def sample(self, prompts, n_steps, seed):
         """Continue each prompt by `n_steps` tokens, all chains of one prompt length at once, with the past cached.

@@ -12,7 +12,6 @@ from mdtok.models.dwells import DwellTimes, find_dwells
 from mdtok.models.dynamics import DynamicsModel, draw, load_model
 from mdtok.models.markov import equilibrium, read_model, require_whole_number, write_model
 from mdtok.models.nanogpt import NanoGPT
-from mdtok.models.next_token import next_log_proba
 
 _SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.03, 0.01)  # never zero: what is counted knows dwells longer than any that was seen
 
@@ -160,7 +159,7 @@ class RunLengthModel(DynamicsModel):
 
     def _said_bins(self, pasts, lengths):
         """Log-probability that the token model gives each bin after pasts that end with a state, (n, n_bins)."""
-        return _normalise(next_log_proba(self.model, pasts, lengths)[:, self.n_states_:])
+        return _normalise(self.model.predict_next(pasts, lengths)[:, self.n_states_:])
 
     def _bins(self, pasts, lengths):
         """The same, with the share of what was counted."""
@@ -169,7 +168,7 @@ class RunLengthModel(DynamicsModel):
 
     def _next_states(self, pasts, lengths):
         """Log-probability of the next state after pasts that end with a duration, (n, n_states)."""
-        rows, left = next_log_proba(self.model, pasts, lengths)[:, :self.n_states_], pasts[np.arange(len(pasts)), lengths - 2]
+        rows, left = self.model.predict_next(pasts, lengths)[:, :self.n_states_], pasts[np.arange(len(pasts)), lengths - 2]
         rows[np.arange(len(rows)), left] = -np.inf  # a dwell is over when another state comes
         return _mix(_normalise(rows), self.log_jumps_[left], self.jump_share_)
 

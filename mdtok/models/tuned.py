@@ -73,6 +73,11 @@ class TunedModel(DynamicsModel):
         self.require_fitted()
         return self.model.predict_log_proba(dtraj)
 
+    def predict_next(self, pasts, lengths):
+        """See `DynamicsModel.predict_next`."""
+        self.require_fitted()
+        return self.model.predict_next(pasts, lengths)
+
     def log_prob(self, dtrajs):
         """See `DynamicsModel.log_prob`."""
         self.require_fitted()

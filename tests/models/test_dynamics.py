@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, norm
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
-from mdtok.models import AgeOddsModel, MarkovModel, OrderKModel, SemiMarkovModel, load_model
+from mdtok.models import AgeOddsModel, MarkovModel, NanoGPT, OrderKModel, SemiMarkovModel, load_model
 
 N_STATES = 4
 MODELS = {
@@ -52,6 +52,16 @@ TRAIN = [simulate(seed=1), simulate(seed=2, n_frames=3000)]
 @pytest.fixture(scope="module", params=MODELS)
 def model(request):
     return MODELS[request.param]().fit(TRAIN)
+
+
+@pytest.mark.parametrize("name", [name for name, make in MODELS.items() if make().lagtime == 1] + ["network"])
+def test_short_pasts_at_once_are_pasts_one_by_one(name):
+    network = NanoGPT.from_preset("tiny", max_steps=10, evaluate_every_steps=10, progress=False)
+    model = network.fit([TRAIN[0]]) if name == "network" else MODELS[name]().fit(TRAIN)
+    pasts, lengths = np.random.default_rng(0).integers(0, N_STATES, (7, 9)), np.array([9, 1, 4, 9, 2, 8, 5])
+    one_by_one = [model.predict_log_proba(np.append(past[:n], 0))[-1] for past, n in zip(pasts, lengths)]
+    np.testing.assert_allclose(model.predict_next(pasts, lengths), one_by_one, atol=1e-5)
+    assert model.predict_next(pasts[:0], lengths[:0]).shape == (0, N_STATES)
 
 
 @pytest.fixture(params=MODELS)

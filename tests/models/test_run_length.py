@@ -9,7 +9,6 @@ from scipy.stats import ks_2samp, nbinom
 from mdtok.errors import DataError, SettingsError
 from mdtok.models import LSTM, EventChainModel, HiddenMarkovModel, MarkovModel, NanoGPT, OrderKModel, RunLengthModel, load_model
 from mdtok.models.dwells import DwellTimes, find_dwells
-from mdtok.models.next_token import next_log_proba
 
 JUMPS = np.array([[0, 0.7, 0.3], [0.5, 0, 0.5], [0.9, 0.1, 0]])
 DWELLS = [nbinom(3, 0.2, loc=1), nbinom(2, 0.05, loc=1), nbinom(5, 0.5, loc=1)]  # far from geometric; means 13, 39, 6
@@ -179,16 +178,6 @@ def test_any_token_model_does_and_is_the_same_after_saving(network, tmp_path):
     prompts = [dtraj[:1], dtraj[:300]]
     for one, other in zip(model.sample(prompts, 50, seed=4), again.sample(prompts, 50, seed=4)):
         np.testing.assert_array_equal(one, other)
-
-
-def test_pasts_at_once_are_pasts_one_by_one():
-    rng = np.random.default_rng(0)
-    dtrajs = [rng.integers(0, 5, 400)]
-    pasts, lengths = rng.integers(0, 5, (7, 9)), np.array([9, 1, 4, 9, 2, 8, 5])
-    network = NanoGPT.from_preset("tiny", anchor=None, max_steps=10, evaluate_every_steps=10, progress=False)
-    for model in (network.fit(dtrajs), OrderKModel(3).fit(dtrajs)):
-        one_by_one = [model.predict_log_proba(np.append(past[:n], 0))[-1] for past, n in zip(pasts, lengths)]
-        np.testing.assert_allclose(next_log_proba(model, pasts, lengths), one_by_one, atol=1e-5)
 
 
 def test_one_state_nearly_always():
