@@ -132,6 +132,9 @@ class RunFolder:
         Files of the user that the run reads; their hashes are part of the settings.
     stage_of : dict of str -> str
         The first stage that a setting matters to. Until that stage has begun in this folder the setting may be changed.
+    by_name : sequence of str
+        Settings that list things which are computed, and kept, each under its name. They may be changed at any time; from the
+        first stage that they matter to, the stages are then done again for what is new.
 
     Raises
     ------
@@ -139,14 +142,17 @@ class RunFolder:
         The folder holds another run's settings, or files that are no run of mdtok.
     """
 
-    def __init__(self, path, settings, inputs=(), stage_of=None):
+    def __init__(self, path, settings, inputs=(), stage_of=None, by_name=()):
         self.path = Path(path)
         settings = _plain(settings)
         hashes = {str(name): hash_file(name) for name in inputs}
         manifest_path = self.path / "manifest.json"
         if manifest_path.exists():
             self.manifest = read_json(manifest_path)
-            self._refuse_other(settings, hashes, stage_of or {})
+            self._refuse_other(settings, hashes, stage_of or {}, by_name)
+            for key in by_name:
+                if self.manifest["settings"].get(key) != settings.get(key):
+                    self._reopen(stage_of[key])
             self.manifest |= {"settings": settings, "inputs_sha256": hashes}
         else:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
@@ -162,18 +168,25 @@ class RunFolder:
             }
             self._save()
 
-    def _refuse_other(self, settings, hashes, stage_of):
+    def _refuse_other(self, settings, hashes, stage_of, by_name):
         begun = self.manifest["begun"]
         seen, wanted = self.manifest["settings"], settings
         other = [
             f"{key}: {seen.get(key)!r} there, {wanted.get(key)!r} asked for"
-            for key in sorted({*seen, *wanted})
+            for key in sorted({*seen, *wanted} - {*by_name})
             if seen.get(key) != wanted.get(key) and begun and stage_of.get(key, begun[0]) in begun
         ]
         known = set(self.manifest["inputs_sha256"].values())  # a file may be given by another path, not with another content
         other += [f"{name} has another content" for name, digest in hashes.items() if begun and digest not in known]
         if other:
             raise RunFolderError(f"{self.path} holds another run ({'; '.join(other)}); choose another --out or these settings.")
+
+    def _reopen(self, first):
+        """A stage and those that were begun after it are to be done again; what they said of themselves is added to."""
+        begun = self.manifest["begun"]
+        for name in begun[begun.index(first):] if first in begun else []:
+            if name in self.manifest["stages"]:
+                self.manifest.setdefault("reopened", {})[name] = self.manifest["stages"].pop(name)
 
     def _save(self):
         write_json(self.path / "manifest.json", self.manifest)
@@ -193,7 +206,8 @@ class RunFolder:
 
         A stage that refuses its settings or data (MdtokError) before it wrote anything has not begun.
         """
-        began, figures = time.perf_counter(), {}
+        earlier = self.manifest.get("reopened", {}).get(name, {})
+        began, figures = time.perf_counter(), {key: value for key, value in earlier.items() if key != "wall_seconds"}
         if name not in self.manifest["begun"]:
             self.manifest["begun"].append(name)
             self._save()
@@ -205,7 +219,9 @@ class RunFolder:
                 self.manifest["begun"].remove(name)
                 self._save()
             raise
-        self.manifest["stages"][name] = {"wall_seconds": round(time.perf_counter() - began, 1), **_plain(figures)}
+        seconds = earlier.get("wall_seconds", 0.0) + time.perf_counter() - began
+        self.manifest["stages"][name] = {"wall_seconds": round(seconds, 1), **_plain(figures)}
+        self.manifest.get("reopened", {}).pop(name, None)
         self._save()
 
     def __truediv__(self, name):

@@ -41,6 +41,8 @@ class ModelSettings(RunSettings):
         "models": "train", "training_steps": "train", "lagtimes": "rollout", "n_chains": "rollout", "n_chain_tokens": "rollout",
     }
 
+    BY_NAME = ("models",)
+
     def __post_init__(self):
         super().__post_init__()
         from mdtok.models.catalogue import make_models

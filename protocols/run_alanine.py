@@ -75,10 +75,13 @@ def main():
         raise SettingsError(
             f"--token-interval-ps {settings.token_interval_ps} is no multiple of the {system.frame_interval_ps} ps between frames."
         )
-    run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF)
+    simulated = simulated_before(settings) if settings.simulation else None
+    run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF, by_name=settings.BY_NAME)
 
-    if settings.simulation:
-        use_simulation(run, settings)
+    if simulated and not run.is_done("simulate"):
+        with run.stage("simulate") as figures:
+            (run / "md").symlink_to(simulated, target_is_directory=True)
+            figures["simulation_of"] = settings.simulation
     if settings.does("simulate") and not run.is_done("simulate"):
         with run.stage("simulate") as figures:
             trajs = mdtok.run_replicas(
@@ -93,8 +96,8 @@ def main():
     do_model_stages(run, settings, "Alanine dipeptide")
 
 
-def use_simulation(run, settings):
-    """Take the replicas of another run in the place of a simulation here."""
+def simulated_before(settings):
+    """The replicas of another run of this script, checked to be those asked for."""
     there = read_json(Path(settings.simulation) / "manifest.json")
     if "simulate" not in there["stages"]:
         raise SettingsError(f"--simulation {settings.simulation}: its simulation is not done yet; run the same command for that folder first.")
@@ -102,10 +105,7 @@ def use_simulation(run, settings):
     differing = [key for key in keys if there["settings"].get(key) != getattr(settings, key)]
     if differing:
         raise SettingsError(f"{settings.simulation} has another {', '.join(differing)}; give the settings of that run.")
-    if not run.is_done("simulate"):
-        with run.stage("simulate") as figures:
-            (run / "md").symlink_to((Path(settings.simulation) / "md").resolve(), target_is_directory=True)
-            figures["simulation_of"] = str(settings.simulation)
+    return (Path(settings.simulation) / "md").resolve()
 
 
 def tokenize_replicas(run, settings, stride):

@@ -1,5 +1,6 @@
 """Killed with SIGKILL in the middle and started again: the same frames, the same weights, a report."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -77,3 +78,16 @@ def test_stages_one_by_one_reach_the_same_report(run_protocol, tmp_path_factory,
     )
     assert process.returncode == 0, process.stderr[-2000:]
     assert (folder / "run" / "report" / "report.html").exists() == (stage == "score")
+
+
+def test_a_model_is_added_to_a_finished_run(run_protocol, tmp_path):
+    tokens, out = tmp_path / "tokens.npy", tmp_path / "run"
+    np.save(tokens, np.concatenate(simulate(THREE_STATES, 1, 8000, seed=5)))
+    command = ("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--out", out, "--no-progress", "--models")
+    assert run_protocol(*command, "msm,order2").returncode == 0
+    written = (out / "models" / "order2" / "arrays.npz").stat().st_mtime_ns
+    process = run_protocol(*command, "msm,order2,semi-markov")
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert "semi-markov: trained" in process.stderr and "order2: trained" not in process.stderr
+    assert (out / "models" / "order2" / "arrays.npz").stat().st_mtime_ns == written
+    assert list(json.loads((out / "report" / "scorecard.json").read_text())["models"]) == ["msm", "order2", "semi-markov"]

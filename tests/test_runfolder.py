@@ -76,6 +76,22 @@ def test_a_setting_may_change_until_its_stage_has_begun(tmp_path):
         RunFolder(tmp_path / "run", {"seed": 7, "n_states": 4}, stage_of=stage_of)
 
 
+def test_what_is_kept_by_name_may_be_added_to(tmp_path):
+    how = {"stage_of": {"models": "train", "steps": "train"}, "by_name": ("models",)}
+    run = RunFolder(tmp_path / "run", {"models": "a", "steps": 5}, **how)
+    for stage in ("tokenize", "train", "score"):
+        with run.stage(stage) as figures:
+            figures["a"] = stage
+    run = RunFolder(tmp_path / "run", {"models": "a,b", "steps": 5}, **how)
+    assert [run.is_done(stage) for stage in ("tokenize", "train", "score")] == [True, False, False]
+    with run.stage("train") as figures:
+        figures["b"] = "trained"
+    done = RunFolder(tmp_path / "run", {"models": "a,b", "steps": 5}, **how).manifest["stages"]
+    assert {"a": "train", "b": "trained"}.items() <= done["train"].items() and "score" not in done
+    with pytest.raises(RunFolderError, match="steps: 5 there, 6 asked for"):
+        RunFolder(tmp_path / "run", {"models": "a,b,c", "steps": 6}, **how)
+
+
 def test_a_stage_that_was_killed_keeps_its_settings(tmp_path):
     run = RunFolder(tmp_path / "run", {"seed": 7, "n_states": 5}, stage_of={"n_states": "tokenize"})
     with pytest.raises(KeyboardInterrupt), run.stage("tokenize"):
