@@ -3,7 +3,8 @@
 from mdtok.lazy import lazy_names
 
 __getattr__, __all__ = lazy_names(__name__, {
-    "system": ["load_system", "MolecularSystem"],
+    "system": ["load_system"],
+    "molecular_system": ["MolecularSystem"],
     "particles": ["ParticleSystem"],
     "potentials": ["Potential"],
     "structure": ["check_chirality"],

@@ -8,6 +8,7 @@ import yaml
 
 from mdtok.errors import SettingsError
 from mdtok.md.particles import REQUIRED_OF_PARTICLES, ParticleDefinition
+from mdtok.md.structure_based import REQUIRED_OF_STRUCTURE_BASED, StructureBasedDefinition
 
 SOLVENTS = ("obc2", "gbn2", "vacuum", "tip3p")
 _BUILTIN_FOLDERS = (Path(__file__).parents[1] / "systems", Path(__file__).parents[2] / "systems")  # wheel, checkout
@@ -61,7 +62,9 @@ def available_systems():
 
 
 def load_definition(name, **overrides):
-    """Read the system.yaml of a system that comes with mdtok, or of a folder; with a `potential`, it is of particles.
+    """Read the system.yaml of a system that comes with mdtok, or of a folder.
+
+    With a `potential` it is of particles, with a `contact_energy_kj_mol` of a structure-based model.
 
     Parameters
     ----------
@@ -72,7 +75,7 @@ def load_definition(name, **overrides):
 
     Returns
     -------
-    SystemDefinition or ParticleDefinition
+    SystemDefinition, ParticleDefinition or StructureBasedDefinition
 
     Raises
     ------
@@ -94,6 +97,12 @@ def load_definition(name, **overrides):
         lists = ("references", "starts")
         return _define(path, content, ParticleDefinition, REQUIRED_OF_PARTICLES, lists, {}, overrides)
     paths = {"folder": folder, "structure": folder / str(content.get("structure"))}
+    if "contact_energy_kj_mol" in content:
+        if "contacts" in content:
+            paths["contacts"] = folder / str(content["contacts"])
+        if overrides.get("structure") is not None:  # contacts go with their structure
+            paths["contacts"] = None
+        return _define(path, content, StructureBasedDefinition, REQUIRED_OF_STRUCTURE_BASED, ("references",), paths, overrides)
     required = ("structure", "forcefield", "temperature_kelvin")
     return _define(path, content, SystemDefinition, required, ("forcefield", "references"), paths, overrides)
 

@@ -1,114 +1,24 @@
-"""Molecular systems that are ready to run: an openmm.System with its structure, its starts and its settings."""
+"""Systems by name: a folder's system.yaml becomes an openmm.System with its structure, its starts and its settings."""
 
 import copy
 import dataclasses
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import unit
 from tqdm import tqdm
 
 from mdtok.errors import SettingsError
 from mdtok.md import solvent as solvents
 from mdtok.md.definition import load_definition
 from mdtok.md.dihedral_rotation import find_backbone_dihedrals, set_dihedral
+from mdtok.md.molecular_system import MolecularSystem
 from mdtok.md.particles import ParticleDefinition, make_particle_system
 from mdtok.md.structure import check_forcefield_fits, check_sequence, load_structure
+from mdtok.md.structure_based import StructureBasedDefinition, make_structure_based_system
 from mdtok.runfolder import hash_file
 
 _HOLDING_KJ_MOL = 2000.0  # holds a dihedral angle within about a degree while the rest is minimised
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class MolecularSystem:
-    """A molecule, its force field and the settings of its dynamics.
-
-    Attributes
-    ----------
-    name : str
-    system : openmm.System
-    topology : openmm.app.Topology
-    positions : ndarray of float, shape (n_atoms, 3), in nm
-        The structure, minimised.
-    starts : dict of str to ndarray of float, shape (n_atoms, 3), in nm
-        Minimised structures in each basin, by name.
-    solute_atoms : ndarray of int
-        The atoms that trajectories keep: all but water and ions.
-    temperature_kelvin, friction_per_ps, timestep_fs, frame_interval_ps : float
-    solvent : {"obc2", "gbn2", "vacuum", "tip3p"}
-    settings : dict
-        Everything above that decides what a simulation computes, as plain values.
-    """
-
-    name: str
-    system: openmm.System
-    topology: app.Topology
-    positions: np.ndarray
-    starts: dict
-    solute_atoms: np.ndarray
-    temperature_kelvin: float
-    friction_per_ps: float
-    timestep_fs: float
-    frame_interval_ps: float
-    solvent: str
-    settings: dict
-
-    @property
-    def n_atoms(self):
-        """Number of atoms, solvent included."""
-        return self.system.getNumParticles()
-
-    @property
-    def frame_interval_steps(self):
-        """Time steps from frame to frame."""
-        return round(self.frame_interval_ps * 1000 / self.timestep_fs)
-
-    @property
-    def solute_topology(self):
-        """The openmm Topology of the atoms that trajectories keep."""
-        if len(self.solute_atoms) == self.n_atoms:
-            return self.topology
-        modeller = app.Modeller(self.topology, self.positions * unit.nanometer)
-        keep = set(self.solute_atoms.tolist())
-        modeller.delete([atom for atom in self.topology.atoms() if atom.index not in keep])
-        return modeller.topology
-
-    def make_integrator(self, seed):
-        """The Langevin integrator of this system (LFMiddle, Zhang et al., J. Phys. Chem. A 123, 6056 (2019)).
-
-        Parameters
-        ----------
-        seed : int
-            1 to 2**31 - 1; OpenMM takes 0 for "choose one at random".
-        """
-        if not 1 <= seed < 2**31:
-            raise SettingsError(f"The integrator's seed is {seed}; 1 to 2**31 - 1 was expected.")
-        integrator = openmm.LangevinMiddleIntegrator(
-            self.temperature_kelvin * unit.kelvin,
-            self.friction_per_ps / unit.picosecond,
-            self.timestep_fs * unit.femtosecond,
-        )
-        integrator.setRandomNumberSeed(int(seed))
-        return integrator
-
-    #: Whether particles have momenta, and with them a kinetic temperature.
-    has_velocities = True
-    #: Where a simulation starts that names no start: the structure itself.
-    default_start = None
-
-    def start_positions(self, start, seed=0):
-        """Positions of a start, by its name, the same for every seed; None gives the structure itself.
-
-        Raises
-        ------
-        SettingsError
-            There is no start of that name.
-        """
-        if start is None:
-            return self.positions
-        if start not in self.starts:
-            raise SettingsError(f"{self.name} has no start {start!r}; it has {', '.join(self.starts) or 'none'}.")
-        return self.starts[start]
 
 
 def load_system(
@@ -188,6 +98,8 @@ def load_system(
         raise SettingsError(
             f"{definition.name} is a molecule; n_particles and parameters are for systems with a potential."
         )
+    if isinstance(definition, StructureBasedDefinition):
+        return make_structure_based_system(definition)
     topology, positions = load_structure(definition.structure)
     forcefield = solvents.load_forcefield(definition.forcefield, definition.solvent)
     check_forcefield_fits(topology, forcefield, definition)
