@@ -15,6 +15,7 @@ __getattr__, _names = lazy_names(__name__, {
     "named": ["named_features"],
     "shape": ["RadiusOfGyration", "Rmsd"],
     "tokenizer": ["StateTokenizer"],
+    "stitching": ["stitch_frames", "Stitched"],
     "particles": ["split_particles"],
     "commitment": ["core_states", "running_mean", "nearest_value", "without_short_visits", "count_transitions"],
 })

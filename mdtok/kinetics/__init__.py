@@ -8,6 +8,8 @@ __getattr__, __all__ = lazy_names(__name__, {
         "mfpt_from_msm", "Estimate",
     ],
     "passages": ["mfpt_counted", "dwell_times"],
+    "transition_paths": ["find_transition_paths", "TransitionPaths", "order_of_events", "EventOrder"],
+    "flux_network": ["reactive_flux", "FluxNetwork"],
     "scorecard": ["score", "Scorecard"],
     "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_figures"],
     "oracle": ["Oracle"],
