@@ -13,7 +13,7 @@ __getattr__, _names = lazy_names(__name__, {
     "features": [
         "Dihedrals", "Featurizer", "StateTokenizer", "encode_periodic", "load_features", "load_dtrajs",
         "split_trajectories", "split_time_blocks", "cut_outside", "windows", "split_particles",
-        "Feature", "Contacts", "NativeContacts", "NativeFraction", "native_contacts", "Rmsd", "RadiusOfGyration",
+        "Feature", "Contacts", "NativeContacts", "NativeFraction", "native_contacts", "Rmsd", "RadiusOfGyration", "stitch_frames",
     ],
     "models": [
         "DynamicsModel", "MarkovModel", "BayesianMarkovModel", "OrderKModel", "SemiMarkovModel", "AgeOddsModel", "HiddenMarkovModel",
@@ -24,7 +24,7 @@ __getattr__, _names = lazy_names(__name__, {
         "score", "Scorecard", "populations", "implied_timescales", "chapman_kolmogorov", "mfpt_from_msm",
         "mfpt_counted", "dwell_times", "forecast_errors", "nats_per_frame", "classification_scores",
         "accuracy_by_slice", "nearest_at_start", "compare_cvs", "fit_tica", "fit_vamp",
-        "Oracle", "OracleTokens", "OracleForecast",
+        "Oracle", "OracleTokens", "OracleForecast", "find_transition_paths", "order_of_events", "reactive_flux",
     ],
     "insight": ["diagnose_memory", "summarise_attention", "find_key_steps", "count_key_steps", "trace_causes", "compare_kinetic_distances"],
     "report": ["write_report"],

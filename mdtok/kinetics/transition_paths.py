@@ -12,8 +12,8 @@ from scipy.stats import binomtest
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import as_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_ratio, bootstrap_weights
-from mdtok.kinetics.estimators import Estimate
-from mdtok.kinetics.passages import independent_units, poisson_interval
+from mdtok.kinetics.estimators import Estimate, poisson_interval
+from mdtok.kinetics.passages import independent_units
 
 _FEW_PATHS = 10  # below this the interval also covers that of exponential durations, wider than those of any one route
 _OUTSIDE, _SOURCE, _TARGET = 0, 1, 2
@@ -173,8 +173,8 @@ def _mean_frames(spans, dtrajs, n_bootstrap, seed):
     n_paths = np.bincount(unit, minlength=len(units))
     mean = bootstrap_ratio(frames, n_paths, bootstrap_weights(len(units), n_bootstrap, seed))
     if 0 < len(spans) < _FEW_PATHS:
-        low, high = poisson_interval(frames.sum(), len(spans))
-        mean = Estimate(mean.value, np.fmin(mean.low, low), np.fmax(mean.high, high))
+        fewest, most = poisson_interval(len(spans))
+        mean = Estimate(mean.value, np.fmin(mean.low, frames.sum() / most), np.fmax(mean.high, frames.sum() / fewest))
     return mean
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import find_transition_paths, order_of_events
-from mdtok.kinetics.passages import poisson_interval
+from mdtok.kinetics.estimators import poisson_interval
 from mdtok.runfolder import write_json
 
 N_SITES, HOP = 6, 0.25
@@ -66,8 +66,8 @@ def test_one_long_trajectory_is_cut_for_its_interval_but_not_its_paths():
 
 def test_few_paths_have_the_exact_interval_of_exponential_durations():
     paths = find_transition_paths([np.array([0, 1, 1, 1, 2])] * 3 + [np.array([1, 1, 1, 1])] * 7, 0, 2, dt_ps=5.0)
-    low, high = poisson_interval(5.0 * 12, 3)
-    assert (paths.mean_ps.value, paths.mean_ps.low, paths.mean_ps.high) == pytest.approx((20, float(low), float(high)))
+    fewest, most = poisson_interval(3)
+    assert (paths.mean_ps.value, paths.mean_ps.low, paths.mean_ps.high) == pytest.approx((20, 60 / most, 60 / fewest))
 
 
 def test_trajectories_without_a_path_have_no_mean(tmp_path):
