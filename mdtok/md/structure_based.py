@@ -5,8 +5,10 @@ The form is that of Clementi, Nymeyer and Onuchic, J. Mol. Biol. 298, 937 (2000)
     V = Σ_bonds 100 ε/Å² (r − r₀)² + Σ_angles 20 ε (θ − θ₀)² + Σ_dihedrals ε [1 − cos(φ − φ₀)] + ε/2 [1 − cos 3(φ − φ₀)]
         + Σ_native ε [5 (r₀/r)¹² − 6 (r₀/r)¹⁰] + Σ_other ε (4 Å/r)¹²
 
-where other pairs are four or more residues apart and not in contact. Time runs faster than in water, and not by one factor:
-rates are compared with one another, not with those of experiments.
+where other pairs are four or more residues apart and not in contact. With a `desolvation_barrier` native contacts have the form of
+Cheung, García and Onuchic, Proc. Natl. Acad. Sci. USA 99, 685 (2002) instead: the well at r₀, a second one where a water molecule
+stands between two residues, and a barrier between them. It makes folding cooperative: a small protein without it hardly has two
+states. Time runs faster than in water, and not by one factor: rates are compared with one another, not with experiments.
 """
 
 import dataclasses
@@ -27,6 +29,13 @@ from mdtok.runfolder import hash_file
 
 # In units of the depth of a contact; lengths in nm, angles in radians.
 _BOND_PER_NM2, _ANGLE_PER_RAD2, _DIHEDRAL, _DIHEDRAL_THREEFOLD, _REPULSION_NM = 1e4, 20.0, 1.0, 0.5, 0.4
+_CONTACT = "energy*(5*s^6 - 6*s^5); s = (r0/r)^2"
+_SEPARATED_WELL, _WATER_NM = 0.2, 0.3  # depth of the second well, and how much farther out it is
+_CONTACT_WITH_WATER = (  # k = 6, n = 2, m = 3 of Cheung et al.; y is the square of a length in units of half a water molecule
+    "energy*select(step(top - r), select(step(r0 - r), z*(z - 2), 2*(1 + barrier)*y^2*(y^2/2 - 1) + barrier), outside);"
+    "outside = -3*well*(y - h1)/(y^3 + h2); h1 = (2/3)/(well/barrier + 1); h2 = 2/(1 + barrier/well);"
+    "z = (r0/r)^6; y = ((r - top)/half)^2; top = r0 + half"
+)
 _NEAREST_IN_SEQUENCE = 4  # of pairs that interact through space
 FOLDED, UNFOLDED = "folded", "unfolded"
 REQUIRED_OF_STRUCTURE_BASED = ("structure", "contact_energy_kj_mol", "temperature_kelvin")
@@ -41,6 +50,7 @@ class StructureBasedDefinition:
     structure: Path  # PDB file with all heavy atoms
     temperature_kelvin: float
     contact_energy_kj_mol: float
+    desolvation_barrier: float = 0.0  # in contact energies
     contacts: Path | None = None  # JSON file with `pairs` of residues (from 1); those of the structure if not given
     contact_nm: float = 0.45  # between the closest heavy atoms of two residues, where the structure says the contacts
     description: str = ""
@@ -58,6 +68,8 @@ class StructureBasedDefinition:
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
                 raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
+        if isinstance(self.desolvation_barrier, bool) or not isinstance(self.desolvation_barrier, (int, float)) or not 0 <= self.desolvation_barrier < math.inf:
+            raise SettingsError(f"{self.name}: desolvation_barrier is {self.desolvation_barrier!r}; 0, or a number above it, was expected.")
         steps = self.frame_interval_ps * 1000 / self.timestep_fs
         if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
             raise SettingsError(
@@ -97,11 +109,13 @@ def make_structure_based_system(definition):
         raise StructureError(f"{definition.structure} has no contact under {definition.contact_nm} nm; a folded protein was expected.")
     settings = {
         key: getattr(definition, key)
-        for key in ("temperature_kelvin", "contact_energy_kj_mol", "mass_amu", "friction_per_ps", "timestep_fs")
+        for key in (
+            "temperature_kelvin", "contact_energy_kj_mol", "desolvation_barrier", "mass_amu", "friction_per_ps", "timestep_fs",
+        )
     }
     return MolecularSystem(
         name=definition.name,
-        system=_openmm_system(native, pairs, definition.contact_energy_kj_mol, definition.mass_amu),
+        system=_openmm_system(native, pairs, definition),
         topology=beads,
         positions=native,
         starts={FOLDED: native, UNFOLDED: _stretch_out(native)},
@@ -160,10 +174,10 @@ def _read_contacts(path, n_residues):
     return pairs
 
 
-def _openmm_system(native, pairs, energy, mass_amu):
-    system, n = openmm.System(), len(native)
+def _openmm_system(native, pairs, definition):
+    system, n, energy = openmm.System(), len(native), definition.contact_energy_kj_mol
     for _ in range(n):
-        system.addParticle(mass_amu)
+        system.addParticle(definition.mass_amu)
     bonds, angles, dihedrals = openmm.HarmonicBondForce(), openmm.HarmonicAngleForce(), openmm.PeriodicTorsionForce()
     for i in range(n - 1):
         bonds.addBond(i, i + 1, np.linalg.norm(native[i + 1] - native[i]), 2 * _BOND_PER_NM2 * energy)
@@ -173,10 +187,13 @@ def _openmm_system(native, pairs, energy, mass_amu):
         at_minimum = np.radians(measure_dihedral(native, range(i, i + 4)))
         for fold, depth in ((1, _DIHEDRAL), (3, _DIHEDRAL_THREEFOLD)):
             dihedrals.addTorsion(*range(i, i + 4), fold, fold * at_minimum + np.pi, depth * energy)
-    contacts = openmm.CustomBondForce("energy*(5*s^6 - 6*s^5); s = (r0/r)^2")
+    contacts = openmm.CustomBondForce(_CONTACT_WITH_WATER if definition.desolvation_barrier else _CONTACT)
     contacts.addPerBondParameter("r0")
     for i, j in pairs:
         contacts.addBond(i, j, [np.linalg.norm(native[j] - native[i])])
+    if definition.desolvation_barrier:
+        for name, value in (("barrier", definition.desolvation_barrier), ("well", _SEPARATED_WELL), ("half", _WATER_NM / 2)):
+            contacts.addGlobalParameter(name, value)
     repulsion = openmm.CustomBondForce("energy*s^6; s = (closest/r)^2")  # on Reference, four times as fast as CustomNonbondedForce
     repulsion.addGlobalParameter("closest", _REPULSION_NM)
     in_contact = set(map(tuple, pairs.tolist()))
