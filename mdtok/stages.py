@@ -132,7 +132,7 @@ def split_in_three(n_trajectories, settings):
     return {"train": [rest[i] for i in train], "validation": [rest[i] for i in validation], "test": test}
 
 
-def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, coarse=False):
+def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, coarse=False, name_states=None):
     """Stage `tokenize`: features, states, tokens, the split.
 
     The states are those of all trajectories: they are the yardstick, the same for every model, and where training MD alone
@@ -155,6 +155,9 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, co
         From the list of arrays to what the tokenizer sees; cosine and sine of the periodic columns if not given.
     coarse : bool
         Whether the tokens are the macrostates.
+    name_states : callable, optional
+        From features (n_frames, n_features) and the macrostate of each frame to a name for each macrostate; names of Ramachandran
+        basins, or letters, if not given.
     """
     from mdtok.features import encode_periodic
     from mdtok.features.naming import name_macrostates
@@ -173,7 +176,11 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, co
         if not split["validation"]:
             log.warning("No frame of the validation trajectories lies in a connected state; models hold out the ends of training ones.")
         macro = tokenizer.to_macrostates(dtrajs)
-        names = name_macrostates(np.concatenate(blocks), np.concatenate(macro), table.names, table.periodic)
+        every, macro_of_every = np.concatenate(blocks), np.concatenate(macro)
+        if name_states is None:
+            names = name_macrostates(every, macro_of_every, table.names, table.periodic)
+        else:
+            names = name_states(every, macro_of_every)
         dtrajs, macrostates = (macro, np.arange(len(names))) if coarse else (dtrajs, tokenizer.macrostates_)
         save_arrays(run / "features", blocks)
         write_json(run / "features" / "columns.json", {"names": table.names, "periodic": table.periodic})

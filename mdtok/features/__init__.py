@@ -16,6 +16,7 @@ __getattr__, _names = lazy_names(__name__, {
     "shape": ["RadiusOfGyration", "Rmsd"],
     "tokenizer": ["StateTokenizer"],
     "stitching": ["stitch_frames", "Stitched"],
+    "tica_choice": ["choose_tica"],
     "particles": ["split_particles"],
     "commitment": ["core_states", "running_mean", "nearest_value", "without_short_visits", "count_transitions"],
 })

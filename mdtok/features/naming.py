@@ -40,6 +40,49 @@ def name_macrostates(features, macro, names, periodic):
     return _number_repeats([_name_of(basins[macro == k]) for k in range(n_macrostates)])
 
 
+def name_by_contacts(native, parts, radius_of_gyration, macro):
+    """A name for each macrostate of a protein, from the contacts and the size of its frames.
+
+    Parameters
+    ----------
+    native : array, shape (n_frames,)
+        Fraction of all native contacts.
+    parts : dict of str -> array, shape (n_frames,)
+        Fractions of native contacts of parts of the protein, such as its hairpins.
+    radius_of_gyration : array, shape (n_frames,)
+    macro : int array, shape (n_frames,)
+
+    Returns
+    -------
+    list of str
+        "native" where all parts are formed (more than halfway between the macrostates with most and with fewest of their
+        contacts), the parts that are formed where not all are, "misfolded" where none is but the chain is nearer in size to the
+        most compact macrostate than to the largest, "unfolded" otherwise. Different from one another.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> q = {"hairpin 1": np.array([0.9, 0.8, 0.1, 0.0]), "hairpin 2": np.array([0.9, 0.1, 0.1, 0.1])}
+    >>> name_by_contacts(np.array([0.9, 0.5, 0.1, 0.0]), q, np.array([1.0, 1.1, 1.0, 2.0]), np.arange(4))
+    ['native', 'hairpin 1', 'misfolded', 'unfolded']
+    """
+    def means(values):
+        return np.bincount(macro, values) / np.bincount(macro)
+
+    formed = {name: means(values) for name, values in parts.items()}
+    formed = {name: mean > (mean.min() + mean.max()) / 2 for name, mean in formed.items()}
+    size, share = means(radius_of_gyration), means(native)
+    compact = size < (size.min() + size.max()) / 2
+    names = []
+    for k in range(len(share)):
+        there = [name for name in parts if formed[name][k]]
+        if len(there) == len(parts):
+            names.append("native" if share[k] >= share.max() - 1e-12 else "native-like")
+        else:
+            names.append(" + ".join(there) or ("misfolded" if compact[k] else "unfolded"))
+    return _number_repeats(names)
+
+
 def ramachandran_basins(phi_degrees, psi_degrees):
     """Index of the basin of alanine dipeptide of each point: αR, β (with PII and C5), αL, C7ax."""
     phi, psi = (np.asarray(angle) for angle in (phi_degrees, psi_degrees))

@@ -1,6 +1,6 @@
 """Native contacts of a structure, and how many of them a frame has: Q."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -77,6 +77,38 @@ class NativeContacts:
 
     def __len__(self):
         return len(self.pairs)
+
+    def between(self, first, second):
+        """The contacts between two stretches of residues, such as the strands of a hairpin.
+
+        Parameters
+        ----------
+        first, second : range or list of int
+            Residue indices (from 0), in either order.
+
+        Returns
+        -------
+        NativeContacts
+
+        Raises
+        ------
+        DataError
+            There is no contact between them.
+        """
+        first, second = set(first), set(second)
+
+        def is_between(i, j):
+            return (i in first and j in second) or (i in second and j in first)
+
+        pairs = np.array([is_between(i, j) for i, j in self.pairs], dtype=bool)
+        atoms = np.array([is_between(i, j) for i, _, j, _ in self.atom_pairs], dtype=bool)
+        if not pairs.any():
+            raise DataError(f"The residues {sorted(first)} and {sorted(second)} have no native contact; give others, counted from 0.")
+        return replace(
+            self, pairs=self.pairs[pairs], ca_nm=self.ca_nm[pairs],
+            closest_heavy_nm=None if self.closest_heavy_nm is None else self.closest_heavy_nm[pairs],
+            atom_pairs=[pair for pair, kept in zip(self.atom_pairs, atoms) if kept], atom_nm=self.atom_nm[atoms],
+        )
 
     def distances_nm(self, scheme):
         """Native distance of each contact in a scheme, shape (n_contacts,)."""
@@ -236,7 +268,7 @@ def _length(xyz, pairs):
 
 
 class NativeFraction(Feature):
-    """Fraction of native contacts, one column "Q".
+    """Fraction of native contacts, one column, "Q" unless it is named.
 
     Mean over the native atom pairs of ``1 / (1 + exp(beta (r - lambda r0)))``, r0 being the distance in the native
     structure; or, where `kind` is "hard", the share of pairs with ``r < lambda r0``.
@@ -252,6 +284,8 @@ class NativeFraction(Feature):
     scheme : {"closest-heavy", "ca"}, optional
         Over all native pairs of heavy atoms, or over the Cα of the residues in contact (for Cα models, too, by the
         contacts of an all-atom structure). That of `native` by default.
+    name : str
+        Of the column.
 
     References
     ----------
@@ -271,7 +305,7 @@ class NativeFraction(Feature):
            [0.]], dtype=float32)
     """
 
-    def __init__(self, native, beta_per_nm=50.0, lambda_=None, kind="soft", scheme=None):
+    def __init__(self, native, beta_per_nm=50.0, lambda_=None, kind="soft", scheme=None, name="Q"):
         if not isinstance(native, NativeContacts):
             raise SettingsError(f"native is {type(native).__name__}; pass what native_contacts(structure) returns.")
         self.native = native
@@ -282,11 +316,12 @@ class NativeFraction(Feature):
         require_positive(beta_per_nm=beta_per_nm, lambda_=self.lambda_)
         self.beta_per_nm = beta_per_nm
         self.kind = kind
+        self.name = name
 
     def names(self, topology):
         """Column names, list of str."""
         self.native.atom_indices(topology, self.scheme)  # another molecule is known before coordinates are read
-        return ["Q"]
+        return [self.name]
 
     def transform(self, traj):
         """Q of each frame.
