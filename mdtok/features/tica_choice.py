@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from deeptime.decomposition import TICA, vamp_score_data
+from deeptime.decomposition import TICA, VAMP
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
@@ -49,8 +49,8 @@ class TicaChoice:
 def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, progress=True):
     """Choose lag time and number of components of a TICA by VAMP-2 on held-out trajectories.
 
-    TICA of each lag is fitted to all folds but one. What its first components keep of the slow dynamics is scored on that fold, for
-    all lags at one and the same scoring lag: scores at different lags cannot be compared.
+    TICA of each lag, and VAMP in the space of its first components, are fitted to all folds but one, and scored on that fold. The lag
+    of the score is one and the same for all: scores at different lags cannot be compared.
 
     Parameters
     ----------
@@ -104,19 +104,23 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     scores = np.full((n_folds, len(lagtimes), len(dims)), np.nan)
     with tqdm(total=n_folds * len(lagtimes), desc="TICA, cross-validated", delay=2, disable=not progress) as bar:
         for fold in range(n_folds):
-            held_out = [array for array, k in zip(features, fold_of) if k == fold]
+            parts = [[array for array, k in zip(features, fold_of) if (k == fold) == held_out] for held_out in (False, True)]
             for i, lagtime in enumerate(lagtimes):
-                train = [array for array, k in zip(features, fold_of) if k != fold]
-                tica = TICA(lagtime=lagtime, dim=max(dims)).fit_from_timeseries(train).fetch_model()
-                projected = [tica.transform(array) for array in held_out]
-                before, after = (np.concatenate([p[part] for p in projected]) for part in (slice(None, -scoring_lagtime), slice(scoring_lagtime, None)))
+                tica = TICA(lagtime=lagtime, dim=max(dims)).fit_from_timeseries(parts[0]).fetch_model()
+                projected = [[tica.transform(array) for array in part] for part in parts]
                 for j, n_dim in enumerate(dims):
-                    if n_dim <= before.shape[1]:
-                        scores[fold, i, j] = vamp_score_data(before[:, :n_dim], after[:, :n_dim], r=2)
+                    if n_dim <= tica.output_dimension:
+                        scores[fold, i, j] = _score(*([array[:, :n_dim] for array in part] for part in projected), scoring_lagtime)
                 bar.update()
     mean, error = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(n_folds)
     i, j = _fewest_within_an_error(mean, error)
     return TicaChoice(lagtimes[i], dims[j], lagtimes, dims, mean, error, int(scoring_lagtime))
+
+
+def _score(train, held_out, lagtime):
+    """VAMP-2 of VAMP fitted to `train`, on `held_out`."""
+    fitted, seen = (VAMP(lagtime=lagtime).fit_from_timeseries(part).fetch_model() for part in (train, held_out))
+    return fitted.score(r=2, test_model=seen)
 
 
 def _fewest_within_an_error(mean, error):

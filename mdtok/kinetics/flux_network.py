@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from deeptime.markov import ReactiveFlux
 from deeptime.markov import reactive_flux as deeptime_reactive_flux
+from deeptime.util.exceptions import SpectralWarning
+from scipy.linalg import LinAlgWarning
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
@@ -183,7 +185,10 @@ def reactive_flux(
     figures = _Figures(msm.transition_matrix, msm.stationary_distribution, members, n_macrostates, source, target)
     samples = []
     if n_samples:
-        with tqdm(total=2 * n_samples, desc="reactive flux", delay=2, disable=not progress) as bar:
+        with tqdm(total=2 * n_samples, desc="reactive flux", delay=2, disable=not progress) as bar, warnings.catch_warnings():
+            # where hardly anything is known of a state, some samples hardly connect it: the interval says so
+            warnings.filterwarnings("ignore", category=SpectralWarning)
+            warnings.filterwarnings("ignore", category=LinAlgWarning)
             for matrix, distribution in zip(*draw_posterior(msm, n_samples, seed, bar.update)):
                 samples.append(_Figures(matrix, distribution, members, n_macrostates, source, target))
                 bar.update()

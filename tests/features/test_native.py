@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from conftest import ROOT
 from peptides import CRYSTAL, FIP35, beads, hairpin, noisy
 
 from mdtok.errors import DataError, RunFolderError, SettingsError, StructureError
@@ -195,3 +196,15 @@ def test_files_that_hold_something_else(tmp_path):
             NativeContacts.load(path)
     with pytest.raises(RunFolderError, match="does not exist"):
         NativeContacts.load(tmp_path / "nowhere.json")
+
+
+def test_contacts_between_two_stretches():
+    native = native_contacts(str(ROOT / "systems" / "fip35" / "fip35.pdb"))
+    hairpin = native.between(range(6, 14), range(15, 24))
+    assert 0 < len(hairpin) < len(native) and len(hairpin.atom_pairs) == len(hairpin.atom_nm) > len(hairpin)
+    assert all(6 <= i < 14 and 15 <= j < 24 for i, j in hairpin.pairs)
+    assert len(native.between(range(15, 24), range(6, 14))) == len(hairpin)
+    whole = native.between(range(35), range(35))
+    np.testing.assert_array_equal(whole.pairs, native.pairs)
+    with pytest.raises(DataError, match="have no native contact"):
+        native.between([0], [1])

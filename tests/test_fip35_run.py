@@ -1,0 +1,66 @@
+"""run_fip35.py: from the Cα model to how it folds, trajectories of one's own, and bad input."""
+
+import json
+
+import mdtraj
+import numpy as np
+import pytest
+from conftest import ROOT
+
+TINY = ("--n-replicas", 4, "--length-ns", 3, "--n-states", 12, "--n-macrostates", 2, "--models", "msm,order2", "--tica-lagtimes", 10,
+        "--tica-dims", 1, 2, "--lagtimes", 20, "--n-processes", 1, "--no-progress")
+
+
+@pytest.fixture(scope="module")
+def folded(run_protocol, tmp_path_factory):
+    out = tmp_path_factory.mktemp("fip35") / "run"
+    process = run_protocol("run_fip35", *TINY, "--out", out)
+    assert process.returncode == 0, process.stderr[-3000:]
+    return out, process.stderr
+
+
+def test_it_reaches_a_report_that_says_how_it_folds(folded):
+    out, said = folded
+    assert "VAMP-2 at a lag of 20 frames" in said and "native" in said
+    found = json.loads((out / "report" / "folding.json").read_text(encoding="utf-8"))
+    assert found["target"].startswith("native") and not found["source"].startswith("native")
+    assert "How it folds" in (out / "report" / "report.html").read_text(encoding="utf-8")
+    assert len(list((out / "tokens").glob("macrostate_*.pdb"))) == 2
+
+
+def test_trajectories_of_ones_own_take_the_same_path(folded, run_protocol, tmp_path):
+    out, _ = folded
+    replicas = sorted((out / "md").glob("replica_*"))
+    process = run_protocol(
+        "run_fip35", *TINY, "--traj", *(folder / "trajectory.xtc" for folder in replicas), "--top", replicas[0] / "topology.pdb",
+        "--stage", "tokenize", "--out", tmp_path / "own",
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    one, other = (json.loads((folder / "tokens" / "tokens.json").read_text(encoding="utf-8")) for folder in (out, tmp_path / "own"))
+    assert one == other
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("--model", "martini"), "calpha or allatom was expected"),
+    (("--traj", "x.dcd"), "--traj needs --top"),
+    (("--solvent", "obc2"), "The Cα model has no solvent"),
+    (("--n-replicas", 2), "--n-replicas 2 is too few"),
+    (("--structure", "nowhere.pdb"), "nowhere.pdb does not exist"),
+    (("--structure", ROOT / "systems" / "alanine_dipeptide" / "alanine_dipeptide.pdb"), "has the sequence"),
+])
+def test_bad_input_is_one_line(run_protocol, tmp_path, arguments, words):
+    process = run_protocol("run_fip35", *arguments, "--out", tmp_path / "run")
+    assert process.returncode == 2 and words in process.stderr and process.stderr.strip().count("\n") == 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_trajectories_of_another_molecule_are_refused(run_protocol, tmp_path):
+    topology = mdtraj.Topology()
+    chain = topology.add_chain()
+    for number in range(35):
+        topology.add_atom("CA", mdtraj.element.carbon, topology.add_residue("GLY", chain, resSeq=number + 1))
+    traj = mdtraj.Trajectory(np.random.default_rng(0).random((50, 35, 3)), topology, time=np.arange(50.0))
+    traj.save_xtc(str(tmp_path / "other.xtc"))
+    traj[0].save_pdb(str(tmp_path / "other.pdb"))
+    process = run_protocol("run_fip35", "--traj", tmp_path / "other.xtc", "--top", tmp_path / "other.pdb", "--out", tmp_path / "run")
+    assert process.returncode == 2 and "of the native contacts is" in process.stderr and process.stderr.strip().count("\n") == 0
