@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: alanine muller-brown four-state quick test test-slow test-gpu bench clean
+.PHONY: alanine muller-brown four-state fip35 quick test test-slow test-gpu bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,9 @@ muller-brown: $(READY)  ## Müller-Brown against its exact solution: small and m
 
 four-state: $(READY)  ## the four-state potential against known populations and times
 	$(RUN) protocols/run_four_state.py $(ARGS)
+
+fip35: $(READY)  ## the Fip35 WW domain: Cα model, hundreds of foldings, how it folds
+	$(RUN) protocols/run_fip35.py $(ARGS)
 
 quick: $(READY)  ## the same path in under 90 s
 	$(RUN) protocols/run_alanine.py --quick --out runs/alanine_quick $(ARGS)

@@ -1,11 +1,12 @@
 """Nanoseconds a day of run_replicas beside the same system written as OpenMM's documentation writes it, in one run.
 
     python benchmarks/bench_md.py --length-ns 5 --rounds 3
+    python benchmarks/bench_md.py --system fip35 --length-ns 0.02 --frame-interval-ps 1 --rounds 3
 
 (a) OpenMM as documented: implicit/obc2.xml, default platform, 2 fs, hydrogens of natural mass
 (b) run_replicas, one process: native GBSAOBCForce, measured platform, 4 fs, hydrogens of 4 amu
 (c) run_replicas, two processes
-All three write a frame to an XTC file each 0.2 ps. (b) and (c) include the start of the worker processes.
+All three write a frame to an XTC file at the same interval. (b) and (c) include the start of the worker processes.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import openmm
 from openmm import app, unit
 
 import mdtok
+from mdtok.md.definition import load_definition
 
 
 def documented_ns_per_day(pdb_path, temperature_kelvin, frame_interval_ps, seconds):
@@ -53,15 +55,17 @@ def replicas_ns_per_day(system, choice, n_processes, length_ns, n_replicas=2):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--system", default="alanine_dipeptide", help="of a molecule in implicit solvent, such as fip35")
+    parser.add_argument("--frame-interval-ps", type=float, default=0.2)
     parser.add_argument("--length-ns", type=float, default=5, help="of each of two replicas; 5 is the default of run_alanine.py")
     parser.add_argument("--seconds", type=float, default=45, help="how long (a) runs")
     parser.add_argument("--rounds", type=int, default=3, help="how often a, b, c are measured in turn")
     arguments = parser.parse_args()
 
-    system = mdtok.load_system("alanine_dipeptide")
+    system = mdtok.load_system(arguments.system, frame_interval_ps=arguments.frame_interval_ps)
     choice = mdtok.select_platform("auto", system)
     print("steps/s:", ", ".join(f"{label} {speed:,.0f}" for label, speed in choice.measured.items()), flush=True)
-    pdb_path = Path(__file__).parents[1] / "systems" / "alanine_dipeptide" / "alanine_dipeptide.pdb"
+    pdb_path = load_definition(arguments.system).structure
 
     rows = []
     for number in range(1, arguments.rounds + 1):
