@@ -6,11 +6,12 @@ import numpy as np
 
 from mdtok.errors import SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states, thin_dtrajs
-from mdtok.models.dynamics import DynamicsModel, load_model
+from mdtok.models.dynamics import load_model
 from mdtok.models.markov import read_model, require_whole_number, write_model
+from mdtok.models.wrapped import WrappedModel
 
 
-class LaggedModel(DynamicsModel):
+class LaggedModel(WrappedModel):
     """A model that sees and generates every `lagtime`-th frame only.
 
     A longer interval makes the memory shorter in steps and the slow events less rare among them, at the price of what
@@ -48,20 +49,6 @@ class LaggedModel(DynamicsModel):
         if model.lagtime != 1:
             raise SettingsError(f"{type(model).__name__} has a lagtime of {model.lagtime} already; give it all of it, or one with lagtime 1.")
         self.model, self.lagtime = model, int(lagtime)
-
-    @property
-    def progress(self):
-        """Whether the model shows progress bars."""
-        return self.model.progress
-
-    @progress.setter
-    def progress(self, shown):
-        self.model.progress = shown
-
-    @property
-    def history_(self):
-        """What the model says of its training, where it says anything."""
-        return getattr(self.model, "history_", None)
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Fit to every `lagtime`-th frame from every offset (see `DynamicsModel.fit`).
@@ -102,16 +89,6 @@ class LaggedModel(DynamicsModel):
     def sample(self, prompts, n_steps, seed):
         """See `DynamicsModel.sample`; prompts and samples have one token each `lagtime` frames."""
         return self.model.sample(self.check_prompts(prompts, n_steps, seed), n_steps, seed)
-
-    @property
-    def stationary_distribution_(self):
-        """That of the model."""
-        return self.model.stationary_distribution_
-
-    @property
-    def n_parameters(self):
-        """Those of the model."""
-        return self.model.n_parameters
 
     def save(self, folder):
         """Write ``model.json`` and the model to `folder`, which appears whole or not at all."""

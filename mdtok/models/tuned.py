@@ -4,11 +4,12 @@ from pathlib import Path
 
 from mdtok.errors import SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states, hold_out_tails
-from mdtok.models.dynamics import DynamicsModel, load_model
+from mdtok.models.dynamics import load_model
 from mdtok.models.markov import read_model, write_model
+from mdtok.models.wrapped import WrappedModel
 
 
-class TunedModel(DynamicsModel):
+class TunedModel(WrappedModel):
     """Fits several candidates and is the one with the lowest held-out nats per token.
 
     A comparison of kinds of models is fair where each may choose among equally many settings on the same validation trajectories;
@@ -96,26 +97,6 @@ class TunedModel(DynamicsModel):
     def progress(self, shown):
         for candidate in self.candidates:
             candidate.progress = shown
-
-    @property
-    def stationary_distribution_(self):
-        """That of the chosen model."""
-        return self.model.stationary_distribution_
-
-    @property
-    def samples_in_pieces(self):
-        """As the chosen model does."""
-        return self.model.samples_in_pieces
-
-    @property
-    def history_(self):
-        """What the chosen model says of its training, where it says anything."""
-        return getattr(self.model, "history_", None)
-
-    @property
-    def n_parameters(self):
-        """Those of the chosen model."""
-        return self.model.n_parameters
 
     def save(self, folder):
         """Write ``model.json`` and the chosen model to `folder`, which appears whole or not at all."""
