@@ -166,8 +166,7 @@ def slow_basins(dtrajs, n_states, n_positions):
 
 def basin_masses(logits, basin_of, n_basins):
     """Logarithm of the sum of exponentials of the logits (..., n_states) in each basin, shape (..., n_basins)."""
-    outside = basin_of != torch.arange(n_basins, device=logits.device)[:, None]  # (n_basins, n_states)
-    return torch.stack([logits.masked_fill(mask, -torch.inf).logsumexp(dim=-1) for mask in outside], dim=-1)
+    return torch.stack([logits[..., basin_of == k].logsumexp(dim=-1) for k in range(n_basins)], dim=-1)
 
 
 def anchored_log_proba(outputs, anchor, current, basin_of, share):
