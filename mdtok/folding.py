@@ -11,7 +11,9 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer, NativeFraction, native_contacts
 from mdtok.features.commitment import hold_last
 from mdtok.kinetics.estimators import Estimate
-from mdtok.kinetics.passages import independent_units
+from mdtok.kinetics.flux_network import FluxNetwork, reactive_flux
+from mdtok.kinetics.passages import independent_units, mfpt_counted
+from mdtok.kinetics.transition_paths import TransitionPaths, find_transition_paths
 from mdtok.md import load_system, run_replicas
 from mdtok.md.definition import load_definition
 from mdtok.runfolder import write_json
@@ -87,6 +89,59 @@ def folding_states(q):
     """
     q = np.asarray(q)
     return hold_last(np.where(q < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q > FOLDED_ABOVE_Q, FOLDED, -1)))
+
+
+@dataclass
+class Folding:
+    """How one group of trajectories folds.
+
+    Attributes
+    ----------
+    mfpt_ps : Estimate, shape (2, 2)
+        Between the cores, unfolded (0) and folded (1), counted.
+    paths : TransitionPaths
+        From the unfolded to the folded core.
+    flux : FluxNetwork
+        Of transition path theory, from the unfolded to the native macrostate.
+    """
+
+    mfpt_ps: Estimate
+    paths: TransitionPaths
+    flux: FluxNetwork
+
+    @classmethod
+    def of(cls, dtrajs, cores, data, ends, lagtime, dt_ps, seed=0, progress=True):
+        """Folding of some trajectories in the states of a run.
+
+        Parameters
+        ----------
+        dtrajs : list of int arrays
+        cores : int array, shape (n_states,)
+            Whether a state is of the unfolded core (0), of the folded one (1), or of none (-1).
+        data : TokenisedData
+            Knows the macrostates.
+        ends : pair of int
+            The unfolded and the native macrostate.
+        lagtime : int
+            Frames, of the Markov model behind the fluxes.
+        dt_ps : float
+        seed : int
+        progress : bool
+
+        Raises
+        ------
+        DataError
+            One of the cores, or of the macrostates, is never visited.
+        """
+        at = [cores[dtraj] for dtraj in dtrajs]
+        paths = find_transition_paths(at, UNFOLDED, FOLDED, dt_ps, seed=seed)
+        held = [states[states >= 0] for states in map(hold_last, at)]
+        flux = reactive_flux(dtrajs, lagtime, *ends, data.macrostates, data.macrostate_names, dt_ps, seed=seed, progress=progress)
+        return cls(mfpt_counted([d for d in held if len(d)], dt_ps, 2, seed=seed), paths, flux)
+
+    def to_dict(self):
+        """For JSON."""
+        return {"mfpt_ps": self.mfpt_ps.to_dict(), "paths": self.paths.to_dict(), "flux": self.flux.to_dict()}
 
 
 def fit_folding_temperature(temperatures_kelvin, dtrajs, length_ns=np.nan, n_bootstrap=500, seed=0):

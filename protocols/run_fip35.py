@@ -16,7 +16,8 @@ from mdtok.cli import parse_settings, run_script, setting
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Contacts, FeatureTable, NativeFraction, RadiusOfGyration, choose_tica, native_contacts
 from mdtok.features.naming import name_by_contacts
-from mdtok.kinetics import find_transition_paths, fit_tica, order_of_events, reactive_flux
+from mdtok.folding import FOLDED, FOLDED_ABOVE_Q, UNFOLDED, UNFOLDED_BELOW_Q, Folding
+from mdtok.kinetics import fit_tica, order_of_events
 from mdtok.md.definition import load_definition
 from mdtok.runfolder import RunFolder, load_arrays, read_json, write_json
 from mdtok.stages import ModelSettings, do_model_stages, tokenize
@@ -144,44 +145,39 @@ def make_tokens(run, settings, trajs):
 
 
 def how_it_folds(run, settings, data, card):
-    """Folding in MD and in the rollouts: fluxes, transition paths, which hairpin is first; into ``report/folding.json``."""
+    """Folding in MD and in the rollouts, by the same estimators: a chapter of the report, and ``report/folding.json``."""
     from mdtok.report import chapter_on_folding
 
-    ends = folded_and_unfolded(run, data)
-    names = [data.macrostate_names[end] for end in ends]
+    columns = read_json(run / "features" / "columns.json")["names"]
+    features = {name: [array[:, k] for array in load_arrays(run / "features")] for k, name in enumerate(columns)}
+    tokens, q = np.concatenate(data.dtrajs), np.concatenate(features["Q"])
+    q_of_state = np.bincount(tokens, q, len(data.macrostates)) / np.maximum(np.bincount(tokens, minlength=len(data.macrostates)), 1)
+    cores = np.where(q_of_state < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q_of_state > FOLDED_ABOVE_Q, FOLDED, -1))
+    if not {UNFOLDED, FOLDED} <= set(cores):
+        raise DataError(
+            f"No state is unfolded (Q below {UNFOLDED_BELOW_Q}) or none is folded (above {FOLDED_ABOVE_Q}); Q of the states is "
+            f"{q_of_state.min():.2f} to {q_of_state.max():.2f}. Longer trajectories were expected."
+        )
+    in_macrostates = np.bincount(data.macrostates[tokens], q) / np.bincount(data.macrostates[tokens])
+    ends = int(in_macrostates.argmin()), int(in_macrostates.argmax())
     groups = {"all MD": (data.dtrajs, 1)} | {name: (rollout.dtrajs, rollout.lagtime) for name, rollout in card.rollouts.items()}
-    fluxes, paths = {}, {}
+    found = {}
     for name, (dtrajs, stride) in groups.items():
-        macro = [data.macrostates[dtraj] for dtraj in dtrajs]
         try:
-            paths[name] = find_transition_paths(macro, *ends, data.dt_ps * stride, seed=settings.seed)
-            fluxes[name] = reactive_flux(
-                dtrajs, max(1, settings.lagtime // stride), *ends, data.macrostates, data.macrostate_names, data.dt_ps * stride,
-                seed=settings.seed, progress=settings.progress,
+            found[name] = Folding.of(
+                dtrajs, cores, data, ends, max(1, settings.lagtime // stride), data.dt_ps * stride, settings.seed, settings.progress,
             )
         except DataError as error:  # a model may never fold
             log.warning("%s: %s", name, error)
-    columns = read_json(run / "features" / "columns.json")["names"]
-    features = load_arrays(run / "features")
-    coordinates = {name: [array[:, columns.index(name)] for array in features] for name in HAIRPINS}
     order = None
-    if len(paths.get("all MD", ())):
-        order = order_of_events(paths["all MD"], coordinates, [data.macrostates[dtraj] for dtraj in data.dtrajs])
-        log.info("%d foldings in MD\n%s", len(paths["all MD"]), order)
+    if "all MD" in found and len(found["all MD"].paths):
+        order = order_of_events(found["all MD"].paths, {name: features[name] for name in HAIRPINS}, [cores[d] for d in data.dtrajs])
+        log.info("%s: %s\n%s", "all MD", found["all MD"].paths, order)
     write_json(run / "report" / "folding.json", {
-        "source": names[0], "target": names[1], "fluxes": {name: flux.to_dict() for name, flux in fluxes.items()},
-        "transition_paths": {name: found.to_dict() for name, found in paths.items()}, "order": order and order.to_dict(),
+        "macrostates": [data.macrostate_names[end] for end in ends], "order": order and order.to_dict(),
+        "of": {name: folding.to_dict() for name, folding in found.items()},
     })
-    return chapter_on_folding(fluxes, paths, order, *names)
-
-
-def folded_and_unfolded(run, data):
-    """The macrostates with the fewest and with the most native contacts."""
-    column = read_json(run / "features" / "columns.json")["names"].index("Q")
-    q = np.concatenate([array[:, column] for array in load_arrays(run / "features")])
-    macro = data.macrostates[np.concatenate(data.dtrajs)]
-    mean = np.bincount(macro, q) / np.bincount(macro)
-    return int(mean.argmin()), int(mean.argmax())
+    return chapter_on_folding(found, order)
 
 
 if __name__ == "__main__":

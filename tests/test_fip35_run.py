@@ -23,7 +23,8 @@ def test_it_reaches_a_report_that_says_how_it_folds(folded):
     out, said = folded
     assert "VAMP-2 at a lag of 20 frames" in said and "native" in said
     found = json.loads((out / "report" / "folding.json").read_text(encoding="utf-8"))
-    assert found["target"].startswith("native") and not found["source"].startswith("native")
+    assert found["macrostates"][1].startswith("native") and not found["macrostates"][0].startswith("native")
+    assert {"all MD", "msm", "order2"} == set(found["of"]) and found["of"]["all MD"]["paths"]["n_paths"] > 0
     assert "How it folds" in (out / "report" / "report.html").read_text(encoding="utf-8")
     assert len(list((out / "tokens").glob("macrostate_*.pdb"))) == 2
 

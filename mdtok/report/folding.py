@@ -2,64 +2,70 @@
 
 from html import escape
 
+from mdtok.kinetics.estimators import Estimate
 from mdtok.report.figures import ReportFigure
 from mdtok.report.html import Chapter
 from mdtok.report.networks import plot_flux_network, plot_transition_path_times
 from mdtok.report.tables import table
 
 _MEANING = (
-    "Folding is the way from the unfolded to the native macrostate. The first passage time counts all attempts, the transition path "
-    "only the one that succeeds. Which hairpin forms first is told by the last time at which the fraction of its native contacts "
-    "rises past halfway, path by path."
+    "Unfolded and folded are the states with less than 0.3 and with more than 0.7 of the native contacts. The first passage time "
+    "counts all attempts to go from one to the other, the transition path only the stretch that succeeds. Which hairpin forms first is "
+    "told by the last time at which the fraction of its native contacts rises past halfway, path by path. Fluxes are those of "
+    "transition path theory, between macrostates."
 )
 
 
-def chapter_on_folding(fluxes, paths, order, source, target):
-    """Mean first passage times, transition paths and fluxes of MD and of every model, and the order in which hairpins form.
+def chapter_on_folding(found, order=None):
+    """Mean first passage times, transition paths and fluxes of MD and of every model, and the order in which parts form.
 
     Parameters
     ----------
-    fluxes : dict of str -> FluxNetwork
-        From the unfolded to the native macrostate; the first is MD.
-    paths : dict of str -> TransitionPaths
-    order : EventOrder or None
+    found : dict of str -> mdtok.folding.Folding
+        The first is MD.
+    order : EventOrder, optional
         Of MD.
-    source, target : str
-        Names of the two macrostates.
 
     Returns
     -------
     Chapter
     """
-    rows = []
-    for name, found in paths.items():
-        flux = fluxes.get(name)
-        cells = [f"{len(found):,}", _interval(found.mean_ps)]
-        cells += [_interval(flux.mfpt_ps), escape(_main_pathway(flux))] if flux is not None else ["–", "–"]
-        rows.append([escape(name), *cells])
-    header = ["", f"{escape(source)} → {escape(target)}", "transition-path time (ps)", "first passage (ps), transition path theory", "main pathway"]
+    rows = [
+        [
+            escape(name), f"{len(one.paths):,}", _interval(_entry(one.mfpt_ps, 0, 1)), _interval(_entry(one.mfpt_ps, 1, 0)),
+            _interval(one.paths.mean_ps), escape(_main_pathway(one.flux)),
+        ]
+        for name, one in found.items()
+    ]
+    header = ["", "foldings", "folding MFPT (ps)", "unfolding MFPT (ps)", "transition-path time (ps)", "main pathway"]
     body = f"<p>{escape(_MEANING)}</p>{table(header, rows)}"
     if order is not None:
         body += f"<pre>{escape(str(order))}</pre>"
     figures = [
         ReportFigure(
-            f"flux_{name}".replace(" ", "_"), f"Fluxes from {source} to {target}, {name}",
+            f"flux_{name}".replace(" ", "_"), f"Folding fluxes, {name}",
             "Discs are macrostates, placed by their committor; arrows carry the net reactive flux, with its share of all.",
-            lambda flux=flux: plot_flux_network(flux),
+            lambda flux=one.flux: plot_flux_network(flux),
         )
-        for name, flux in fluxes.items()
+        for name, one in found.items()
     ]
-    seen = {name: found for name, found in paths.items() if len(found)}
+    seen = {name: one.paths for name, one in found.items() if len(one.paths)}
     if seen:
         figures.append(ReportFigure(
-            "transition_path_times", "How long a transition path lasts", "The stretch between leaving one macrostate for good and entering the other.",
+            "transition_path_times", "How long a transition path lasts",
+            "The stretch between leaving the unfolded states for good and entering the folded ones.",
             lambda: plot_transition_path_times(seen),
         ))
     return Chapter("How it folds", body, figures)
 
 
+def _entry(estimate, i, j):
+    return Estimate(estimate.value[i, j], estimate.low[i, j], estimate.high[i, j])
+
+
 def _interval(estimate):
-    return f"{float(estimate.value):,.4g} <small>[{float(estimate.low):,.4g}, {float(estimate.high):,.4g}]</small>"
+    value, low, high = (float(part) for part in (estimate.value, estimate.low, estimate.high))
+    return f"{value:,.4g} <small>[{low:,.4g}, {high:,.4g}]</small>"
 
 
 def _main_pathway(flux):
