@@ -11,6 +11,7 @@ from mdtok.features.arrays import as_features
 from mdtok.features.dtrajs import split_time_blocks
 
 _MIN_TRAJECTORIES = 10  # fewer are cut into time blocks, so that a fold is not one trajectory
+_MOST_FRAMES = 200_000  # more than that do not change the choice
 
 
 @dataclass
@@ -55,7 +56,7 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     Parameters
     ----------
     features : list of arrays, shape (n_frames, n_features) each
-        Fewer than ten are cut into time blocks.
+        Fewer than ten are cut into time blocks. Of more than 200,000 frames, trajectories (or blocks) drawn at random are looked at.
     lagtimes, dims : list of int
         To try.
     scoring_lagtime : int
@@ -97,7 +98,7 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     if len(features) < _MIN_TRAJECTORIES:
         features = split_time_blocks(features, -(-_MIN_TRAJECTORIES // len(features)))
     longest_lag = max(*lagtimes, scoring_lagtime)
-    features = [array.astype(np.float64) for array in features if len(array) > longest_lag]
+    features = [array.astype(np.float64) for array in _some_of(features, n_folds, seed) if len(array) > longest_lag]
     if len(features) < n_folds:
         raise DataError(f"{len(features)} trajectories are longer than the lag of {longest_lag} frames; {n_folds} at least were expected.")
     fold_of = np.random.default_rng(seed).permutation(len(features)) % n_folds
@@ -115,6 +116,13 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     mean, error = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(n_folds)
     i, j = _fewest_within_an_error(mean, error)
     return TicaChoice(lagtimes[i], dims[j], lagtimes, dims, mean, error, int(scoring_lagtime))
+
+
+def _some_of(features, n_folds, seed):
+    """So many of the arrays, in random order, as have 200,000 frames; one a fold at least."""
+    order = np.random.default_rng(seed).permutation(len(features))
+    n_kept = max(n_folds, int(np.searchsorted(np.cumsum([len(features[k]) for k in order]), _MOST_FRAMES, side="right")))
+    return [features[k] for k in order[:n_kept]]
 
 
 def _score(train, held_out, lagtime):
