@@ -6,11 +6,11 @@ import numpy as np
 import openmm
 from openmm import app, unit
 
-from mdtok.errors import SettingsError
+from mdtok.md.simulated_system import SimulatedSystem
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class MolecularSystem:
+class MolecularSystem(SimulatedSystem):
     """A molecule, its force field and the settings of its dynamics.
 
     Attributes
@@ -44,16 +44,6 @@ class MolecularSystem:
     settings: dict
 
     @property
-    def n_atoms(self):
-        """Number of atoms, solvent included."""
-        return self.system.getNumParticles()
-
-    @property
-    def frame_interval_steps(self):
-        """Time steps from frame to frame."""
-        return round(self.frame_interval_ps * 1000 / self.timestep_fs)
-
-    @property
     def solute_topology(self):
         """The openmm Topology of the atoms that trajectories keep."""
         if len(self.solute_atoms) == self.n_atoms:
@@ -62,24 +52,6 @@ class MolecularSystem:
         keep = set(self.solute_atoms.tolist())
         modeller.delete([atom for atom in self.topology.atoms() if atom.index not in keep])
         return modeller.topology
-
-    def make_integrator(self, seed):
-        """The Langevin integrator of this system (LFMiddle, Zhang et al., J. Phys. Chem. A 123, 6056 (2019)).
-
-        Parameters
-        ----------
-        seed : int
-            1 to 2**31 - 1; OpenMM takes 0 for "choose one at random".
-        """
-        if not 1 <= seed < 2**31:
-            raise SettingsError(f"The integrator's seed is {seed}; 1 to 2**31 - 1 was expected.")
-        integrator = openmm.LangevinMiddleIntegrator(
-            self.temperature_kelvin * unit.kelvin,
-            self.friction_per_ps / unit.picosecond,
-            self.timestep_fs * unit.femtosecond,
-        )
-        integrator.setRandomNumberSeed(int(seed))
-        return integrator
 
     #: Whether particles have momenta, and with them a kinetic temperature.
     has_velocities = True
@@ -96,6 +68,5 @@ class MolecularSystem:
         """
         if start is None:
             return self.positions
-        if start not in self.starts:
-            raise SettingsError(f"{self.name} has no start {start!r}; it has {', '.join(self.starts) or 'none'}.")
+        self.require_start(start)
         return self.starts[start]

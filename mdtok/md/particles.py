@@ -5,10 +5,11 @@ import math
 
 import numpy as np
 import openmm
-from openmm import app, unit
+from openmm import app
 
 from mdtok.errors import SettingsError
 from mdtok.md.potentials import Potential
+from mdtok.md.simulated_system import SimulatedSystem
 
 BOLTZMANN_KJ_MOL_K = 0.00831446261815324
 DYNAMICS = ("brownian", "langevin")
@@ -78,7 +79,7 @@ def _are_pairs(named):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ParticleSystem:
+class ParticleSystem(SimulatedSystem):
     """Independent particles on a potential in x and y, held near z = 0, and the settings of their dynamics.
 
     Frames are written with a precision of 0.001 nm, as in any XTC file.
@@ -129,16 +130,6 @@ class ParticleSystem:
     settings: dict
 
     @property
-    def n_atoms(self):
-        """Number of particles."""
-        return self.system.getNumParticles()
-
-    @property
-    def frame_interval_steps(self):
-        """Time steps from frame to frame."""
-        return round(self.frame_interval_ps * 1000 / self.timestep_fs)
-
-    @property
     def solute_topology(self):
         """The topology: one atom a particle."""
         return self.topology
@@ -158,24 +149,10 @@ class ParticleSystem:
         """Thermal energy in kJ/mol."""
         return BOLTZMANN_KJ_MOL_K * self.temperature_kelvin
 
-    def make_integrator(self, seed):
-        """The Brownian or Langevin integrator of this system.
-
-        Parameters
-        ----------
-        seed : int
-            1 to 2**31 - 1; OpenMM takes 0 for "choose one at random".
-        """
-        if not 1 <= seed < 2**31:
-            raise SettingsError(f"The integrator's seed is {seed}; 1 to 2**31 - 1 was expected.")
-        make = openmm.BrownianIntegrator if self.dynamics == "brownian" else openmm.LangevinMiddleIntegrator
-        integrator = make(
-            self.temperature_kelvin * unit.kelvin,
-            self.friction_per_ps / unit.picosecond,
-            self.timestep_fs * unit.femtosecond,
-        )
-        integrator.setRandomNumberSeed(int(seed))
-        return integrator
+    @property
+    def integrator_class(self):
+        """Brownian, or Langevin."""
+        return openmm.BrownianIntegrator if self.dynamics == "brownian" else super().integrator_class
 
     def start_positions(self, start, seed=0):
         """Positions (n_particles, 3) in nm, uniform in the square of a start, by its name; None gives the first start.
@@ -186,8 +163,7 @@ class ParticleSystem:
             There is no start of that name.
         """
         start = self.default_start if start is None else start
-        if start not in self.starts:
-            raise SettingsError(f"{self.name} has no start {start!r}; it has {', '.join(self.starts)}.")
+        self.require_start(start)
         rng = np.random.default_rng([int(seed), 0x57A127])  # not the numbers of the thermostat
         positions = np.zeros((self.n_atoms, 3))
         positions[:, :2] = self.starts[start] + self.start_square_nm * (rng.random((self.n_atoms, 2)) - 0.5)
