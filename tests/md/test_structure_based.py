@@ -103,7 +103,7 @@ def test_contacts_are_those_of_the_table_or_of_the_structure(system, tmp_path):
 
 def test_it_is_simulated_like_any_other_system(system, tmp_path):
     trajs = mdtok.run_replicas(system, 2, 0.2, seed=3, out=tmp_path / "md", n_processes=1, progress=False)
-    assert trajs.n_frames == 20 and len(calpha_atoms(trajs.topology)) == 35
+    assert trajs.n_frames == 40 and len(calpha_atoms(trajs.topology)) == 35
     native = mdtok.native_contacts(str(FIP35))
     q = mdtok.Featurizer([mdtok.NativeFraction(native, scheme="ca")]).fit(trajs).transform(trajs, progress=False)
     assert q[0].mean() > 0.5 > 0.2 > q[1].mean()  # the first replica starts folded, the second stretched out
