@@ -138,7 +138,8 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, co
     The states are those of all trajectories: they are the yardstick, the same for every model, and where training MD alone
     defined them a rare basin of the test MD would have no state. What models learn, they learn from training MD only.
 
-    Writes ``features/`` and ``tokens/``; with `trajs`, also structures of every macrostate.
+    Writes ``features/`` and ``tokens/``; with `trajs`, also structures of every macrostate, and in ``tokens/of_frames/`` the token
+    of every frame, -1 where it is left out: what `stitch_frames` needs.
 
     Parameters
     ----------
@@ -191,6 +192,7 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, co
         if trajs is not None:
             uncut = tokenizer.transform(encode(table.arrays))
             save_structures(run / "tokens", trajs, uncut, tokenizer, names, settings.seed)
+            save_arrays(run / "tokens" / "of_frames", tokenizer.to_macrostates(uncut) if coarse else uncut)
         n_tokens = sum(map(len, dtrajs))
         figures |= {
             "n_states": len(macrostates), "n_dropped": tokenizer.n_dropped_, "n_tokens": n_tokens,

@@ -65,3 +65,22 @@ def test_trajectories_of_another_molecule_are_refused(run_protocol, tmp_path):
     traj[0].save_pdb(str(tmp_path / "other.pdb"))
     process = run_protocol("run_fip35", "--traj", tmp_path / "other.xtc", "--top", tmp_path / "other.pdb", "--out", tmp_path / "run")
     assert process.returncode == 2 and "of the native contacts is" in process.stderr and process.stderr.strip().count("\n") == 0
+
+
+def test_a_rollout_becomes_a_trajectory_that_says_what_it_is(folded, run_protocol):
+    out, _ = folded
+    process = run_protocol("stitch_rollout", out, "msm", "--n-frames", 20, "--atoms", "ca")
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert "not simulated" in process.stderr
+    stitched = mdtraj.load(out / "stitched" / "msm_stitched.xtc", top=out / "stitched" / "msm_stitched.pdb")
+    assert len(stitched) == 20 and stitched.n_residues == 35 and stitched.timestep == pytest.approx(10)
+    label = json.loads((out / "stitched" / "msm_stitched.json").read_text(encoding="utf-8"))
+    assert "not a simulation" in label["what"] and label["of"] == f"chain 0 of msm in {out}"
+    tokens = np.load(out / "rollouts" / "msm" / "000.npy")[:20]
+    assert [row[0] for row in label["frames"]] == tokens.tolist()
+
+
+@pytest.mark.parametrize("arguments, words", [(("lstm",), "has no rollout of 'lstm'; it has msm, order2"), (("msm", "--chain", 900), "generated the chains 0 .. ")])
+def test_what_cannot_be_stitched_is_one_line(folded, run_protocol, arguments, words):
+    process = run_protocol("stitch_rollout", folded[0], *arguments)
+    assert process.returncode == 2 and words in process.stderr and process.stderr.strip().count("\n") == 0
