@@ -8,7 +8,7 @@ As published: 100 × 10 ns at 0.1 ps (70 minutes of simulation on two cores), as
 
     python protocols/run_alanine.py --n-replicas 100 --length-ns 10 --frame-interval-ps 0.1 --token-interval-ps 0.1 --out runs/published
     python protocols/run_alanine.py --n-replicas 100 --length-ns 10 --frame-interval-ps 0.1 --token-interval-ps 0.1 \\
-        --simulation runs/published --tokens sin-phi --out runs/published_sin_phi
+        --simulation runs/published --tokens sin-phi --n-macrostates 0 --out runs/published_sin_phi
 """
 
 import logging
