@@ -256,6 +256,21 @@ def hold_out_tails(dtrajs, fraction=0.1):
     return [dtraj[:cut] if len(dtraj) - cut >= 2 else dtraj for dtraj, cut in zip(dtrajs, cuts)], tails
 
 
+def draw_trajectories(arrays, most_frames, seed=0, at_least=1):
+    """Indices of trajectories drawn at random that have `most_frames` frames together at most, but `at_least` so many; all if they fit.
+
+    Examples
+    --------
+    >>> len(draw_trajectories([np.zeros(10), np.zeros(10), np.zeros(10)], 25, seed=1))
+    2
+    >>> draw_trajectories([np.zeros(10), np.zeros(10)], 20)
+    [0, 1]
+    """
+    order = np.random.default_rng(seed).permutation(len(arrays))
+    n_fitting = int(np.searchsorted(np.cumsum([len(arrays[k]) for k in order]), most_frames, side="right"))
+    return sorted(int(k) for k in order[:max(at_least, n_fitting)])
+
+
 def thin_dtrajs(dtrajs, stride):
     """Every `stride`-th frame from every offset, each as a trajectory of its own; those of one token are left out."""
     return [part for dtraj in dtrajs for part in (dtraj[offset::stride] for offset in range(stride)) if len(part) > 1]

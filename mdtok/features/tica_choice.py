@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
-from mdtok.features.dtrajs import split_time_blocks
+from mdtok.features.dtrajs import draw_trajectories, split_time_blocks
 
 _MIN_TRAJECTORIES = 10  # fewer are cut into time blocks, so that a fold is not one trajectory
 _MOST_FRAMES = 200_000  # more than that do not change the choice
@@ -98,7 +98,8 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     if len(features) < _MIN_TRAJECTORIES:
         features = split_time_blocks(features, -(-_MIN_TRAJECTORIES // len(features)))
     longest_lag = max(*lagtimes, scoring_lagtime)
-    features = [array.astype(np.float64) for array in _some_of(features, n_folds, seed) if len(array) > longest_lag]
+    chosen = [features[k] for k in draw_trajectories(features, _MOST_FRAMES, seed, at_least=n_folds)]
+    features = [array.astype(np.float64) for array in chosen if len(array) > longest_lag]
     if len(features) < n_folds:
         raise DataError(f"{len(features)} trajectories are longer than the lag of {longest_lag} frames; {n_folds} at least were expected.")
     fold_of = np.random.default_rng(seed).permutation(len(features)) % n_folds
@@ -116,13 +117,6 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     mean, error = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(n_folds)
     i, j = _fewest_within_an_error(mean, error)
     return TicaChoice(lagtimes[i], dims[j], lagtimes, dims, mean, error, int(scoring_lagtime))
-
-
-def _some_of(features, n_folds, seed):
-    """So many of the arrays, in random order, as have 200,000 frames; one a fold at least."""
-    order = np.random.default_rng(seed).permutation(len(features))
-    n_kept = max(n_folds, int(np.searchsorted(np.cumsum([len(features[k]) for k in order]), _MOST_FRAMES, side="right")))
-    return [features[k] for k in order[:n_kept]]
 
 
 def _score(train, held_out, lagtime):

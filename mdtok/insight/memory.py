@@ -11,7 +11,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs, count_states, thin_dtrajs
+from mdtok.features.dtrajs import as_dtrajs, count_states, draw_trajectories, thin_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimators import Estimate
 from mdtok.kinetics.passages import independent_units
@@ -19,6 +19,7 @@ from mdtok.models.backoff import OrderKModel, SemiMarkovModel
 from mdtok.models.markov import MarkovModel
 
 _LONGEST_PAST, _MOST_TOKENS = 64, 20_000  # of what a network is asked
+_MOST_FRAMES = 2_000_000  # of training and of test trajectories; more would take minutes and say the same
 _SIGNIFICANT = 3.0  # standard errors of a difference between two pasts
 _NEARLY = 0.05  # of the largest gain: a network saw few short pasts in training
 AGE = "age"  # a past of any length, seen as the age of the state and the state before it
@@ -151,7 +152,7 @@ def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), ord
     Parameters
     ----------
     train, test : lists of int arrays, shape (n_frames,) each
-        Discrete trajectories.
+        Discrete trajectories. Of more than two million frames, trajectories drawn at random are looked at.
     dt_ps : float
         Time between frames.
     intervals : sequence of int
@@ -190,6 +191,10 @@ def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), ord
         finer = [as_dtrajs(part) for part in finer]
         if [len(d) for part in finer for d in part] != [len(d) for d in [*train, *test]]:
             raise DataError("The finer trajectories have other lengths than the trajectories; the same frames were expected.")
+    chosen = [draw_trajectories(part, _MOST_FRAMES, seed) for part in (train, test)]
+    train, test = ([part[k] for k in kept] for part, kept in zip((train, test), chosen))
+    if finer is not None:
+        finer = [[part[k] for k in kept] for part, kept in zip(finer, chosen)]
     found = []
     for interval in tqdm([k for k in intervals if sum(map(len, test)) // k >= 100], "memory", disable=not progress):
         thinned = [thin_dtrajs(part, interval) for part in (train, test)]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import load_dtrajs, relabel, split_time_blocks, split_trajectories
-from mdtok.features.dtrajs import as_dtrajs, count_states, split_indices
+from mdtok.features.dtrajs import as_dtrajs, count_states, draw_trajectories, split_indices
 
 dtraj_lists = st.lists(st.lists(st.integers(-5, 9), min_size=1, max_size=20), min_size=1, max_size=4)
 
@@ -145,3 +145,12 @@ def test_time_blocks_that_are_too_short():
         split_time_blocks([np.arange(7), np.arange(100)], 4)
     with pytest.raises(DataError):
         split_time_blocks([np.arange(7)], 0)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(1, 300), st.integers(1, 3), st.integers(0, 5))
+def test_trajectories_are_drawn_whole_and_fit(lengths, most_frames, at_least, seed):
+    chosen = draw_trajectories([np.zeros(n) for n in lengths], most_frames, seed, at_least)
+    assert chosen == sorted(set(chosen)) and len(chosen) >= min(at_least, len(lengths))
+    assert len(chosen) <= at_least or sum(lengths[k] for k in chosen) <= most_frames
+    if sum(lengths) <= most_frames:
+        assert chosen == list(range(len(lengths)))
