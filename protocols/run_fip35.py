@@ -85,7 +85,7 @@ def main():
             run.require("simulate")
         make_tokens(run, settings, simulated(run) if user is None else user)
     do_model_stages(
-        run, settings, "Fip35 WW domain", ["TICA 1", "Q"], make_chapters=lambda data, card: [how_it_folds(run, settings, data, card)],
+        run, settings, "Fip35 WW domain", ["TICA 1", "Q"], make_chapters=lambda data, card: how_it_folds(run, settings, data, card),
     )
 
 
@@ -145,7 +145,7 @@ def make_tokens(run, settings, trajs):
 
 
 def how_it_folds(run, settings, data, card):
-    """Folding in MD and in the rollouts, by the same estimators: a chapter of the report, and ``report/folding.json``."""
+    """Folding in MD and in the rollouts, by the same estimators: a chapter of the report in a list, and ``report/folding.json``."""
     from mdtok.report import chapter_on_folding
 
     columns = read_json(run / "features" / "columns.json")["names"]
@@ -154,10 +154,11 @@ def how_it_folds(run, settings, data, card):
     q_of_state = np.bincount(tokens, q, len(data.macrostates)) / np.maximum(np.bincount(tokens, minlength=len(data.macrostates)), 1)
     cores = np.where(q_of_state < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q_of_state > FOLDED_ABOVE_Q, FOLDED, -1))
     if not {UNFOLDED, FOLDED} <= set(cores):
-        raise DataError(
-            f"No state is unfolded (Q below {UNFOLDED_BELOW_Q}) or none is folded (above {FOLDED_ABOVE_Q}); Q of the states is "
-            f"{q_of_state.min():.2f} to {q_of_state.max():.2f}. Longer trajectories were expected."
+        log.warning(
+            "No state is unfolded (Q below %s) or none is folded (above %s): Q of the states is %.2f to %.2f. The report does not say "
+            "how it folds; longer trajectories were expected.", UNFOLDED_BELOW_Q, FOLDED_ABOVE_Q, q_of_state.min(), q_of_state.max(),
         )
+        return []
     in_macrostates = np.bincount(data.macrostates[tokens], q) / np.bincount(data.macrostates[tokens])
     ends = int(in_macrostates.argmin()), int(in_macrostates.argmax())
     groups = {"all MD": (data.dtrajs, 1)} | {name: (rollout.dtrajs, rollout.lagtime) for name, rollout in card.rollouts.items()}
@@ -177,7 +178,7 @@ def how_it_folds(run, settings, data, card):
         "macrostates": [data.macrostate_names[end] for end in ends], "order": order and order.to_dict(),
         "of": {name: folding.to_dict() for name, folding in found.items()},
     })
-    return chapter_on_folding(found, order)
+    return [chapter_on_folding(found, order)]
 
 
 if __name__ == "__main__":

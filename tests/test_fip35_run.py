@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-TINY = ("--n-replicas", 4, "--length-ns", 3, "--n-states", 12, "--n-macrostates", 2, "--models", "msm,order2", "--tica-lagtimes", 10,
+TINY = ("--temperature-kelvin", 340, "--n-replicas", 4, "--length-ns", 3, "--n-states", 12, "--n-macrostates", 2, "--models", "msm,order2", "--tica-lagtimes", 10,
         "--tica-dims", 1, 2, "--lagtimes", 20, "--n-processes", 1, "--no-progress")
 
 
