@@ -30,6 +30,7 @@ class ModelSettings(RunSettings):
     training_steps: int = setting(0, "Most training steps of neural models; 0: their own default.")
     lagtime: int = setting(10, "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test.")
     lagtimes: list[int] = setting([], "Lag times of the implied timescales, in token intervals; from the data if not given.")
+    n_timescales: int = setting(0, "How many of the slowest timescales are compared; 0: one less than macrostates, at most 3.")
     n_chains: int = setting(0, "Chains that each model generates; 0: four times the MD in all.")
     n_chain_tokens: int = setting(0, "Length of a generated chain in token intervals; 0: that of a test trajectory.")
     test_fraction: float = setting(0.25, "Share of the trajectories that no model sees.")
@@ -39,6 +40,7 @@ class ModelSettings(RunSettings):
     STAGE_OF = {
         "lagtime": "tokenize", "test_fraction": "tokenize", "validation_fraction": "tokenize", "n_blocks": "tokenize",
         "models": "train", "training_steps": "train", "lagtimes": "rollout", "n_chains": "rollout", "n_chain_tokens": "rollout",
+        "n_timescales": "score",
     }
 
     BY_NAME = ("models",)
@@ -58,8 +60,9 @@ class ModelSettings(RunSettings):
                 f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be positive and "
                 "leave some for training."
             )
-        if min(self.n_chains, self.n_chain_tokens) < 0:
-            raise SettingsError(f"n_chains {self.n_chains} and n_chain_tokens {self.n_chain_tokens} must not be negative; 0 leaves the choice to mdtok.")
+        for name in ("n_chains", "n_chain_tokens", "n_timescales"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must not be negative, and 0 leaves the choice to mdtok.")
         if self.lagtime < 1 or any(lag < 1 for lag in self.lagtimes):
             raise SettingsError("lagtime and lagtimes are counted in token intervals; whole numbers of at least 1 were expected.")
 
@@ -322,8 +325,8 @@ def score(run, settings, title, shown_on=None, make_chapters=None):
         card = score_models(
             models, data.part("train"), data.part("test"), data.dt_ps,
             validation=data.part("validation"), macrostates=data.macrostates, macrostate_names=data.macrostate_names,
-            lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, rollouts=rollouts, seed=settings.seed,
-            progress=settings.progress,
+            lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, n_timescales=settings.n_timescales or None,
+            rollouts=rollouts, seed=settings.seed, progress=settings.progress,
         )
         chapters = [*(make_chapters(data, card) if make_chapters else ()), memory_chapter(run, data, settings, models, card)]
         card.save(run / "report", title=title, projection=shown_on, run=run.manifest, chapters=chapters)

@@ -53,6 +53,7 @@ class Fip35Settings(ModelSettings):
     models: str = setting("msm,msm20,order4,semi-markov,lstm,nanogpt", "Models to fit and to score, separated by commas.")
     lagtime: int = setting(20, "Lag time in frames, of the Markov model of the states.")
     lagtimes: list[int] = setting([20, 50, 100], "Lag times of the implied timescales, in frames.")
+    n_timescales: int = setting(4, "How many of the slowest timescales are compared.")
 
     STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("tica_lagtimes", "tica_dims", "n_states", "n_macrostates"), "tokenize")
     QUICK = {
