@@ -1,73 +1,22 @@
-"""Where a protein is folded half of the time: simulations at several temperatures, and van 't Hoff's line through them."""
+"""How a protein folds, by the same estimators in MD and in what a model generated."""
 
-import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
-from mdtok.errors import DataError, SettingsError
-from mdtok.features import Featurizer, NativeFraction, native_contacts
+from mdtok.errors import DataError
 from mdtok.features.commitment import hold_last
+from mdtok.features.dtrajs import as_dtrajs
 from mdtok.kinetics.estimators import Estimate
 from mdtok.kinetics.flux_network import FluxNetwork, reactive_flux
-from mdtok.kinetics.passages import independent_units, mfpt_counted
+from mdtok.kinetics.free_energy import FreeEnergyProfile, free_energy_profile, profile_of_histograms
+from mdtok.kinetics.passages import mfpt_counted
 from mdtok.kinetics.transition_paths import TransitionPaths, find_transition_paths
-from mdtok.md import load_system, run_replicas
-from mdtok.md.definition import load_definition
-from mdtok.runfolder import write_json
-
-log = logging.getLogger(__name__)
 
 UNFOLDED, FOLDED = 0, 1
 UNFOLDED_BELOW_Q, FOLDED_ABOVE_Q = 0.3, 0.7
-_EQUILIBRATION = 0.1  # of each replica: half of them start stretched out
-_MOLAR_GAS_CONSTANT_KJ = 8.31446261815324e-3
-_SEEN = 0.02  # a folded share nearer to 0 or 1 says little of the line
-
-
-@dataclass
-class FoldingTemperature:
-    """What `find_folding_temperature` found.
-
-    Attributes
-    ----------
-    temperatures_kelvin : ndarray, shape (n_temperatures,)
-    folded_share : Estimate, shape (n_temperatures,)
-    n_foldings, n_unfoldings : ndarray of int, shape (n_temperatures,)
-        Passages between the cores, Q below 0.3 and above 0.7.
-    temperature_kelvin : Estimate
-        Where the line has as much folded as unfolded, with its 95 % interval.
-    enthalpy_kj_mol : Estimate
-        Of unfolding.
-    length_ns : float
-        Simulated at each temperature.
-    """
-
-    temperatures_kelvin: np.ndarray
-    folded_share: Estimate
-    n_foldings: np.ndarray
-    n_unfoldings: np.ndarray
-    temperature_kelvin: Estimate
-    enthalpy_kj_mol: Estimate
-    length_ns: float
-
-    def __str__(self):
-        share = self.folded_share
-        lines = [f"{'T (K)':>8}  {'folded share (95 %)':<22}  {'foldings':>8}  {'unfoldings':>10}"]
-        for k, temperature in enumerate(self.temperatures_kelvin):
-            interval = f"{share.value[k]:.3f} [{share.low[k]:.3f}, {share.high[k]:.3f}]"
-            lines.append(f"{temperature:>8.1f}  {interval:<22}  {self.n_foldings[k]:>8}  {self.n_unfoldings[k]:>10}")
-        at, heat = self.temperature_kelvin, self.enthalpy_kj_mol
-        return "\n".join([
-            *lines, "", f"folding temperature {at.value:.1f} K [{at.low:.1f}, {at.high:.1f}], enthalpy of unfolding "
-            f"{heat.value:.0f} kJ/mol [{heat.low:.0f}, {heat.high:.0f}], from {self.length_ns:g} ns at each temperature",
-        ])
-
-    def to_dict(self):
-        """For JSON."""
-        return {key: value.to_dict() if isinstance(value, Estimate) else value for key, value in vars(self).items()}
+_HALFWAY_Q = (UNFOLDED_BELOW_Q + FOLDED_ABOVE_Q) / 2
+_Q_EDGES = np.linspace(0, 1, 41)
 
 
 def folding_states(q):
@@ -89,6 +38,125 @@ def folding_states(q):
     """
     q = np.asarray(q)
     return hold_last(np.where(q < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q > FOLDED_ABOVE_Q, FOLDED, -1)))
+
+
+def cores_of_states(q, dtrajs, n_states):
+    """Which states are unfolded (0) and which folded (1), by their mean fraction of native contacts; -1 for the others.
+
+    Parameters
+    ----------
+    q : list of float arrays, shape (n_frames,) each
+    dtrajs : list of int arrays, shape (n_frames,) each
+    n_states : int
+
+    Returns
+    -------
+    ndarray of int, shape (n_states,)
+
+    Raises
+    ------
+    DataError
+        No state is unfolded, or none is folded.
+
+    Examples
+    --------
+    >>> cores_of_states([np.array([0.1, 0.5, 0.9])], [np.array([2, 1, 0])], 3)
+    array([ 1, -1,  0])
+    """
+    tokens = np.concatenate(dtrajs)
+    mean = np.bincount(tokens, np.concatenate(q), n_states) / np.maximum(np.bincount(tokens, minlength=n_states), 1)
+    cores = np.where(mean < UNFOLDED_BELOW_Q, UNFOLDED, np.where(mean > FOLDED_ABOVE_Q, FOLDED, -1))
+    if not {UNFOLDED, FOLDED} <= set(cores.tolist()):
+        raise DataError(
+            f"Q of the states is {mean.min():.2f} to {mean.max():.2f}; a folded one (above {FOLDED_ABOVE_Q}) and an unfolded one (below "
+            f"{UNFOLDED_BELOW_Q}) were expected. Longer trajectories may reach both."
+        )
+    return cores
+
+
+@dataclass
+class FoldingEvents:
+    """Passages between the cores in MD, frame by frame.
+
+    Attributes
+    ----------
+    folded_share : float
+        Of the frames, each given to the core that was visited last.
+    n_foldings, n_unfoldings : int
+    mfpt_ps : Estimate, shape (2, 2)
+        Between the cores, unfolded (0) and folded (1).
+    profile : FreeEnergyProfile
+        Along Q.
+    """
+
+    folded_share: float
+    n_foldings: int
+    n_unfoldings: int
+    mfpt_ps: Estimate
+    profile: FreeEnergyProfile
+
+    @classmethod
+    def of(cls, q, dt_ps, seed=0):
+        """Count them along Q.
+
+        Parameters
+        ----------
+        q : list of float arrays, shape (n_frames,) each
+            Fraction of native contacts.
+        dt_ps : float
+        seed : int
+
+        Raises
+        ------
+        DataError
+            Nothing was folded, or nothing unfolded.
+        """
+        at = [states[states >= 0] for states in map(folding_states, q)]
+        at = [states for states in at if len(states)]
+        profile = free_energy_profile(q, _Q_EDGES, _HALFWAY_Q, seed=seed)
+        up, down = (sum(int((np.diff(states) == step).sum()) for states in at) for step in (1, -1))
+        share = float(np.concatenate(at).mean()) if at else np.nan
+        return cls(share, up, down, mfpt_counted(at, dt_ps, 2, seed=seed), profile)
+
+    def __str__(self):
+        return (
+            f"{self.n_foldings} foldings and {self.n_unfoldings} unfoldings, {100 * self.folded_share:.0f} % of the time folded, "
+            f"folding MFPT {self.mfpt_ps[UNFOLDED, FOLDED]:,.0f} ps, "
+            f"unfolding MFPT {self.mfpt_ps[FOLDED, UNFOLDED]:,.0f} ps; free energy along Q: {self.profile}"
+        )
+
+    def to_dict(self):
+        """For JSON."""
+        return vars(self) | {"mfpt_ps": self.mfpt_ps.to_dict(), "profile": self.profile.to_dict()}
+
+
+def profile_of_tokens(chains, q, dtrajs, n_states, seed=0):
+    """Free energy along Q of generated tokens: each token stands for the Q that MD has in that state.
+
+    Parameters
+    ----------
+    chains : list of int arrays
+        Generated tokens.
+    q, dtrajs : lists of arrays, shape (n_frames,) each
+        Of MD.
+    n_states : int
+    seed : int
+
+    Returns
+    -------
+    FreeEnergyProfile
+
+    Raises
+    ------
+    DataError
+        The chains are never folded, or never unfolded.
+    """
+    tokens, bins = np.concatenate(dtrajs), np.clip(np.digitize(np.concatenate(q), _Q_EDGES) - 1, 0, len(_Q_EDGES) - 2)
+    of_state = np.zeros((n_states, len(_Q_EDGES) - 1))
+    np.add.at(of_state, (tokens, bins), 1)
+    of_state /= np.maximum(of_state.sum(axis=1, keepdims=True), 1)
+    visits = np.array([np.bincount(chain, minlength=n_states) for chain in as_dtrajs(chains, n_states)])
+    return profile_of_histograms(visits @ of_state, _Q_EDGES, _HALFWAY_Q, seed=seed)
 
 
 @dataclass
@@ -142,131 +210,3 @@ class Folding:
     def to_dict(self):
         """For JSON."""
         return {"mfpt_ps": self.mfpt_ps.to_dict(), "paths": self.paths.to_dict(), "flux": self.flux.to_dict()}
-
-
-def fit_folding_temperature(temperatures_kelvin, dtrajs, length_ns=np.nan, n_bootstrap=500, seed=0):
-    """The folding temperature from trajectories of `folding_states` at several temperatures.
-
-    The logarithm of folded over unfolded is a line in the inverse temperature (van 't Hoff), weighted by how well each
-    share is known.
-
-    Parameters
-    ----------
-    temperatures_kelvin : array, shape (n_temperatures,)
-    dtrajs : list of lists of int arrays
-        Of each temperature; frames before the first core (-1) do not count.
-    length_ns : float
-        Of all trajectories of a temperature, to be said in the result.
-    n_bootstrap : int
-        Resamplings of trajectories (of time blocks, where there are fewer than 8).
-    seed : int
-
-    Returns
-    -------
-    FoldingTemperature
-
-    Raises
-    ------
-    DataError
-        Folded and unfolded were not both seen at two temperatures, or more is folded where it is hotter.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> temperatures = np.array([330.0, 340.0, 350.0])
-    >>> shares = 1 / (1 + np.exp(-200 / 8.314e-3 * (1 / temperatures - 1 / 342)))
-    >>> chains = [[(rng.random(4000) < share).astype(int) for _ in range(8)] for share in shares]
-    >>> round(float(fit_folding_temperature(temperatures, chains).temperature_kelvin.value))
-    342
-    """
-    temperatures, rng = np.asarray(temperatures_kelvin, dtype=float), np.random.default_rng(seed)
-    counts = [_count_units(of_temperature) for of_temperature in dtrajs]  # (n_units, 2) each: unfolded, folded
-    shares = np.array([of_units[:, FOLDED].sum() / max(of_units.sum(), 1) for of_units in counts])
-    n_seen = int(((shares > _SEEN) & (shares < 1 - _SEEN)).sum())
-    if n_seen < 2:
-        raise DataError(
-            f"The folded share is {', '.join(f'{share:.2f}' for share in shares)} at {', '.join(f'{t:.4g}' for t in temperatures)} K; "
-            f"between {_SEEN} and {1 - _SEEN} at two temperatures at least was expected. Choose temperatures nearer to one another, or "
-            "longer simulations."
-        )
-    at, heat = _fit_line(temperatures, shares)
-    if not heat > 0:
-        raise DataError("More is folded at higher temperatures; simulate longer, or look at the structure.")
-    drawn_shares = np.empty((n_bootstrap, len(temperatures)))
-    for k, of_units in enumerate(counts):
-        weights = rng.multinomial(len(of_units), np.full(len(of_units), 1 / len(of_units)), size=n_bootstrap)
-        drawn = weights @ of_units  # (n_bootstrap, 2)
-        drawn_shares[:, k] = drawn[:, FOLDED] / np.maximum(drawn.sum(axis=1), 1)
-    samples = np.array([_fit_line(temperatures, drawn) for drawn in drawn_shares])
-    passages = [
-        [sum(int((np.diff(d[d >= 0]) == step).sum()) for d in of_temperature) for of_temperature in dtrajs] for step in (1, -1)
-    ]
-    return FoldingTemperature(
-        temperatures, Estimate.from_samples(shares, drawn_shares), *map(np.array, passages),
-        Estimate.from_samples(at, samples[:, 0]), Estimate.from_samples(heat, samples[:, 1]), length_ns,
-    )
-
-
-def _count_units(dtrajs):
-    units = independent_units(dtrajs)
-    return np.array([[np.count_nonzero(unit == state) for state in (UNFOLDED, FOLDED)] for unit in units])
-
-
-def _fit_line(temperatures, shares):
-    """Folding temperature and enthalpy of unfolding of the weighted line of the log-odds in 1 / T."""
-    shares = np.clip(shares, _SEEN / 10, 1 - _SEEN / 10)
-    log_odds, inverse = np.log(shares / (1 - shares)), 1 / temperatures
-    slope, intercept = np.polyfit(inverse, log_odds, 1, w=np.sqrt(shares * (1 - shares)))
-    with np.errstate(divide="ignore", invalid="ignore"):  # a line without a slope crosses nowhere
-        return -slope / intercept, slope * _MOLAR_GAS_CONSTANT_KJ
-
-
-def find_folding_temperature(
-    name, temperatures_kelvin, out, n_replicas=4, length_ns=20.0, seed=7, structure=None, n_processes=None, progress=True,
-):
-    """Simulate a system at several temperatures, half of the replicas from unfolded starts, and fit where it folds.
-
-    Parameters
-    ----------
-    name : str or path-like
-        Of a system with the starts ``folded`` and ``unfolded``, such as ``fip35_calpha``.
-    temperatures_kelvin : list of float
-        Two or more, on both sides of the folding temperature.
-    out : path-like
-        Folder: ``<T>K/replica_<n>/`` and ``folding_temperature.json``. What was simulated is not simulated again.
-    n_replicas : int
-        At each temperature.
-    length_ns : float
-        Of each replica; the first tenth does not count.
-    seed : int
-    structure : path-like, optional
-        PDB file in place of the system's own.
-    n_processes : int, optional
-    progress : bool
-
-    Returns
-    -------
-    FoldingTemperature
-
-    Raises
-    ------
-    SettingsError
-        Fewer than two temperatures, or a system without these starts.
-    DataError
-        See `fit_folding_temperature`.
-    """
-    temperatures = sorted({float(temperature) for temperature in temperatures_kelvin})
-    if len(temperatures) < 2:
-        raise SettingsError(f"{len(temperatures)} temperature was given; two at least, around the folding temperature, were expected.")
-    systems = [load_system(name, temperature_kelvin=temperature, structure=structure) for temperature in temperatures]
-    if not {"folded", "unfolded"} <= set(getattr(systems[0], "starts", ())):
-        raise SettingsError(f"{systems[0].name} has no starts folded and unfolded; a structure-based model was expected.")
-    native, dtrajs = native_contacts(load_definition(name, structure=structure).structure), []
-    for system in tqdm(systems, desc="temperatures", disable=not progress):
-        folder = Path(out) / f"{system.temperature_kelvin:g}K"
-        trajs = run_replicas(system, n_replicas, length_ns, seed, out=folder, n_processes=n_processes, progress=progress)
-        of_system = Featurizer([NativeFraction(native, scheme="ca")]).fit(trajs).transform(trajs, progress=False)
-        dtrajs.append([folding_states(q[int(_EQUILIBRATION * len(q)):, 0]) for q in of_system])
-    found = fit_folding_temperature(temperatures, dtrajs, n_replicas * length_ns, seed=seed)
-    write_json(Path(out) / "folding_temperature.json", found.to_dict())
-    return found

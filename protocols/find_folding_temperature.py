@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from mdtok.cli import run_script
-from mdtok.folding import find_folding_temperature
+from mdtok.folding_temperature import find_folding_temperature
 
 
 def main():

@@ -16,7 +16,7 @@ from mdtok.cli import parse_settings, run_script, setting
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Contacts, FeatureTable, NativeFraction, RadiusOfGyration, choose_tica, native_contacts
 from mdtok.features.naming import name_by_contacts
-from mdtok.folding import FOLDED, FOLDED_ABOVE_Q, UNFOLDED, UNFOLDED_BELOW_Q, Folding
+from mdtok.folding import Folding, FoldingEvents, cores_of_states, profile_of_tokens
 from mdtok.kinetics import fit_tica, order_of_events
 from mdtok.md.definition import load_definition
 from mdtok.runfolder import RunFolder, load_arrays, read_json, write_json
@@ -151,21 +151,23 @@ def how_it_folds(run, settings, data, card):
 
     columns = read_json(run / "features" / "columns.json")["names"]
     features = {name: [array[:, k] for array in load_arrays(run / "features")] for k, name in enumerate(columns)}
-    tokens, q = np.concatenate(data.dtrajs), np.concatenate(features["Q"])
-    q_of_state = np.bincount(tokens, q, len(data.macrostates)) / np.maximum(np.bincount(tokens, minlength=len(data.macrostates)), 1)
-    cores = np.where(q_of_state < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q_of_state > FOLDED_ABOVE_Q, FOLDED, -1))
-    if not {UNFOLDED, FOLDED} <= set(cores):
-        log.warning(
-            "No state is unfolded (Q below %s) or none is folded (above %s): Q of the states is %.2f to %.2f. The report does not say "
-            "how it folds; longer trajectories were expected.", UNFOLDED_BELOW_Q, FOLDED_ABOVE_Q, q_of_state.min(), q_of_state.max(),
-        )
+    q, n_states = features["Q"], len(data.macrostates)
+    try:
+        cores = cores_of_states(q, data.dtrajs, n_states)
+        events = FoldingEvents.of(q, data.dt_ps, settings.seed)
+    except DataError as error:
+        log.warning("The report does not say how it folds. %s", error)
         return []
-    in_macrostates = np.bincount(data.macrostates[tokens], q) / np.bincount(data.macrostates[tokens])
-    ends = int(in_macrostates.argmin()), int(in_macrostates.argmax())
+    log.info("all MD: %s", events)
+    macro = data.macrostates[np.concatenate(data.dtrajs)]
+    q_in_macrostates = np.bincount(macro, np.concatenate(q)) / np.bincount(macro)
+    ends = int(q_in_macrostates.argmin()), int(q_in_macrostates.argmax())
+    found, profiles = {}, {"all MD": events.profile}
     groups = {"all MD": (data.dtrajs, 1)} | {name: (rollout.dtrajs, rollout.lagtime) for name, rollout in card.rollouts.items()}
-    found = {}
     for name, (dtrajs, stride) in groups.items():
         try:
+            if name != "all MD":
+                profiles[name] = profile_of_tokens(dtrajs, q, data.dtrajs, n_states, settings.seed)
             found[name] = Folding.of(
                 dtrajs, cores, data, ends, max(1, settings.lagtime // stride), data.dt_ps * stride, settings.seed, settings.progress,
             )
@@ -176,10 +178,11 @@ def how_it_folds(run, settings, data, card):
         order = order_of_events(found["all MD"].paths, {name: features[name] for name in HAIRPINS}, [cores[d] for d in data.dtrajs])
         log.info("%s: %s\n%s", "all MD", found["all MD"].paths, order)
     write_json(run / "report" / "folding.json", {
-        "macrostates": [data.macrostate_names[end] for end in ends], "order": order and order.to_dict(),
+        "macrostates": [data.macrostate_names[end] for end in ends], "events": events.to_dict(), "order": order and order.to_dict(),
+        "profiles": {name: profile.to_dict() for name, profile in profiles.items()},
         "of": {name: folding.to_dict() for name, folding in found.items()},
     })
-    return [chapter_on_folding(found, order)]
+    return [chapter_on_folding(found, events, profiles, order)]
 
 
 if __name__ == "__main__":

@@ -46,11 +46,10 @@ class KineticDistanceComparison:
     lagtime: int
 
     def __str__(self):
-        value, low, high = (float(part) for part in vars(self.correlation).values())
         n = len(self.states)
         said = (
             f"{self.metric.capitalize()} distances between the embeddings of {n} states correlate with kinetic distances at a lag "
-            f"of {self.lagtime} {'frame' if self.lagtime == 1 else 'frames'} by {value:.2f} [{low:.2f}, {high:.2f}] (Spearman, "
+            f"of {self.lagtime} {'frame' if self.lagtime == 1 else 'frames'} by {self.correlation:.2f} (Spearman, "
             f"{n * (n - 1) // 2} pairs; p = {self.p_value:.2g})."
         )
         if not len(self.left_out):

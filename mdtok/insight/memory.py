@@ -108,7 +108,7 @@ class MemoryDiagnosis:
             said = f"{at} are Markovian as far as counts tell: no past saves held-out nats."
         else:
             k = first.pasts.index(first.enough)
-            gain = f"{first.gains.value[k]:.4f} [{first.gains.low[k]:.4f}, {first.gains.high[k]:.4f}] nats per token of {first.nats[0]:.4f}"
+            gain = f"{first.gains[k]:.4f} nats per token of {first.nats[0]:.4f}"
             past = "the age of the state and the state before it" if first.enough == AGE else f"{first.enough * first.interval_frames * self.dt_ps:g} ps of past"
             said = f"{at} are not Markovian: {past} saves {gain}."
             cured = next((interval for interval in longer if interval.is_markovian), None)
@@ -127,7 +127,7 @@ class MemoryDiagnosis:
     def _said_of_network(self):
         k = self.network.pasts.index(self.network.enough)
         gains = self.network.gains
-        interval = f"{gains.value[k]:.4f} [{gains.low[k]:.4f}, {gains.high[k]:.4f}]"
+        interval = f"{gains[k]:.4f}"
         if gains.low[k] <= 0:
             return f"{self.network.name}, which reads the past itself, saves nothing against the Markov chain ({interval})."
         return (

@@ -10,6 +10,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     "passages": ["mfpt_counted", "dwell_times"],
     "transition_paths": ["find_transition_paths", "TransitionPaths", "order_of_events", "EventOrder"],
     "flux_network": ["reactive_flux", "FluxNetwork"],
+    "free_energy": ["free_energy_profile", "FreeEnergyProfile"],
     "scorecard": ["score", "Scorecard"],
     "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_figures"],
     "oracle": ["Oracle"],

@@ -21,7 +21,13 @@ _CONFIDENCE = 0.95
 
 @dataclass
 class Estimate:
-    """A number (or an array of them) with its interval, all of one shape."""
+    """A number (or an array of them) with its interval, all of one shape.
+
+    Examples
+    --------
+    >>> f"{Estimate(np.array([2.0, 3.0]), np.array([1.5, 2.0]), np.array([2.5, 4.0]))[1]:.1f}"
+    '3.0 [2.0, 4.0]'
+    """
 
     value: np.ndarray
     low: np.ndarray
@@ -36,6 +42,12 @@ class Estimate:
         with np.errstate(invalid="ignore"):
             low, high = np.nanpercentile(np.where(seen, samples, 0.0), [tail, 100 - tail], axis=0)
         return cls(np.asarray(value, dtype=float), np.where(seen, low, np.nan), np.where(seen, high, np.nan))
+
+    def __getitem__(self, index):
+        return Estimate(self.value[index], self.low[index], self.high[index])
+
+    def __format__(self, spec):
+        return f"{float(self.value):{spec}} [{float(self.low):{spec}}, {float(self.high):{spec}}]"
 
     def __mul__(self, factor):
         return Estimate(self.value * factor, self.low * factor, self.high * factor)

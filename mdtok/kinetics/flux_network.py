@@ -13,7 +13,7 @@ from tqdm import tqdm
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.dtrajs import as_dtrajs, count_states
 from mdtok.kinetics.estimators import Estimate, check_lagtime, count_matrix, fit_msm
-from mdtok.kinetics.transition_paths import as_ends, name_states, shown
+from mdtok.kinetics.transition_paths import as_ends, name_states
 from mdtok.models.markov import draw_posterior
 
 _FRACTION = 0.99  # of the flux that is decomposed into pathways
@@ -84,7 +84,7 @@ class FluxNetwork:
                 "populations", "committors", "net_flux_per_ps", "total_flux_per_ps", "mfpt_ps",
             )},
             "pathways": [
-                {"states": path, "share": {"value": shares.value[k], "low": shares.low[k], "high": shares.high[k]}}
+                {"states": path, "share": shares[k].to_dict()}
                 for k, path in enumerate(self.pathways)
             ],
         }
@@ -93,16 +93,17 @@ class FluxNetwork:
         names = self.macrostate_names
         width = max(len("macrostate"), *map(len, names))
         lines = [
-            f"{name_states(self.source, names)} → {name_states(self.target, names)}: MFPT {shown(self.mfpt_ps)} ps, "
-            f"{shown(self.total_flux_per_ps, 1e6)} transitions per µs (lag {self.lagtime_frames} frames)",
+            f"{name_states(self.source, names)} → {name_states(self.target, names)}: MFPT {self.mfpt_ps:.4g} ps, "
+            f"{self.total_flux_per_ps * 1e6:.4g} transitions per µs (lag {self.lagtime_frames} frames)",
             f"{'macrostate':<{width}}  {'population (95 %)':<26}  committor (95 %)",
         ]
         for k, name in enumerate(names):
-            population, committor = (shown(_entry(figure, k)) for figure in (self.populations, self.committors))
+            population, committor = (f"{figure[k]:.4g}" for figure in (self.populations, self.committors))
             lines.append(f"{name:<{width}}  {population:<26}  {committor}")
         lines.append("pathway (share of the flux, 95 %)")
         for k, path in enumerate(self.pathways):
-            lines.append(f"{shown(_entry(self.pathway_shares, k)):<26}  {' → '.join(names[state] for state in path)}")
+            share = f"{self.pathway_shares[k]:.4g}"
+            lines.append(f"{share:<26}  {' → '.join(names[state] for state in path)}")
         return "\n".join(lines)
 
     def plot(self, ax=None):
@@ -110,10 +111,6 @@ class FluxNetwork:
         from mdtok.report.networks import plot_flux_network
 
         return plot_flux_network(self, ax=ax)
-
-
-def _entry(estimate, k):
-    return Estimate(estimate.value[k], estimate.low[k], estimate.high[k])
 
 
 def reactive_flux(

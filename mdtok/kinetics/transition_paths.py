@@ -61,7 +61,7 @@ class TransitionPaths:
             return f"no transition path {route}"
         quantiles = ", ".join(f"{q:.4g}" for q in np.percentile(self.durations_ps, [5, 50, 95]))
         return (
-            f"{len(self)} transition paths {route}: mean {shown(self.mean_ps)} ps; 5 %, 50 %, 95 % of them last up to "
+            f"{len(self)} transition paths {route}: mean {self.mean_ps:.4g} ps; 5 %, 50 %, 95 % of them last up to "
             f"{quantiles} ps"
         )
 
@@ -138,11 +138,6 @@ def as_ends(source, target):
 def name_states(states, names=None):
     """States as a reader sees them, in one text."""
     return ", ".join(str(state) if names is None else str(names[state]) for state in states)
-
-
-def shown(estimate, factor=1.0):
-    """One estimate as text: ``12.3 [11, 14]``."""
-    return f"{estimate.value * factor:.4g} [{estimate.low * factor:.4g}, {estimate.high * factor:.4g}]"
 
 
 def _require_visited(dtrajs, source, target):
@@ -231,7 +226,7 @@ class EventOrder:
         shares, width = self.shares, max(len("coordinate"), *map(len, self.names))
         lines = [f"{'coordinate':<{width}}  {'threshold':>9}  {'first on':>8}  share of the decided (95 %)"]
         for k, name in enumerate(self.names):
-            share = f"{shares.value[k]:.2f} [{shares.low[k]:.2f}, {shares.high[k]:.2f}]"
+            share = f"{shares[k]:.2f}"
             lines.append(f"{name:<{width}}  {self.thresholds[k]:>9.3g}  {self.n_first[k]:>8}  {share}")
         return "\n".join([*lines, f"{self.n_paths} transition paths, {self.n_undecided} undecided"])
 

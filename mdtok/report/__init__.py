@@ -20,6 +20,7 @@ __getattr__, __all__ = lazy_names(__name__, {
     "memory": ["plot_memory", "chapter_on_memory"],
     "commitment": ["plot_commit_times"],
     "known_answers": ["chapter_on_known_answers"],
+    "profiles": ["plot_free_energy_profiles"],
     "folding": ["chapter_on_folding"],
     "networks": ["plot_flux_network", "plot_transition_path_times"],
     "tracing_plots": ["plot_causal_traces", "plot_kinetic_distances"],

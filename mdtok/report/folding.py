@@ -2,10 +2,10 @@
 
 from html import escape
 
-from mdtok.kinetics.estimators import Estimate
 from mdtok.report.figures import ReportFigure
 from mdtok.report.html import Chapter
 from mdtok.report.networks import plot_flux_network, plot_transition_path_times
+from mdtok.report.profiles import plot_free_energy_profiles
 from mdtok.report.tables import table
 
 _MEANING = (
@@ -16,13 +16,17 @@ _MEANING = (
 )
 
 
-def chapter_on_folding(found, order=None):
+def chapter_on_folding(found, events, profiles, order=None):
     """Mean first passage times, transition paths and fluxes of MD and of every model, and the order in which parts form.
 
     Parameters
     ----------
     found : dict of str -> mdtok.folding.Folding
         The first is MD.
+    events : mdtok.folding.FoldingEvents
+        Of MD, frame by frame.
+    profiles : dict of str -> mdtok.kinetics.FreeEnergyProfile
+        Along Q.
     order : EventOrder, optional
         Of MD.
 
@@ -32,16 +36,20 @@ def chapter_on_folding(found, order=None):
     """
     rows = [
         [
-            escape(name), f"{len(one.paths):,}", _interval(_entry(one.mfpt_ps, 0, 1)), _interval(_entry(one.mfpt_ps, 1, 0)),
+            escape(name), f"{len(one.paths):,}", _interval(one.mfpt_ps[0, 1]), _interval(one.mfpt_ps[1, 0]),
             _interval(one.paths.mean_ps), escape(_main_pathway(one.flux)),
         ]
         for name, one in found.items()
     ]
     header = ["", "foldings", "folding MFPT (ps)", "unfolding MFPT (ps)", "transition-path time (ps)", "main pathway"]
-    body = f"<p>{escape(_MEANING)}</p>{table(header, rows)}"
+    body = f"<p>{escape(_MEANING)}</p><p>All MD, frame by frame: {escape(str(events))}.</p>{table(header, rows)}"
     if order is not None:
         body += f"<pre>{escape(str(order))}</pre>"
-    figures = [
+    figures = [ReportFigure(
+        "free_energy_along_q", "Free energy along Q", "Bands are 95 % intervals. In a rollout a token stands for the Q of MD in that state.",
+        lambda: plot_free_energy_profiles(profiles, "Q, fraction of native contacts"),
+    )]
+    figures += [
         ReportFigure(
             f"flux_{name}".replace(" ", "_"), f"Folding fluxes, {name}",
             "Discs are macrostates, placed by their committor; arrows carry the net reactive flux, with its share of all.",
@@ -57,10 +65,6 @@ def chapter_on_folding(found, order=None):
             lambda: plot_transition_path_times(seen),
         ))
     return Chapter("How it folds", body, figures)
-
-
-def _entry(estimate, i, j):
-    return Estimate(estimate.value[i, j], estimate.low[i, j], estimate.high[i, j])
 
 
 def _interval(estimate):

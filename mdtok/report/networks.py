@@ -152,7 +152,7 @@ def plot_transition_path_times(paths, ax=None):
     for name, look in looks_of(seen).items():
         mean, colour = seen[name].mean_ps * (1 / size), look["color"]
         density, _ = np.histogram(durations[name], edges, density=True)
-        text = f"{label(name)}: {len(seen[name])} paths, mean {mean.value:.3g} [{mean.low:.3g}, {mean.high:.3g}] {unit}"
+        text = f"{label(name)}: {len(seen[name])} paths, mean {mean:.3g} {unit}"
         ax.stairs(density * size, edges / size, color=colour, linewidth=1.6, label=text, zorder=3)
         shade = 0.12 if name in MD_COLOURS else 0.06
         ax.stairs(density * size, edges / size, color=colour, fill=True, alpha=shade, zorder=1)

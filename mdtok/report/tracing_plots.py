@@ -93,11 +93,10 @@ def plot_kinetic_distances(comparison, ax=None):
         low, median, high = np.transpose([np.percentile(placed[part], [25, 50, 75]) for part in bins])
         ax.fill_between(middles, low, high, color=MODEL_COLOURS[0], alpha=0.2, linewidth=0)
         ax.plot(middles, median, color=MODEL_COLOURS[0], marker="o", markersize=3.5)
-    value, low, high = (float(part) for part in vars(comparison.correlation).values())
     ax.set(
         xlabel=f"kinetic distance at a lag of {comparison.lagtime} {'frame' if comparison.lagtime == 1 else 'frames'}",
         ylabel=f"{comparison.metric} distance of embeddings",
-        title=f"Spearman {value:.2f} [{low:.2f}, {high:.2f}], p = {comparison.p_value:.2g}",
+        title=f"Spearman {comparison.correlation:.2f}, p = {comparison.p_value:.2g}",
     )
     if kinetic.min() > 0:
         ax.set_xscale("log")
