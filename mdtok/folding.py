@@ -16,7 +16,7 @@ from mdtok.kinetics.transition_paths import TransitionPaths, find_transition_pat
 UNFOLDED, FOLDED = 0, 1
 UNFOLDED_BELOW_Q, FOLDED_ABOVE_Q = 0.3, 0.7
 _HALFWAY_Q = (UNFOLDED_BELOW_Q + FOLDED_ABOVE_Q) / 2
-_Q_EDGES = np.linspace(0, 1, 41)
+_CONTACTS_PER_BIN = 3
 
 
 def folding_states(q):
@@ -96,13 +96,15 @@ class FoldingEvents:
     profile: FreeEnergyProfile
 
     @classmethod
-    def of(cls, q, dt_ps, seed=0):
+    def of(cls, q, n_contacts, dt_ps, seed=0):
         """Count them along Q.
 
         Parameters
         ----------
         q : list of float arrays, shape (n_frames,) each
             Fraction of native contacts.
+        n_contacts : int
+            Native contacts: Q goes nearly in steps of one of them, which bins of the profile have to respect.
         dt_ps : float
         seed : int
 
@@ -113,7 +115,9 @@ class FoldingEvents:
         """
         at = [states[states >= 0] for states in map(folding_states, q)]
         at = [states for states in at if len(states)]
-        profile = free_energy_profile(q, _Q_EDGES, _HALFWAY_Q, seed=seed)
+        edges = (np.arange(0, n_contacts + _CONTACTS_PER_BIN, _CONTACTS_PER_BIN) - 0.5) / n_contacts
+        edges[-1] = max(edges[-1], 1.0)
+        profile = free_energy_profile(q, edges, _HALFWAY_Q, seed=seed)
         up, down = (sum(int((np.diff(states) == step).sum()) for states in at) for step in (1, -1))
         share = float(np.concatenate(at).mean()) if at else np.nan
         return cls(share, up, down, mfpt_counted(at, dt_ps, 2, seed=seed), profile)
@@ -130,7 +134,7 @@ class FoldingEvents:
         return vars(self) | {"mfpt_ps": self.mfpt_ps.to_dict(), "profile": self.profile.to_dict()}
 
 
-def profile_of_tokens(chains, q, dtrajs, n_states, seed=0):
+def profile_of_tokens(chains, q, dtrajs, n_states, edges, seed=0):
     """Free energy along Q of generated tokens: each token stands for the Q that MD has in that state.
 
     Parameters
@@ -140,6 +144,8 @@ def profile_of_tokens(chains, q, dtrajs, n_states, seed=0):
     q, dtrajs : lists of arrays, shape (n_frames,) each
         Of MD.
     n_states : int
+    edges : array, shape (n_bins + 1,)
+        Of the bins along Q.
     seed : int
 
     Returns
@@ -151,12 +157,12 @@ def profile_of_tokens(chains, q, dtrajs, n_states, seed=0):
     DataError
         The chains are never folded, or never unfolded.
     """
-    tokens, bins = np.concatenate(dtrajs), np.clip(np.digitize(np.concatenate(q), _Q_EDGES) - 1, 0, len(_Q_EDGES) - 2)
-    of_state = np.zeros((n_states, len(_Q_EDGES) - 1))
+    tokens, bins = np.concatenate(dtrajs), np.clip(np.digitize(np.concatenate(q), edges) - 1, 0, len(edges) - 2)
+    of_state = np.zeros((n_states, len(edges) - 1))
     np.add.at(of_state, (tokens, bins), 1)
     of_state /= np.maximum(of_state.sum(axis=1, keepdims=True), 1)
     visits = np.array([np.bincount(chain, minlength=n_states) for chain in as_dtrajs(chains, n_states)])
-    return profile_of_histograms(visits @ of_state, _Q_EDGES, _HALFWAY_Q, seed=seed)
+    return profile_of_histograms(visits @ of_state, edges, _HALFWAY_Q, seed=seed)
 
 
 @dataclass

@@ -115,11 +115,16 @@ def simulated(run):
     return mdtok.open_trajectories([folder / "trajectory.xtc" for folder in replicas], top=replicas[0] / "topology.pdb")
 
 
+def contacts_of_fip35():
+    """Native contacts of the structure that comes with mdtok."""
+    return native_contacts(str(load_definition(SYSTEMS["allatom"]).structure))
+
+
 def make_tokens(run, settings, trajs):
     """Contacts of all residues, TICA of them, microstates and macrostates, named by what is formed in them."""
     is_calpha = trajs.topology.n_atoms == trajs.topology.n_residues
     scheme = "ca" if is_calpha else "closest-heavy"
-    native = native_contacts(str(load_definition(SYSTEMS["allatom"]).structure))
+    native = contacts_of_fip35()
     parts = {name: native.between(*(STRANDS[strand] for strand in pair)) for name, pair in HAIRPINS.items()}
     progress = NativeFraction(native, scheme=scheme), *(NativeFraction(part, scheme=scheme, name=name) for name, part in parts.items())
     order_parameters = mdtok.Featurizer([*progress, RadiusOfGyration(atoms="ca")]).fit(trajs)  # another molecule is said here
@@ -154,7 +159,7 @@ def how_it_folds(run, settings, data, card):
     q, n_states = features["Q"], len(data.macrostates)
     try:
         cores = cores_of_states(q, data.dtrajs, n_states)
-        events = FoldingEvents.of(q, data.dt_ps, settings.seed)
+        events = FoldingEvents.of(q, len(contacts_of_fip35().pairs), data.dt_ps, settings.seed)
     except DataError as error:
         log.warning("The report does not say how it folds. %s", error)
         return []
@@ -167,7 +172,7 @@ def how_it_folds(run, settings, data, card):
     for name, (dtrajs, stride) in groups.items():
         try:
             if name != "all MD":
-                profiles[name] = profile_of_tokens(dtrajs, q, data.dtrajs, n_states, settings.seed)
+                profiles[name] = profile_of_tokens(dtrajs, q, data.dtrajs, n_states, events.profile.edges, settings.seed)
             found[name] = Folding.of(
                 dtrajs, cores, data, ends, max(1, settings.lagtime // stride), data.dt_ps * stride, settings.seed, settings.progress,
             )

@@ -21,7 +21,7 @@ def folded(run_protocol, tmp_path_factory):
 
 def test_it_reaches_a_report_that_says_how_it_folds(folded):
     out, said = folded
-    assert "VAMP-2 at a lag of 20 frames" in said and "native" in said
+    assert "VAMP-2 at a lag of 10 frames" in said and "native" in said
     found = json.loads((out / "report" / "folding.json").read_text(encoding="utf-8"))
     assert found["macrostates"][1].startswith("native") and not found["macrostates"][0].startswith("native")
     assert {"all MD", "msm", "order2"} == set(found["of"]) and found["of"]["all MD"]["paths"]["n_paths"] > 0

@@ -22,7 +22,7 @@ def q_of(chains, seed):
 
 def test_folding_events_of_a_known_chain():
     chains = switching(12, 20_000, seed=3)
-    events = FoldingEvents.of(q_of(chains, seed=4), dt_ps=10.0)
+    events = FoldingEvents.of(q_of(chains, seed=4), n_contacts=60, dt_ps=10.0)
     jumps = [np.diff(chain) for chain in chains]
     assert events.n_foldings == sum((j == 1).sum() for j in jumps) and events.n_unfoldings == sum((j == -1).sum() for j in jumps)
     assert events.mfpt_ps[0, 1].low < 1000 < events.mfpt_ps[0, 1].high and events.mfpt_ps[1, 0].low < 1000 < events.mfpt_ps[1, 0].high  # seeded; 90 % of seeds
@@ -32,10 +32,11 @@ def test_folding_events_of_a_known_chain():
 def test_generated_tokens_have_the_profile_of_their_states():
     chains = switching(12, 20_000, seed=5)
     q = q_of(chains, seed=6)
-    same = profile_of_tokens(chains, q, chains, n_states=2)
-    assert same.difference_kt.value == pytest.approx(FoldingEvents.of(q, 1.0).profile.difference_kt.value, abs=1e-9)
+    profile = FoldingEvents.of(q, n_contacts=60, dt_ps=1.0).profile
+    same = profile_of_tokens(chains, q, chains, 2, profile.edges)
+    assert same.difference_kt.value == pytest.approx(profile.difference_kt.value, abs=1e-9)
     mostly_folded = [np.where(np.arange(1000) % 10 < 9, 1, 0)] * 8
-    assert profile_of_tokens(mostly_folded, q, chains, n_states=2).difference_kt.value == pytest.approx(-np.log(9), abs=1e-6)
+    assert profile_of_tokens(mostly_folded, q, chains, 2, profile.edges).difference_kt.value == pytest.approx(-np.log(9), abs=1e-6)
 
 
 def test_states_without_a_folded_one_are_said():
