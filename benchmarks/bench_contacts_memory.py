@@ -88,7 +88,8 @@ def main():
             write_long(replica.load(), files[-1], arguments.n_frames // 2, replicas.dt_ps, rng)
         n_columns = len(Contacts(scheme="ca").names(mdtraj.load_topology(str(top))))
         anonymous, resident, seconds = run_watched([
-            sys.executable, PROTOCOL, "--traj", *files, "--top", top, "--stage", "tokenize", "--out", folder / "run", "--seed", str(arguments.seed),
+            sys.executable, PROTOCOL, "--traj", *files, "--top", top, "--stage", "tokenize", "--out", folder / "run",
+            "--seed", str(arguments.seed),
         ], arguments.limit_gb)
     in_memory_gb = arguments.n_frames * n_columns * 4 / 1e9 + WORKING_GB
     print(f"{n_columns} contacts of {arguments.n_frames:,} frames, states and macrostates of them, in {seconds:.0f} s")

@@ -85,7 +85,9 @@ def test_features_of_something_else_are_refused(there, feature, trajs, words):
     assert {path.name: path.stat().st_mtime_ns for path in there.iterdir()} == before
 
 
-@pytest.mark.parametrize("content, words", [(b"", "cannot be read"), (b"\x93NUMPY no array", "cannot be read"), (None, "another shape of trajectory 0")])
+@pytest.mark.parametrize("content, words", [
+    (b"", "cannot be read"), (b"\x93NUMPY no array", "cannot be read"), (None, "another shape of trajectory 0"),
+])
 def test_a_broken_file_is_named(there, content, words):
     if content is None:
         np.save(there / "000.npy", np.zeros((5, 10), dtype=np.float32))
