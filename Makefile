@@ -38,6 +38,7 @@ test-gpu: $(READY)
 bench: $(READY)
 	$(RUN) benchmarks/bench_md.py
 	$(RUN) benchmarks/bench_nanogpt.py
+	$(RUN) benchmarks/bench_contacts_memory.py
 
 clean:
 	rm -rf $(VENV) build dist

@@ -7,6 +7,7 @@
 """
 
 import logging
+import shutil
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from mdtok.cli import parse_settings, run_script, setting
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Contacts, FeatureTable, NativeFraction, RadiusOfGyration, choose_tica, native_contacts
 from mdtok.features.naming import name_by_contacts
+from mdtok.features.streaming import map_chunks
 from mdtok.folding import Folding, FoldingEvents, cores_of_states, profile_of_tokens
 from mdtok.kinetics import fit_tica, order_of_events
 from mdtok.md.definition import load_definition
@@ -121,19 +123,24 @@ def contacts_of_fip35():
 
 
 def make_tokens(run, settings, trajs):
-    """Contacts of all residues, TICA of them, microstates and macrostates, named by what is formed in them."""
+    """Contacts of all residues, TICA of them, microstates and macrostates, named by what is formed in them.
+
+    The contacts lie in ``contacts/`` until the tokens are made: of a million frames they are 2 GB.
+    """
     is_calpha = trajs.topology.n_atoms == trajs.topology.n_residues
     scheme = "ca" if is_calpha else "closest-heavy"
     native = contacts_of_fip35()
     parts = {name: native.between(*(STRANDS[strand] for strand in pair)) for name, pair in HAIRPINS.items()}
     progress = NativeFraction(native, scheme=scheme), *(NativeFraction(part, scheme=scheme, name=name) for name, part in parts.items())
     order_parameters = mdtok.Featurizer([*progress, RadiusOfGyration(atoms="ca")]).fit(trajs)  # another molecule is said here
-    contacts = mdtok.Featurizer([Contacts(scheme=scheme, kind="soft")]).fit(trajs).transform(trajs, progress=settings.progress)
+    contacts = mdtok.Featurizer([Contacts(scheme=scheme, kind="soft")]).fit(trajs).transform(
+        trajs, progress=settings.progress, out=run / "contacts",
+    )
     order = order_parameters.transform(trajs, progress=settings.progress)
     choice = choose_tica(contacts, settings.tica_lagtimes, settings.tica_dims, settings.lagtime, seed=settings.seed, progress=settings.progress)
     log.info("%s", choice)
     tica = fit_tica(contacts, choice.lagtime, choice.n_dim)
-    components = [tica.transform(array.astype(float)) for array in contacts]
+    components = [map_chunks(tica.transform, array) for array in contacts]
     names = [*(f"TICA {k + 1}" for k in range(choice.n_dim)), *order_parameters.feature_names_]
     arrays = [np.column_stack(pair).astype(np.float32) for pair in zip(components, order)]
     table = FeatureTable(arrays, names, np.zeros(len(names), dtype=bool), trajs.dt_ps)
@@ -148,6 +155,8 @@ def make_tokens(run, settings, trajs):
         encode=lambda arrays: [array[:, :choice.n_dim] for array in arrays],
     )
     write_json(run / "tokens" / "tica_choice.json", vars(choice))
+    shutil.rmtree(run / "contacts")
+    log.info("contacts: %s is removed, the tokens are made", run / "contacts")
 
 
 def how_it_folds(run, settings, data, card):

@@ -27,6 +27,7 @@ def test_it_reaches_a_report_that_says_how_it_folds(folded):
     assert {"all MD", "msm", "order2"} == set(found["of"]) and found["of"]["all MD"]["paths"]["n_paths"] > 0
     assert "How it folds" in (out / "report" / "report.html").read_text(encoding="utf-8")
     assert len(list((out / "tokens").glob("macrostate_*.pdb"))) == 2
+    assert not (out / "contacts").exists() and "contacts is removed" in said
 
 
 def test_trajectories_of_ones_own_take_the_same_path(folded, run_protocol, tmp_path):

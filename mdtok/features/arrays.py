@@ -1,8 +1,10 @@
-"""Feature arrays: checked, and periodic columns put on the circle."""
+"""Feature arrays: checked, and periodic columns put on the circle. They may be memory maps: a few rows are looked at at a time."""
 
 import numpy as np
 
 from mdtok.errors import DataError
+
+CHUNK_NUMBERS = 1_000_000  # rows x columns at a time: 8 MB in double precision, and as fast as more
 
 
 def as_features(features, n_features=None):
@@ -18,6 +20,7 @@ def as_features(features, n_features=None):
     Returns
     -------
     list of ndarray of float, shape (n_frames, n_features) each
+        Views of floats that are given, memory maps too; whole numbers are copied.
 
     Raises
     ------
@@ -67,9 +70,25 @@ def _as_feature_array(array, index, n_features):
 
 def first_not_finite(array):
     """Index of the first NaN or infinity in an array, None if all is well."""
-    if np.isfinite(array).all():
-        return None
-    return tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    for rows in row_chunks(len(array), array.size // max(1, len(array))):
+        wrong = ~np.isfinite(array[rows])
+        if wrong.any():
+            row, *rest = np.unravel_index(wrong.argmax(), wrong.shape)
+            return rows.start + int(row), *map(int, rest)
+    return None
+
+
+def row_chunks(n_rows, n_columns):
+    """Iterate over slices of rows that hold `CHUNK_NUMBERS` numbers at most each, one row at least.
+
+    Examples
+    --------
+    >>> [(rows.start, rows.stop) for rows in row_chunks(5000, 500)]
+    [(0, 2000), (2000, 4000), (4000, 5000)]
+    """
+    size = max(1, CHUNK_NUMBERS // max(1, n_columns))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
 
 
 def encode_periodic(features, periodic, names=None):

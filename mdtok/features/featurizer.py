@@ -10,6 +10,7 @@ from tqdm import tqdm
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import first_not_finite
 from mdtok.features.feature import Feature
+from mdtok.features.feature_folder import FeatureFolder
 from mdtok.features.topologies import describe
 
 _INDICES_OF = {
@@ -152,7 +153,8 @@ class Featurizer:
     features : list of Feature
         Such as `Dihedrals`, `Contacts` or `Rmsd`; their columns stand side by side.
     memory_limit_gb : float
-        Trajectories whose features would need more than this, the program included, are refused before any is read.
+        Trajectories whose features would need more than this, the program included, are refused before any is read, unless the
+        features go to disk (`out` of `transform`).
 
     Attributes
     ----------
@@ -191,7 +193,7 @@ class Featurizer:
         self.periodic_ = np.array([p for feature in self.features for p in feature.periodic(topology)], dtype=bool)
         return self
 
-    def transform(self, trajs, progress=True):
+    def transform(self, trajs, progress=True, out=None):
         """Compute the features.
 
         Parameters
@@ -199,16 +201,22 @@ class Featurizer:
         trajs : Trajectories, mdtraj.Trajectory or list of them
         progress : bool
             Show a progress bar.
+        out : path-like, optional
+            A folder to write them to, ``NNN.npy`` a trajectory, where they are more than the memory holds. Trajectories that are
+            there are not computed again, but their first chunk (up to 1000 frames), which is compared.
 
         Returns
         -------
         list of ndarray of float32, shape (n_frames, n_features) each
+            With `out`, read-only memory maps.
 
         Raises
         ------
         DataError
             NaN or infinity in coordinates or features (named by trajectory and frame), another number of atoms, or more
-            features than `memory_limit_gb` has room for.
+            features than `memory_limit_gb`, or with `out` the disk, has room for.
+        RunFolderError
+            `out` holds other features, or those of other trajectories.
         """
         if not hasattr(self, "feature_names_"):
             raise DataError("This Featurizer is not fitted; call fit(trajs) or fit_transform(trajs).")
@@ -218,13 +226,22 @@ class Featurizer:
                 raise DataError(
                     f"{_name(traj, index)} has {traj.n_atoms} atoms; the Featurizer was fitted to {self.n_atoms_}."
                 )
-        self._require_memory(sum(len(traj) for traj in trajs))
-        with tqdm(total=sum(len(traj) for traj in trajs), desc="features", unit="frame", disable=not progress) as bar:
-            return [self._transform_one(traj, _name(traj, index), bar) for index, traj in enumerate(trajs)]
+        n_frames = [len(traj) for traj in trajs]
+        if out is None:
+            self._require_memory(sum(n_frames))
+        else:
+            folder = FeatureFolder(out, self.feature_names_, self.periodic_, n_frames)
+        with tqdm(total=sum(n_frames), desc="features", unit="frame", disable=not progress) as bar:
+            if out is None:
+                return [self._collect(traj, _name(traj, index), bar) for index, traj in enumerate(trajs)]
+            for index, traj in enumerate(trajs):
+                if not folder.put(index, self._rows(traj, _name(traj, index), bar)):
+                    bar.update(sum(n_frames[:index + 1]) - bar.n)
+            return [folder[index] for index in range(len(trajs))]
 
-    def fit_transform(self, trajs, progress=True):
+    def fit_transform(self, trajs, progress=True, out=None):
         """`fit`, then `transform`."""
-        return self.fit(trajs).transform(trajs, progress=progress)
+        return self.fit(trajs).transform(trajs, progress=progress, out=out)
 
     def _require_memory(self, n_frames):
         n_columns = len(self.feature_names_)
@@ -233,21 +250,28 @@ class Featurizer:
             stride = math.ceil(needed_gb / room_gb)
             raise DataError(
                 f"{n_columns:,} features of {n_frames:,} frames need {needed_gb + WORKING_GB:.1f} GB; memory_limit_gb "
-                f"is {self.memory_limit_gb:g}. Keep one frame in {stride} (stride={stride}), ask for fewer features, or "
-                "raise it."
+                f"is {self.memory_limit_gb:g}. Write them to disk (out=folder), keep one frame in {stride} (stride={stride}), "
+                "ask for fewer features, or raise it."
             )
 
-    def _transform_one(self, traj, name, bar):
+    def _collect(self, traj, name, bar):
         features = np.empty((len(traj), len(self.feature_names_)), dtype=np.float32)
+        start = 0
+        for rows in self._rows(traj, name, bar):
+            features[start : start + len(rows)] = rows
+            start += len(rows)
+        return features
+
+    def _rows(self, traj, name, bar):
+        """The features of a trajectory, chunk by chunk."""
         start = 0
         for chunk in _chunks(traj, len(self.feature_names_)):
             _require_finite(chunk.xyz, f"Coordinates of {name}", start)
-            rows = features[start : start + len(chunk)]
-            np.concatenate([np.asarray(f.transform(chunk), dtype=np.float32) for f in self.features], axis=1, out=rows)
+            rows = np.concatenate([np.asarray(f.transform(chunk), dtype=np.float32) for f in self.features], axis=1)
             _require_finite(rows, f"Features of {name}", start)
             start += len(chunk)
             bar.update(len(chunk))
-        return features
+            yield rows
 
 
 def _as_list(trajs):

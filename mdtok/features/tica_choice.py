@@ -9,9 +9,11 @@ from tqdm import tqdm
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.dtrajs import draw_trajectories, split_time_blocks
+from mdtok.features.streaming import fit_in_chunks, map_chunks
 
 _MIN_TRAJECTORIES = 10  # fewer are cut into time blocks, so that a fold is not one trajectory
 _MOST_FRAMES = 200_000  # more than that do not change the choice
+_MOST_NUMBERS = 100_000_000  # frames x columns: of 1000 columns 100,000 frames
 
 
 @dataclass
@@ -56,7 +58,8 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     Parameters
     ----------
     features : list of arrays, shape (n_frames, n_features) each
-        Fewer than ten are cut into time blocks. Of more than 200,000 frames, trajectories (or blocks) drawn at random are looked at.
+        Fewer than ten, and very long ones, are cut into time blocks. Of more than 200,000 frames, or 100 million numbers, trajectories
+        (or blocks) drawn at random are looked at. Memory maps are read where they are, a few frames at a time.
     lagtimes, dims : list of int
         To try.
     scoring_lagtime : int
@@ -98,8 +101,11 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     if len(features) < _MIN_TRAJECTORIES:
         features = split_time_blocks(features, -(-_MIN_TRAJECTORIES // len(features)))
     longest_lag = max(*lagtimes, scoring_lagtime)
-    chosen = [features[k] for k in draw_trajectories(features, _MOST_FRAMES, seed, at_least=n_folds)]
-    features = [array.astype(np.float64) for array in chosen if len(array) > longest_lag]
+    most_frames = min(_MOST_FRAMES, _MOST_NUMBERS // features[0].shape[1])
+    most_in_block = max(most_frames // _MIN_TRAJECTORIES, 10 * longest_lag)  # what is drawn are then ten blocks or more
+    features = [block for array in features for block in np.array_split(array, -(-len(array) // most_in_block))]
+    chosen = [features[k] for k in draw_trajectories(features, most_frames, seed, at_least=n_folds)]
+    features = [array for array in chosen if len(array) > longest_lag]
     if len(features) < n_folds:
         raise DataError(f"{len(features)} trajectories are longer than the lag of {longest_lag} frames; {n_folds} at least were expected.")
     fold_of = np.random.default_rng(seed).permutation(len(features)) % n_folds
@@ -108,8 +114,8 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
         for fold in range(n_folds):
             parts = [[array for array, k in zip(features, fold_of) if (k == fold) == held_out] for held_out in (False, True)]
             for i, lagtime in enumerate(lagtimes):
-                tica = TICA(lagtime=lagtime, dim=max(dims)).fit_from_timeseries(parts[0]).fetch_model()
-                projected = [[tica.transform(array) for array in part] for part in parts]
+                tica = fit_in_chunks(TICA(lagtime=lagtime, dim=max(dims)), parts[0])
+                projected = [[map_chunks(tica.transform, array) for array in part] for part in parts]
                 for j, n_dim in enumerate(dims):
                     if n_dim <= tica.output_dimension:
                         scores[fold, i, j] = _score(*([array[:, :n_dim] for array in part] for part in projected), scoring_lagtime)

@@ -14,6 +14,8 @@ from scipy.stats import rankdata
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.features.arrays import as_features
+from mdtok.features.streaming import fit_in_chunks
 from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimators import Estimate, check_lagtime
 from mdtok.models.trajectory_model import as_trajectories
@@ -60,7 +62,7 @@ def fit_tica(features, lagtime, n_dim):
     Parameters
     ----------
     features : list of arrays, shape (n_frames, n_features) each
-        Training trajectories, of a system in equilibrium.
+        Training trajectories, of a system in equilibrium. Memory maps are read where they are, a few frames at a time.
     lagtime : int
         In frames.
     n_dim : int
@@ -93,12 +95,14 @@ def fit_vamp(features, lagtime, n_dim):
 
 
 def _fit(estimator, features, lagtime, n_dim):
-    features = as_trajectories(features)
+    features = as_features(features)
     check_lagtime(features, lagtime)
-    features = as_trajectories(features, min_length=lagtime + 1)
+    for index, array in enumerate(features):
+        if len(array) <= lagtime:
+            raise DataError(f"Trajectory {index} has {len(array)} frames; at least {lagtime + 1} were expected.")
     n_features = features[0].shape[1]
     try:
-        model = estimator(lagtime=lagtime, dim=n_dim).fit_from_timeseries(features).fetch_model()
+        model = fit_in_chunks(estimator(lagtime=lagtime, dim=n_dim), features)
     except ZeroRankError:
         raise DataError("All features are constant in all frames; nothing is left to find CVs in.") from None
     if n_dim > n_features or model.output_dimension < n_dim:

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from mdtok.errors import DataError
 from mdtok.features import as_features, encode_periodic
+from mdtok.features.arrays import first_not_finite
 
 
 @pytest.mark.parametrize("given_", [
@@ -31,6 +32,16 @@ def test_one_column_in_any_form(given_):
 def test_bad_features(wrong, message):
     with pytest.raises(DataError, match=message):
         as_features(wrong)
+
+
+@pytest.mark.parametrize("shape", [(50,), (50, 3), (50, 3, 2)])
+@pytest.mark.parametrize("chunk_numbers", [1, 7, 1000])
+def test_what_is_not_finite_is_found_in_any_chunk(monkeypatch, shape, chunk_numbers):
+    monkeypatch.setattr("mdtok.features.arrays.CHUNK_NUMBERS", chunk_numbers)
+    array = np.zeros(shape)
+    assert first_not_finite(array) is None and first_not_finite(array[:0]) is None
+    array.flat[[77 % array.size, array.size - 1]] = np.nan, np.inf
+    assert first_not_finite(array) == tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
 
 
 @given(arrays(np.float64, (5, 3), elements=st.floats(-np.pi, np.pi)), st.lists(st.booleans(), min_size=3, max_size=3))

@@ -5,6 +5,7 @@ import pytest
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import choose_tica
+from mdtok.features.streaming import fit_in_chunks
 
 
 def relaxing(rates, n_trajectories, n_frames, seed):
@@ -29,6 +30,24 @@ def test_few_long_trajectories_are_cut_and_a_seed_repeats():
     features = relaxing([1 / 50, 3], 2, 4000, seed=1)
     first, again = (choose_tica(features, [10], [1, 2], 10, seed=4, progress=False) for _ in range(2))
     assert first.n_dim == 1 and np.array_equal(first.scores, again.scores)
+
+
+@pytest.mark.parametrize("lengths", [(10_000, 12_000), (30_000, 200, 200), (1500,) * 12])
+def test_of_many_numbers_ten_blocks_or_more_are_looked_at(monkeypatch, lengths):
+    """4000 frames of four columns are the most here; whatever the trajectories, no more are read and each fold has its blocks."""
+    seen = []
+
+    def fit(estimator, features):
+        seen.append([len(array) for array in features])
+        return fit_in_chunks(estimator, features)
+
+    monkeypatch.setattr("mdtok.features.tica_choice._MOST_NUMBERS", 16_000)
+    monkeypatch.setattr("mdtok.features.tica_choice.fit_in_chunks", fit)
+    rng = np.random.default_rng(2)
+    features = [rng.normal(size=(n, 4)).cumsum(axis=0) for n in lengths]
+    choose_tica(features, [5], [1], 5, progress=False)
+    assert len(seen) == 5 and all(len(part) >= 8 for part in seen)  # four of five folds
+    assert all(2800 < sum(part) * 5 / 4 < 4500 for part in seen)  # folds are not equally long
 
 
 @pytest.mark.parametrize("arguments, error, words", [
