@@ -85,3 +85,24 @@ def test_a_rollout_becomes_a_trajectory_that_says_what_it_is(folded, run_protoco
 def test_what_cannot_be_stitched_is_one_line(folded, run_protocol, arguments, words):
     process = run_protocol("stitch_rollout", folded[0], *arguments)
     assert process.returncode == 2 and words in process.stderr and process.stderr.strip().count("\n") == 0
+
+
+def test_all_atom_trajectories_take_the_same_path(run_protocol, tmp_path):
+    """Not a simulation: the shipped structure, blown up and back at random times, which breaks its contacts and makes them again."""
+    structure, rng = mdtraj.load(str(ROOT / "systems" / "fip35" / "fip35.pdb")), np.random.default_rng(3)
+    centred = structure.xyz[0] - structure.xyz[0].mean(axis=0)
+    for k in range(4):
+        open_or_closed = np.cumsum(rng.random(200) < 0.05) % 2
+        size = 1 + 2 * np.convolve(open_or_closed, np.ones(4) / 4, mode="same")
+        xyz = size[:, None, None] * centred + 0.01 * rng.normal(size=(200, *centred.shape)) + 5
+        mdtraj.Trajectory(xyz, structure.topology, time=200.0 * np.arange(200)).save_dcd(str(tmp_path / f"{k}.dcd"))
+    process = run_protocol(
+        "run_fip35", "--traj", tmp_path / "*.dcd", "--top", ROOT / "systems" / "fip35" / "fip35.pdb", "--dt-ps", 200, "--n-states", 10,
+        "--n-macrostates", 2, "--tica-lagtimes", 1, "--tica-dims", 1, "--lagtime", 1, "--lagtimes", 1, "--n-timescales", 1,
+        "--models", "msm,order2", "--no-progress", "--out", tmp_path / "run",
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    found = json.loads((tmp_path / "run" / "report" / "folding.json").read_text(encoding="utf-8"))
+    folding_ps = found["events"]["mfpt_ps"]["value"][0][1]
+    assert 200 / 0.05 / 2 < folding_ps < 2 * 200 / 0.05 and found["events"]["profile"]["basins_at"][1] > 0.8
+    assert mdtraj.load(str(next((tmp_path / "run" / "tokens").glob("macrostate_0_*.pdb")))).n_atoms == 562
