@@ -1,6 +1,6 @@
 """Fip35 WW domain, end to end: simulate (or read), contacts, TICA, states, models, and how it folds.
 
-    python protocols/run_fip35.py                                   # the Cα model, hundreds of foldings, about 40 minutes on two cores
+    python protocols/run_fip35.py                                   # the Cα model, hundreds of foldings, about 25 minutes on two cores
     python protocols/run_fip35.py --quick
     python protocols/run_fip35.py --model allatom --length-ns 1000 --solvent obc2      # wants a GPU
     python protocols/run_fip35.py --traj 'DESRES/*.dcd' --top fip35.pdb --dt-ps 200    # trajectories of your own
@@ -52,7 +52,7 @@ class Fip35Settings(ModelSettings):
     tica_dims: list[int] = setting([1, 2, 3, 4, 6, 8], "Numbers of TICA components to choose from.")
     n_states: int = setting(100, "Microstates (k-means).")
     n_macrostates: int = setting(5, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
-    models: str = setting("msm,msm10,order4,semi-markov,lstm,nanogpt", "Models to fit and to score, separated by commas.")
+    models: str = setting("msm,msm10,semi-markov,lstm,lstm-reversible,nanogpt,nanogpt-narrow-reversible", "Models to fit and to score, separated by commas.")
     lagtime: int = setting(10, "Lag time in frames, of the Markov model of the states.")
     lagtimes: list[int] = setting([1, 2, 5, 10, 20], "Lag times of the implied timescales, in frames.")
     n_timescales: int = setting(4, "How many of the slowest timescales are compared.")

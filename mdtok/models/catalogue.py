@@ -7,13 +7,15 @@ from mdtok.models.dynamics import DynamicsModel
 
 _KNOWN = (
     "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, age-odds, hmm, hmmN (N hidden "
-    "states), lstm, lstm-medium, nanogpt, nanogpt-tiny, nanogpt-medium, run-length, run-length-lstm, run-length-orderN "
+    "states), lstm, lstm-medium, nanogpt, nanogpt-tiny, nanogpt-narrow, nanogpt-medium, run-length, run-length-lstm, run-length-orderN "
     "(last N events); lstm and nanogpt also with -plain, -anchored, -factorised or -states, and -sampled, -expected or "
-    "-faithful (two passes); nanogpt-tuned, lstm-tuned, order-tuned, semi-markov-tuned (best of three on validation); all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
+    "-faithful (two passes), and -reversible (reversed trajectories too); nanogpt-tuned, lstm-tuned, order-tuned, semi-markov-tuned "
+    "(best of three on validation); all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
 )
 
 _NETWORK = (
-    r"(nanogpt|lstm)(?:-(tiny|small|medium))?(-plain|-anchored|-factorised|-states)?(-sampled|-expected|-faithful)?"
+    r"(nanogpt|lstm)(?:-(tiny|narrow|small|medium))?(-plain|-anchored|-factorised|-states)?"
+    r"(-sampled|-expected|-faithful)?(-reversible)?"
 )
 #: Three candidates each for the names that end in -tuned: what differs, and of networks the preset.
 _CANDIDATES = {
@@ -32,11 +34,11 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     ----------
     names : str
         Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``bayesian-msm10``, ``order8``,
-        ``semi-markov``, ``age-odds``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-medium``; ``run-length`` (events
+        ``semi-markov``, ``age-odds``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-narrow``, ``nanogpt-medium``; ``run-length`` (events
         predicted by a nano-GPT), ``run-length-lstm``, ``run-length-order2`` (by counts of the last 2 events).
         ``-plain``, ``-anchored``, ``-factorised`` and ``-states`` say what of a network's transitions is anchored on counts,
         see `NanoGPT`; ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a second pass of training, as in
-        ``nanogpt-plain-faithful``; ``-lag10`` at the end is the same model on every tenth frame only.
+        ``nanogpt-plain-faithful``; ``-reversible`` learns from reversed trajectories too; ``-lag10`` at the end is the same model on every tenth frame only.
     macrostates : int array, shape (n_states,), optional
         The semi-Markov and the age-odds model keep the age in the macrostate where tokens are microstates.
     seed : int
@@ -81,7 +83,7 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
         return models.AgeOddsModel(macrostates=macrostates, progress=progress)
     if match := re.fullmatch(r"hmm([1-9]\d*)?", name):
         return models.HiddenMarkovModel(**({"n_hidden": int(match[1])} if match[1] else {}), progress=progress)
-    if match := re.fullmatch(r"run-length(?:-order([1-9]\d*)|-((?:nanogpt|lstm)(?:-(?:tiny|small|medium))?))?", name):
+    if match := re.fullmatch(r"run-length(?:-order([1-9]\d*)|-((?:nanogpt|lstm)(?:-(?:tiny|narrow|small|medium))?))?", name):
         if match[1]:
             events = models.EventChainModel(order=int(match[1]), progress=progress)
         else:
@@ -91,11 +93,12 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
         kind, fixed = (models.OrderKModel, {}) if match[1] == "order" else (models.SemiMarkovModel, {"macrostates": macrostates})
         return models.TunedModel([kind(**fixed, **given, progress=progress) for given in _CANDIDATES[match[1]]])
     if match := re.fullmatch(rf"{_NETWORK}(-tuned)?", name):
-        kind, size, anchor, second_pass, tuned = match.groups()
+        kind, size, anchor, second_pass, reversible, tuned = match.groups()
         network = models.NanoGPT if kind == "nanogpt" else models.LSTM
         settings = {"seed": seed, "progress": progress} | ({} if training_steps is None else {"max_steps": training_steps})
         settings |= {"anchor": _ANCHORS[anchor[1:]]} if anchor else {}
         settings |= {"second_pass": second_pass[1:]} if second_pass else {}
+        settings |= {"reversible": True} if reversible else {}
         if not tuned:
             return network.from_preset(size or "small", **settings)
         return models.TunedModel([

@@ -17,7 +17,7 @@ class LSTM(NeuralModel):
     ----------
     n_embd, n_hidden, n_positions, dropout
         Shape of the network, see `LSTMConfig`; the default is the smaller published one, `from_preset("medium")` the larger.
-    anchor, second_pass, keep_epsilon, keep_rate, window_shift
+    anchor, second_pass, keep_epsilon, keep_rate, reversible, window_shift
         As in `NanoGPT`; the published model has no anchor and one pass.
     learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, max_steps, evaluate_every_steps, patience, seed, progress
         How it is trained, as in `NanoGPT`.
@@ -47,7 +47,7 @@ class LSTM(NeuralModel):
 
     def __init__(
         self, n_embd=8, n_hidden=64, n_positions=100, dropout=0.0, anchor=None, second_pass=None, keep_epsilon=0.95,
-        keep_rate=0.99995, window_shift=None, learning_rate=2e-3, adam_betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=100,
+        keep_rate=0.99995, reversible=False, window_shift=None, learning_rate=2e-3, adam_betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=100,
         batch_size=64, max_steps=None, evaluate_every_steps=100, patience=5, seed=0, progress=True,
     ):
         self._take(dict(locals()))

@@ -9,6 +9,7 @@ from mdtok.models.neural import NeuralModel
 
 PRESETS = {
     "tiny": dict(n_layer=1, n_head=4, n_embd=32, n_inner=64, n_positions=32),
+    "narrow": dict(n_head=4, n_embd=32, n_inner=64, learning_rate=2e-3, max_steps=1500),  # for some 100,000 tokens of 100 states
     "small": dict(),
     "medium": dict(n_layer=4, n_head=8, n_embd=256, n_inner=1024, n_positions=200),
 }
@@ -28,6 +29,9 @@ class NanoGPT(NeuralModel):
         nothing, as in the paper.
     second_pass, keep_epsilon, keep_rate
         Second pass of training, see `TokenNetwork`; none by default.
+    reversible : bool
+        Learn from every trajectory and from its reverse, held-out ones too: in equilibrium both are as probable (detailed balance),
+        also for what is projected, so a network sees twice as much. Not for trajectories that relax from where they started.
     window_shift : int, optional
         Frames between the starts of two training windows; half of `n_positions` (50, as in the paper) if not given.
     learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, evaluate_every_steps, patience
@@ -67,7 +71,7 @@ class NanoGPT(NeuralModel):
 
     def __init__(
         self, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary", dropout=0.2, anchor="basins",
-        second_pass=None, keep_epsilon=0.95, keep_rate=0.99995, window_shift=None, learning_rate=5e-4, adam_betas=(0.9, 0.98),
+        second_pass=None, keep_epsilon=0.95, keep_rate=0.99995, reversible=False, window_shift=None, learning_rate=5e-4, adam_betas=(0.9, 0.98),
         weight_decay=0.1, warmup_steps=100, batch_size=64, max_steps=None, evaluate_every_steps=100, patience=5, seed=0,
         progress=True,
     ):

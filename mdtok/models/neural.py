@@ -112,6 +112,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
             validation = as_dtrajs(validation, n_states, min_length=2)
         except DataError as error:
             raise DataError(f"In validation: {error}") from None
+        if self.settings["reversible"]:
+            dtrajs, validation = ([*part, *(dtraj[::-1].copy() for dtraj in part)] for part in (dtrajs, validation))
         self.anchor_ = self._fit_anchor(dtrajs, validation, n_states)
         train = self._training_windows(dtrajs)
         parts = [self._score_windows(dtraj) for dtraj in validation]

@@ -31,6 +31,13 @@ def test_networks_with_and_without_anchor_and_second_pass():
     }
 
 
+def test_networks_that_learn_from_reversed_trajectories():
+    models = make_models("nanogpt-narrow-reversible,lstm-anchored-sampled-reversible,nanogpt-tuned", progress=False)
+    narrow, lstm, tuned = models.values()
+    assert narrow.settings["reversible"] and lstm.settings["reversible"] and not tuned.candidates[0].settings["reversible"]
+    assert (narrow.settings["n_embd"], narrow.settings["n_layer"], narrow.settings["n_positions"]) == (32, 2, 100)
+
+
 def test_events_longer_intervals_and_the_posterior():
     models = make_models("bayesian-msm,bayesian-msm10,run-length,run-length-order3,run-length-lstm", seed=3, training_steps=7, progress=False)
     kinds = [type(model) for model in models.values()]

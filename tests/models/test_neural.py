@@ -337,3 +337,16 @@ def test_with_an_anchor_the_logits_of_states_learn_what_they_learn_without():
         loss.backward()
         gradients[n_basins] = network.head.weight.grad
     assert torch.allclose(gradients[0], gradients[2], atol=1e-6)  # the correction's head starts at zero and adds nothing
+
+
+@pytest.mark.parametrize("kind", [NanoGPT, LSTM])
+def test_a_reversible_model_expects_either_direction(kind):
+    """A cycle 0 1 2 0 …: what follows the first token is certain, unless the cycle may run backwards."""
+    cycle = np.arange(600) % 3
+    chance = {}
+    for reversible in (False, True):
+        model = kind.from_preset("tiny", anchor=None, reversible=reversible, max_steps=150, evaluate_every_steps=50, learning_rate=1e-2, progress=False)
+        log_prob = model.fit([cycle], [cycle[:200]]).log_prob([cycle[:100]])[0]
+        chance[reversible] = np.exp(log_prob[0]), np.exp(log_prob[10:]).min()
+    assert chance[False][0] > 0.9 and 0.3 < chance[True][0] < 0.7
+    assert chance[True][1] > 0.9  # two tokens show the direction
