@@ -204,7 +204,7 @@ class Timescales:
 
 
 def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=100, seed=0, n_states=None):
-    """Implied timescales of MSMs over a range of lag times, with Bayesian 95 % intervals.
+    """Implied timescales of MSMs over a range of lag times, with Bayesian 95 % intervals around the maximum-likelihood estimate.
 
     Parameters
     ----------
@@ -253,9 +253,21 @@ def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=10
         samples = np.full((1, n_timescales), np.nan)
         if n_samples:
             matrices, distributions = draw_posterior(msm, n_samples, seed)
-            samples = [timescales_of(p, lagtime, n_timescales, pi) for p, pi in zip(matrices, distributions)]
+            samples = _centred(value, [timescales_of(p, lagtime, n_timescales, pi) for p, pi in zip(matrices, distributions)])
         result.estimates[lagtime] = Estimate.from_samples(value, samples) * dt_ps
     return result
+
+
+def _centred(value, samples):
+    """Samples of timescales scaled so that their median is the estimate.
+
+    The posterior has the counts of independent windows only; where these are few for the number of states, its own noise
+    lengthens all fast processes, far beyond what the estimate can be wrong by in that direction. Its spread is kept.
+    """
+    samples = np.asarray(samples)
+    seen = np.isfinite(samples).any(axis=0)
+    middle = np.nanmedian(np.where(seen, samples, 1.0), axis=0)
+    return np.where(seen, samples * value / middle, np.nan)
 
 
 def macro_propagators(dtrajs, lagtime, n_steps, n_states):

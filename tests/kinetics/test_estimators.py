@@ -39,6 +39,14 @@ def test_bayesian_interval_of_timescales_covers_the_exact_value():
     assert hits.min() >= 50
 
 
+def test_the_estimate_lies_in_its_interval_where_states_are_many_and_counts_few():
+    """A walk on a ring of 80 states: at lag 20 there are 3 independent counts a state, and the posterior's noise is slow itself."""
+    rng = np.random.default_rng(4)
+    walk = np.cumsum(rng.integers(-1, 2, size=5000)) % 80
+    for estimate in implied_timescales([walk], [1, 5, 20], n_timescales=6).estimates.values():
+        assert np.all((estimate.low < estimate.value) & (estimate.value < estimate.high))
+
+
 def test_timescales_carry_picoseconds_and_repeat_with_the_seed(chains):
     one = implied_timescales(chains, [2], 2, dt_ps=1.0, n_samples=20, seed=3)
     other = implied_timescales(chains, [2], 2, dt_ps=0.5, n_samples=20, seed=3)
