@@ -52,7 +52,9 @@ class Fip35Settings(ModelSettings):
     tica_dims: list[int] = setting([1, 2, 3, 4, 6, 8], "Numbers of TICA components to choose from.")
     n_states: int = setting(100, "Microstates (k-means).")
     n_macrostates: int = setting(5, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
-    models: str = setting("msm,msm10,semi-markov,lstm,lstm-reversible,nanogpt,nanogpt-narrow-reversible", "Models to fit and to score, separated by commas.")
+    models: str = setting(
+        "msm,msm10,semi-markov,lstm,lstm-reversible,nanogpt,nanogpt-narrow-reversible", "Models to fit and to score, separated by commas.",
+    )
     lagtime: int = setting(10, "Lag time in frames, of the Markov model of the states.")
     lagtimes: list[int] = setting([1, 2, 5, 10, 20], "Lag times of the implied timescales, in frames.")
     n_timescales: int = setting(4, "How many of the slowest timescales are compared.")
