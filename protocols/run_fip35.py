@@ -1,6 +1,6 @@
 """Fip35 WW domain, end to end: simulate (or read), contacts, TICA, states, models, and how it folds.
 
-    python protocols/run_fip35.py                                   # the Cα model, hundreds of foldings, about 25 minutes on two cores
+    python protocols/run_fip35.py                                   # the Cα model, hundreds of foldings, about 30 minutes on two cores
     python protocols/run_fip35.py --quick
     python protocols/run_fip35.py --model allatom --length-ns 1000 --solvent obc2      # wants a GPU
     python protocols/run_fip35.py --traj 'DESRES/*.dcd' --top fip35.pdb --dt-ps 200    # trajectories of your own
@@ -44,7 +44,7 @@ class Fip35Settings(ModelSettings):
     structure: str = setting("", "PDB file in place of the structure that comes with mdtok, for a simulation.")
     solvent: str = setting("", "Of the all-atom model: obc2, gbn2, tip3p or vacuum.")
     temperature_kelvin: float = setting(0.0, "0: that of the system.")
-    n_replicas: int = setting(8, "Independent simulations; they start folded and unfolded in turn.")
+    n_replicas: int = setting(16, "Independent simulations; they start folded and unfolded in turn.")
     length_ns: float = setting(160.0, "Length of each replica.")
     platform: str = setting("auto", "OpenMM platform; auto measures which is fastest here.")
     n_processes: int = setting(0, "Replicas at once; 0: one a core.")
