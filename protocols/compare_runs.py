@@ -5,7 +5,8 @@
     python protocols/run_alanine.py --seed 8 --out runs/eight --stage tokenize
     python protocols/compare_runs.py runs/seven runs/eight
 
-The states are those of the first run, for both.
+The states are those of the first run, for both. Runs of run_fip35.py are compared in how they fold: each has a TICA, and so states,
+of its own.
 """
 
 import argparse
@@ -35,10 +36,13 @@ def main():
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
 
-    first = TokenisedData.load(arguments.runs[0] / "tokens")
-    tokenizer = mdtok.StateTokenizer.load(arguments.runs[0] / "tokens")
-    groups = [tokens_of(folder, tokenizer, arguments.runs[0]) for folder in arguments.runs]
-    found = [{title: (show, numbers) for title, show, numbers in quantities(dtrajs, first, arguments)} for dtrajs in groups]
+    if all((folder / "report" / "folding.json").exists() for folder in arguments.runs):
+        rows = [folding_of(folder) for folder in arguments.runs]
+    else:
+        first = TokenisedData.load(arguments.runs[0] / "tokens")
+        tokenizer = mdtok.StateTokenizer.load(arguments.runs[0] / "tokens")
+        rows = [quantities(tokens_of(folder, tokenizer, arguments.runs[0]), first, arguments) for folder in arguments.runs]
+    found = [{title: (show, numbers) for title, show, numbers in of_run} for of_run in rows]
     lines = [f"{'':<28} {str(arguments.runs[0]):>32} {str(arguments.runs[1]):>32}   intervals"]
     n_apart = n_rows = 0
     for title in (title for title in found[0] if title in found[1]):
@@ -54,6 +58,8 @@ def tokens_of(folder, tokenizer, first):
     columns, known = (read_json(run / "features" / "columns.json") for run in (folder, first))
     if columns != known:
         raise DataError(f"{folder} has the features {columns['names']}, {first} {known['names']}; they cannot be compared.")
+    if any(name.startswith("TICA ") for name in columns["names"]):
+        raise DataError(f"{folder} and {first} have a TICA, and so states, of their own each; finish both with --stage score to compare how they fold.")
     _, dtrajs = cut_outside(tokenizer.transform(encode_periodic(load_arrays(folder / "features"), columns["periodic"])))
     return dtrajs
 
@@ -73,6 +79,22 @@ def quantities(dtrajs, data, arguments):
     mfpt = mfpt_counted([data.macrostates[d] for d in dtrajs], data.dt_ps, n_macrostates, arguments.n_samples, arguments.seed)
     for i, j in np.argwhere(~np.eye(n_macrostates, dtype=bool)):
         yield f"MFPT {names[i]} → {names[j]}", picoseconds, triple(mfpt, (i, j))
+
+
+def folding_of(folder):
+    """The same of how a protein folds in the MD of a run, by what does not depend on its states."""
+    found = read_json(folder / "report" / "folding.json")
+    events = found["events"]
+    share = "{:.2f}".format
+    for title, i, j in (("folding MFPT", 0, 1), ("unfolding MFPT", 1, 0)):
+        yield title, picoseconds, tuple(events["mfpt_ps"][part][i][j] for part in ("value", "low", "high"))
+    for k, side in enumerate(("unfolded", "folded")):
+        yield f"barrier from {side}, kT", share, tuple(events["profile"]["barriers_kt"][part][k] for part in ("value", "low", "high"))
+    yield "folded less unfolded, kT", share, tuple(events["profile"]["difference_kt"].values())
+    if found["order"]:
+        yield "transition-path time", picoseconds, tuple(found["of"]["all MD"]["paths"]["mean_ps"].values())
+        for k, name in enumerate(found["order"]["names"]):
+            yield f"{name} first", share, tuple(found["order"]["share_first"][part][k] for part in ("value", "low", "high"))
 
 
 def triple(estimate, item):

@@ -1,6 +1,7 @@
 """run_fip35.py: from the Cα model to how it folds, trajectories of one's own, and bad input."""
 
 import json
+import shutil
 
 import mdtraj
 import numpy as np
@@ -40,6 +41,16 @@ def test_trajectories_of_ones_own_take_the_same_path(folded, run_protocol, tmp_p
     assert process.returncode == 0, process.stderr[-3000:]
     one, other = (json.loads((folder / "tokens" / "tokens.json").read_text(encoding="utf-8")) for folder in (out, tmp_path / "own"))
     assert one == other
+
+
+def test_two_runs_are_compared_in_how_they_fold(folded, run_protocol, tmp_path):
+    out, _ = folded
+    process = run_protocol("compare_runs", out, out)
+    assert process.returncode == 0 and "unfolding MFPT" in process.stdout and "8 of 8 pairs" in process.stdout
+    for part in ("tokens", "features"):
+        shutil.copytree(out / part, tmp_path / "unfinished" / part)
+    process = run_protocol("compare_runs", out, tmp_path / "unfinished")
+    assert process.returncode == 2 and "of their own each" in process.stderr and process.stderr.strip().count("\n") == 0
 
 
 @pytest.mark.parametrize("arguments, words", [
