@@ -61,7 +61,7 @@ class Fip35Settings(ModelSettings):
 
     STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("tica_lagtimes", "tica_dims", "n_states", "n_macrostates"), "tokenize")
     QUICK = {
-        "n_replicas": 4, "length_ns": 8.0, "n_states": 30, "n_macrostates": 3, "training_steps": 300, "tica_lagtimes": [10],
+        "n_replicas": 4, "length_ns": 8.0, "n_states": 30, "n_macrostates": 0, "training_steps": 300, "tica_lagtimes": [10], "tica_dims": [1, 2, 3],
         "models": "msm,order2,nanogpt-tiny",
     }
 

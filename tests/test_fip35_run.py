@@ -43,6 +43,14 @@ def test_trajectories_of_ones_own_take_the_same_path(folded, run_protocol, tmp_p
     assert one == other
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [7, 8])
+def test_quick_reaches_a_report(run_protocol, tmp_path, seed):
+    """Some 40 seconds each: so little MD has as few macrostates as it has, and the quick settings must not ask for more."""
+    process = run_protocol("run_fip35", "--quick", "--seed", seed, "--no-progress", "--out", tmp_path / "run")
+    assert process.returncode == 0 and "How it folds" in (tmp_path / "run" / "report" / "report.html").read_text(encoding="utf-8")
+
+
 def test_two_runs_are_compared_in_how_they_fold(folded, run_protocol, tmp_path):
     out, _ = folded
     process = run_protocol("compare_runs", out, out)
