@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.features.commitment import hold_last
+from mdtok.features.commitment import count_transitions, hold_last
 from mdtok.features.dtrajs import as_dtrajs
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimators import Estimate, as_plain
 from mdtok.kinetics.flux_network import FluxNetwork, reactive_flux
 from mdtok.kinetics.free_energy import FreeEnergyProfile, free_energy_profile, profile_of_histograms
 from mdtok.kinetics.passages import mfpt_counted
@@ -40,6 +40,12 @@ def folding_states(q):
     return hold_last(np.where(q < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q > FOLDED_ABOVE_Q, FOLDED, -1)))
 
 
+def mean_by_state(q, dtrajs, n_states):
+    """Mean fraction of native contacts in each state, shape (n_states,); 0 where no frame is."""
+    tokens = np.concatenate(dtrajs)
+    return np.bincount(tokens, np.concatenate(q), n_states) / np.maximum(np.bincount(tokens, minlength=n_states), 1)
+
+
 def cores_of_states(q, dtrajs, n_states):
     """Which states are unfolded (0) and which folded (1), by their mean fraction of native contacts; -1 for the others.
 
@@ -63,8 +69,7 @@ def cores_of_states(q, dtrajs, n_states):
     >>> cores_of_states([np.array([0.1, 0.5, 0.9])], [np.array([2, 1, 0])], 3)
     array([ 1, -1,  0])
     """
-    tokens = np.concatenate(dtrajs)
-    mean = np.bincount(tokens, np.concatenate(q), n_states) / np.maximum(np.bincount(tokens, minlength=n_states), 1)
+    mean = mean_by_state(q, dtrajs, n_states)
     cores = np.where(mean < UNFOLDED_BELOW_Q, UNFOLDED, np.where(mean > FOLDED_ABOVE_Q, FOLDED, -1))
     if not {UNFOLDED, FOLDED} <= set(cores.tolist()):
         raise DataError(
@@ -118,9 +123,9 @@ class FoldingEvents:
         edges = (np.arange(0, n_contacts + _CONTACTS_PER_BIN, _CONTACTS_PER_BIN) - 0.5) / n_contacts
         edges[-1] = max(edges[-1], 1.0)
         profile = free_energy_profile(q, edges, _HALFWAY_Q, seed=seed)
-        up, down = (sum(int((np.diff(states) == step).sum()) for states in at) for step in (1, -1))
+        passages = count_transitions(at, 2, [1])[0]
         share = float(np.concatenate(at).mean()) if at else np.nan
-        return cls(share, up, down, mfpt_counted(at, dt_ps, 2, seed=seed), profile)
+        return cls(share, int(passages[UNFOLDED, FOLDED]), int(passages[FOLDED, UNFOLDED]), mfpt_counted(at, dt_ps, 2, seed=seed), profile)
 
     def __str__(self):
         return (
@@ -131,7 +136,7 @@ class FoldingEvents:
 
     def to_dict(self):
         """For JSON."""
-        return vars(self) | {"mfpt_ps": self.mfpt_ps.to_dict(), "profile": self.profile.to_dict()}
+        return as_plain(vars(self))
 
 
 def profile_of_tokens(chains, q, dtrajs, n_states, edges, seed=0):
@@ -215,4 +220,4 @@ class Folding:
 
     def to_dict(self):
         """For JSON."""
-        return {"mfpt_ps": self.mfpt_ps.to_dict(), "paths": self.paths.to_dict(), "flux": self.flux.to_dict()}
+        return as_plain(vars(self))

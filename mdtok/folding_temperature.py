@@ -9,8 +9,9 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer, NativeFraction, native_contacts
+from mdtok.features.commitment import count_transitions
 from mdtok.folding import FOLDED, UNFOLDED, folding_states
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimators import Estimate, as_plain
 from mdtok.kinetics.passages import independent_units
 from mdtok.md import load_system, run_replicas
 from mdtok.md.definition import load_definition
@@ -61,7 +62,7 @@ class FoldingTemperature:
 
     def to_dict(self):
         """For JSON."""
-        return {key: value.to_dict() if isinstance(value, Estimate) else value for key, value in vars(self).items()}
+        return as_plain(vars(self))
 
 
 def fit_folding_temperature(temperatures_kelvin, dtrajs, length_ns=np.nan, n_bootstrap=500, seed=0):
@@ -118,11 +119,9 @@ def fit_folding_temperature(temperatures_kelvin, dtrajs, length_ns=np.nan, n_boo
         drawn = weights @ of_units  # (n_bootstrap, 2)
         drawn_shares[:, k] = drawn[:, FOLDED] / np.maximum(drawn.sum(axis=1), 1)
     samples = np.array([_fit_line(temperatures, drawn) for drawn in drawn_shares])
-    passages = [
-        [sum(int((np.diff(d[d >= 0]) == step).sum()) for d in of_temperature) for of_temperature in dtrajs] for step in (1, -1)
-    ]
+    passages = np.array([count_transitions([d[d >= 0] for d in of_temperature if d.max() >= 0], 2, [1])[0] for of_temperature in dtrajs])
     return FoldingTemperature(
-        temperatures, Estimate.from_samples(shares, drawn_shares), *map(np.array, passages),
+        temperatures, Estimate.from_samples(shares, drawn_shares), passages[:, UNFOLDED, FOLDED], passages[:, FOLDED, UNFOLDED],
         Estimate.from_samples(at, samples[:, 0]), Estimate.from_samples(heat, samples[:, 1]), length_ns,
     )
 

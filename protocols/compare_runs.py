@@ -20,7 +20,7 @@ import mdtok
 from mdtok.cli import run_script
 from mdtok.errors import DataError
 from mdtok.features import cut_outside, encode_periodic
-from mdtok.kinetics import equilibrium_populations, implied_timescales, mfpt_counted
+from mdtok.kinetics import Estimate, equilibrium_populations, implied_timescales, mfpt_counted
 from mdtok.kinetics.verdicts import picoseconds
 from mdtok.runfolder import load_arrays, read_json
 from mdtok.stages import TokenisedData
@@ -47,7 +47,7 @@ def main():
     n_apart = n_rows = 0
     for title in (title for title in found[0] if title in found[1]):
         (show, a), (_, b) = found[0][title], found[1][title]
-        overlap = a[1] <= b[2] and b[1] <= a[2]
+        overlap = a.low <= b.high and b.low <= a.high
         n_rows, n_apart = n_rows + 1, n_apart + (not overlap)
         lines.append(f"{title:<28} {interval(show, a):>32} {interval(show, b):>32}   {'overlap' if overlap else 'APART'}")
     sys.stdout.write("\n".join([*lines, "", f"{n_rows - n_apart} of {n_rows} pairs of 95 % intervals overlap.", ""]))
@@ -65,20 +65,20 @@ def tokens_of(folder, tokenizer, first):
 
 
 def quantities(dtrajs, data, arguments):
-    """(title, how to show it, (value, low, high)) of everything compared."""
+    """(title, how to show it, Estimate) of everything compared."""
     settings = {"n_samples": arguments.n_samples, "seed": arguments.seed}
     names, n_macrostates = data.macrostate_names, len(data.macrostate_names)
     populations = equilibrium_populations(dtrajs, arguments.lagtimes[0], data.macrostates, **settings)
     for k, name in enumerate(names):
-        yield f"population of {name}", "{:.4f}".format, triple(populations, k)
+        yield f"population of {name}", "{:.4f}".format, populations[k]
     timescales = implied_timescales(dtrajs, arguments.lagtimes, 2, data.dt_ps, n_states=len(data.macrostates), **settings)
-    for lag, estimate in timescales.estimates.items():
+    for lag, times in timescales.estimates.items():
         for k in range(2):
-            if estimate.value[k] > lag * data.dt_ps:  # nothing is known of what is faster than the lag
-                yield f"timescale {k + 1} at lag {picoseconds(lag * data.dt_ps)}", picoseconds, triple(estimate, k)
+            if times.value[k] > lag * data.dt_ps:  # nothing is known of what is faster than the lag
+                yield f"timescale {k + 1} at lag {picoseconds(lag * data.dt_ps)}", picoseconds, times[k]
     mfpt = mfpt_counted([data.macrostates[d] for d in dtrajs], data.dt_ps, n_macrostates, arguments.n_samples, arguments.seed)
     for i, j in np.argwhere(~np.eye(n_macrostates, dtype=bool)):
-        yield f"MFPT {names[i]} → {names[j]}", picoseconds, triple(mfpt, (i, j))
+        yield f"MFPT {names[i]} → {names[j]}", picoseconds, mfpt[i, j]
 
 
 def folding_of(folder):
@@ -87,25 +87,24 @@ def folding_of(folder):
     events = found["events"]
     share = "{:.2f}".format
     for title, i, j in (("folding MFPT", 0, 1), ("unfolding MFPT", 1, 0)):
-        yield title, picoseconds, tuple(events["mfpt_ps"][part][i][j] for part in ("value", "low", "high"))
+        yield title, picoseconds, estimate(events["mfpt_ps"])[i, j]
     for k, side in enumerate(("unfolded", "folded")):
-        yield f"barrier from {side}, kT", share, tuple(events["profile"]["barriers_kt"][part][k] for part in ("value", "low", "high"))
-    yield "folded less unfolded, kT", share, tuple(events["profile"]["difference_kt"].values())
+        yield f"barrier from {side}, kT", share, estimate(events["profile"]["barriers_kt"])[k]
+    yield "folded less unfolded, kT", share, estimate(events["profile"]["difference_kt"])
     if found["order"]:
-        yield "transition-path time", picoseconds, tuple(found["of"]["all MD"]["paths"]["mean_ps"].values())
+        yield "transition-path time", picoseconds, estimate(found["of"]["all MD"]["paths"]["mean_ps"])
         for k, name in enumerate(found["order"]["names"]):
-            yield f"{name} first", share, tuple(found["order"]["share_first"][part][k] for part in ("value", "low", "high"))
+            yield f"{name} first", share, estimate(found["order"]["share_first"])[k]
 
 
-def triple(estimate, item):
-    """Value and limits of one item of an Estimate."""
-    return tuple(float(getattr(estimate, part)[item]) for part in ("value", "low", "high"))
+def estimate(saved):
+    """An Estimate as JSON has it."""
+    return Estimate(**{part: np.array(numbers, dtype=float) for part, numbers in saved.items()})
 
 
-def interval(show, numbers):
+def interval(show, estimate):
     """``value [low, high]``."""
-    value, low, high = map(show, numbers)
-    return f"{value} [{low}, {high}]"
+    return f"{show(estimate.value)} [{show(estimate.low)}, {show(estimate.high)}]"
 
 
 if __name__ == "__main__":

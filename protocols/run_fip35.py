@@ -18,7 +18,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features import Contacts, FeatureTable, NativeFraction, RadiusOfGyration, choose_tica, native_contacts
 from mdtok.features.naming import name_by_contacts
 from mdtok.features.streaming import map_chunks
-from mdtok.folding import Folding, FoldingEvents, cores_of_states, profile_of_tokens
+from mdtok.folding import Folding, FoldingEvents, cores_of_states, mean_by_state, profile_of_tokens
 from mdtok.kinetics import fit_tica, order_of_events
 from mdtok.md.definition import load_definition
 from mdtok.runfolder import RunFolder, load_arrays, read_json, write_json
@@ -175,8 +175,7 @@ def how_it_folds(run, settings, data, card):
         log.warning("The report does not say how it folds. %s", error)
         return []
     log.info("all MD: %s", events)
-    macro = data.macrostates[np.concatenate(data.dtrajs)]
-    q_in_macrostates = np.bincount(macro, np.concatenate(q)) / np.bincount(macro)
+    q_in_macrostates = mean_by_state(q, [data.macrostates[dtraj] for dtraj in data.dtrajs], len(data.macrostate_names))
     ends = int(q_in_macrostates.argmin()), int(q_in_macrostates.argmax())
     found, profiles = {}, {"all MD": events.profile}
     groups = {"all MD": (data.dtrajs, 1)} | {name: (rollout.dtrajs, rollout.lagtime) for name, rollout in card.rollouts.items()}

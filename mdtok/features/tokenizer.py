@@ -15,6 +15,7 @@ from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.dtrajs import as_dtrajs
 from mdtok.features.metastable import metastable_states
+from mdtok.features.streaming import fit_in_chunks
 from mdtok.runfolder import read_json, whole, write_json
 
 logger = logging.getLogger(__name__)
@@ -138,8 +139,7 @@ class StateTokenizer:
         self._tica_offset, self._tica_matrix = None, None
         if self.tica_dim is None:
             return
-        usable = [array.astype(np.float64) for array in features if len(array) > self.lagtime]
-        model = TICA(lagtime=self.lagtime, dim=self.tica_dim).fit_from_timeseries(usable).fetch_model()
+        model = fit_in_chunks(TICA(lagtime=self.lagtime, dim=self.tica_dim), [array for array in features if len(array) > self.lagtime])
         # the projection is affine; an offset and a matrix are all that has to be kept of it
         self._tica_offset = model.transform(np.zeros((1, self.n_features_)))[0]
         self._tica_matrix = model.transform(np.eye(self.n_features_)) - self._tica_offset  # (n_features, n_dimensions)

@@ -16,7 +16,7 @@ from mdtok.features.dtrajs import as_dtrajs
 from mdtok.insight.prompts import choose_prompts
 from mdtok.insight.restored_runs import KINDS, RestoredRuns
 from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_weights
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimators import Estimate, as_plain
 from mdtok.models.nanogpt import NanoGPT
 
 CORRUPTIONS = ("all", "early", "late")
@@ -121,7 +121,7 @@ class CausalTraces:
         sites = self.sites
         said = (
             f"Noise on {part} of the {self.n_frames} tokens of {self.n_prompts} prompts ({self.n_transitions} end in a transition) "
-            f"costs {_interval(self.total_effect)} nats, from {clean:.3f} to {corrupted:.3f} per token (probability {likely:.3f} to "
+            f"costs {self.total_effect:.3f} nats, from {clean:.3f} to {corrupted:.3f} per token (probability {likely:.3f} to "
             f"{less:.3f})"
         )
         n_sites = sum(p_values.size for p_values in self.p_values.values())
@@ -134,14 +134,13 @@ class CausalTraces:
             back = sorted({site.tokens_back for site in sites})
             said += (
                 f"; {len(sites)} of {n_sites} sites {'matters' if len(sites) == 1 else 'matter'} (error rate "
-                f"{self.error_rate:g}), {_places(back)}, most of all {sites[0]}: restored, it gives back {_interval(sites[0].effect)} nats."
+                f"{self.error_rate:g}), {_places(back)}, most of all {sites[0]}: restored, it gives back {sites[0].effect:.3f} nats."
             )
         return said + " Counted transitions between basins see no noise: this is the network's part only." * self.anchored
 
     def to_dict(self):
         """For JSON."""
-        plain = {name: _plain(value) for name, value in vars(self).items()}
-        return {**plain, "sites": [site.to_dict() for site in self.sites], "sentence": str(self)}
+        return {**as_plain(vars(self)), "sites": [site.to_dict() for site in self.sites], "sentence": str(self)}
 
 
 def layer_names(kind, n_rows):
@@ -338,16 +337,6 @@ def sign_flip_p_values(differences, n_permutations, rng):
     scaled = np.divide(differences, scale, out=np.zeros_like(differences), where=scale > 0)
     largest = np.abs(rng.choice([-1.0, 1.0], (n_permutations, len(differences))) @ scaled).max(axis=1)
     return (1 + (largest[:, None] >= np.abs(scaled.sum(axis=0)) - 1e-12).sum(axis=0)) / (1 + n_permutations)
-
-
-def _interval(estimate):
-    return f"{float(estimate.value):.3f} [{float(estimate.low):.3f}, {float(estimate.high):.3f}]"
-
-
-def _plain(value):
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    return value.to_dict() if isinstance(value, Estimate) else value
 
 
 def _places(tokens_back):

@@ -17,7 +17,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.streaming import fit_in_chunks
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimators import Estimate, check_lagtime
+from mdtok.kinetics.estimators import Estimate, as_plain, check_lagtime
 from mdtok.models.trajectory_model import as_trajectories
 
 _CUTOFF = 1e-10  # of the largest eigenvalue of the correlation matrix: columns that agree to 1e-5 are one column
@@ -52,8 +52,7 @@ class CVQuality:
 
     def to_dict(self):
         """What is there: dicts with value, low and high, and the rank."""
-        there = {name: figure for name, figure in vars(self).items() if figure is not None}
-        return {name: figure.to_dict() if isinstance(figure, Estimate) else figure for name, figure in there.items()}
+        return as_plain({name: figure for name, figure in vars(self).items() if figure is not None})
 
 
 def fit_tica(features, lagtime, n_dim):

@@ -57,6 +57,19 @@ class Estimate:
         return {"value": self.value, "low": self.low, "high": self.high}
 
 
+def as_plain(value):
+    """A value, or a dict of values, for JSON: estimates, and all that has a ``to_dict``, as dicts.
+
+    Examples
+    --------
+    >>> as_plain({"n": 3, "share": Estimate(0.5, 0.4, 0.6)})
+    {'n': 3, 'share': {'value': 0.5, 'low': 0.4, 'high': 0.6}}
+    """
+    if isinstance(value, dict):
+        return {key: as_plain(one) for key, one in value.items()}
+    return value.to_dict() if hasattr(value, "to_dict") else value
+
+
 def poisson_interval(count, confidence=_CONFIDENCE):
     """Exact interval of the mean of Poisson variables that were `count` once (Garwood, Biometrika 28, 437 (1936)).
 

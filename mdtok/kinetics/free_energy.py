@@ -6,7 +6,7 @@ import numpy as np
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimators import Estimate, free_energies_kt
+from mdtok.kinetics.estimators import Estimate, as_plain, free_energies_kt
 from mdtok.kinetics.passages import independent_units
 
 
@@ -47,7 +47,7 @@ class FreeEnergyProfile:
 
     def to_dict(self):
         """For JSON."""
-        return {key: value.to_dict() if isinstance(value, Estimate) else value for key, value in vars(self).items()}
+        return as_plain(vars(self))
 
 
 def free_energy_profile(values, edges, split, n_bootstrap=200, seed=0):

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import norm
 
 from mdtok.features.dtrajs import thin_dtrajs
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimators import Estimate, as_plain
 from mdtok.models.markov import MarkovModel
 
 _N_BOOTSTRAP = 500
@@ -42,7 +42,7 @@ class RolloutChecks:
 
     def to_dict(self):
         """For JSON."""
-        return {key: value.to_dict() if isinstance(value, Estimate) else value for key, value in vars(self).items()}
+        return as_plain(vars(self))
 
 
 def check_rollout(dtrajs, train, macrostates, stride=1, seed=0):
