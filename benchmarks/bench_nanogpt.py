@@ -13,11 +13,11 @@ import time
 import numpy as np
 import torch
 
-from mdtok.models.nanogpt import NanoGPT
-from mdtok.models.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
-from mdtok.models.neural import draw_tokens
-from mdtok.models.token_network import REPLACEMENTS
-from mdtok.models.training import training_windows
+from mdtok.models.networks.nanogpt import NanoGPT
+from mdtok.models.networks.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
+from mdtok.models.networks.neural import draw_tokens
+from mdtok.models.networks.token_network import REPLACEMENTS
+from mdtok.models.networks.training import training_windows
 
 
 def train_bare(model, dtraj, n_states, n_steps):

@@ -1,6 +1,6 @@
 """mdtok: molecular dynamics to sequences, transformers on them, and an honest verdict.
 
-Data flows one way: ``md -> features -> models -> kinetics -> insight -> report``. These are the public names.
+Data flows one way: ``md -> features -> tokens -> models -> kinetics -> insight -> report -> workflows``. These are the public names.
 """
 
 from mdtok.lazy import lazy_names
@@ -11,9 +11,11 @@ __getattr__, _names = lazy_names(__name__, {
     "errors": ["MdtokError", "SettingsError", "DataError", "StructureError", "PlatformError", "RunFolderError"],
     "md": ["load_system", "select_platform", "run_simulation", "run_replicas", "open_trajectories", "Trajectories"],
     "features": [
-        "Dihedrals", "Featurizer", "StateTokenizer", "encode_periodic", "load_features", "load_dtrajs",
-        "split_trajectories", "split_time_blocks", "cut_outside", "windows", "split_particles",
-        "Feature", "Contacts", "NativeContacts", "NativeFraction", "native_contacts", "Rmsd", "RadiusOfGyration", "stitch_frames",
+        "Dihedrals", "Featurizer", "encode_periodic", "load_features", "split_particles", "Feature", "Contacts", "NativeContacts",
+        "NativeFraction", "native_contacts", "Rmsd", "RadiusOfGyration",
+    ],
+    "tokens": [
+        "StateTokenizer", "load_dtrajs", "split_trajectories", "split_time_blocks", "cut_outside", "windows", "stitch_frames",
     ],
     "models": [
         "DynamicsModel", "MarkovModel", "BayesianMarkovModel", "OrderKModel", "SemiMarkovModel", "AgeOddsModel", "HiddenMarkovModel",

@@ -11,8 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mdtok.ablation import ablate
-from mdtok.cli import run_script
+from mdtok.workflows.ablation import ablate
+from mdtok.workflows.command_line import run_script
 
 VARIANTS = "nanogpt-plain,nanogpt-plain-sampled,nanogpt-plain-expected,nanogpt-plain-faithful,nanogpt,nanogpt-anchored-sampled"
 

@@ -14,14 +14,23 @@ from pathlib import Path
 import numpy as np
 
 import mdtok
-from mdtok.cli import parse_settings, run_script, setting
+from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import DataError, SettingsError
-from mdtok.features import relabel
-from mdtok.features.dtrajs import split_indices
-from mdtok.features.metastable import metastable_states
-from mdtok.features.naming import letters
-from mdtok.runfolder import RunFolder, whole
-from mdtok.stages import ModelSettings, TokenisedData, check_lag, cut_if_few, do_model_stages, long_enough, split_in_three
+from mdtok.tokens import relabel
+from mdtok.tokens.dtrajs import split_indices
+from mdtok.tokens.metastable import metastable_states
+from mdtok.tokens.naming import letters
+from mdtok.workflows.folder import RunFolder
+from mdtok.storage import whole
+from mdtok.workflows.stages import (
+    ModelSettings,
+    TokenisedData,
+    check_lag,
+    cut_if_few,
+    do_model_stages,
+    long_enough,
+    split_in_three,
+)
 
 log = logging.getLogger("mdtok.protocols")
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mdtok
-from mdtok.cli import parse_settings, run_script, setting
+from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
 from mdtok.features import FeatureTable, named_features
 from mdtok.md.files import find_files
-from mdtok.runfolder import RunFolder
-from mdtok.stages import ModelSettings, do_model_stages, tokenize
+from mdtok.workflows.folder import RunFolder
+from mdtok.workflows.stages import ModelSettings, do_model_stages, tokenize
 
 
 @dataclass

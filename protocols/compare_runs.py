@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 import mdtok
-from mdtok.cli import run_script
+from mdtok.workflows.command_line import run_script
 from mdtok.errors import DataError
-from mdtok.features import cut_outside, encode_periodic
+from mdtok.tokens import cut_outside
+from mdtok.features import encode_periodic
 from mdtok.kinetics import Estimate, equilibrium_populations, implied_timescales, mfpt_counted
 from mdtok.kinetics.verdicts import picoseconds
-from mdtok.runfolder import load_arrays, read_json
-from mdtok.stages import TokenisedData
+from mdtok.storage import load_arrays, read_json
+from mdtok.workflows.stages import TokenisedData
 
 log = logging.getLogger("mdtok.protocols")
 

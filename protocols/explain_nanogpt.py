@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mdtok.cli import run_script
-from mdtok.explanation import explain
+from mdtok.workflows.command_line import run_script
+from mdtok.workflows.explanation import explain
 
 
 def main():

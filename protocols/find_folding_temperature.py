@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mdtok.cli import run_script
-from mdtok.folding_temperature import find_folding_temperature
+from mdtok.workflows.command_line import run_script
+from mdtok.workflows.folding_temperature import find_folding_temperature
 
 
 def main():

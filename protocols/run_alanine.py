@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 
 import mdtok
-from mdtok.cli import parse_settings, run_script, setting
+from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
 from mdtok.features import FeatureTable
-from mdtok.runfolder import RunFolder, read_json
-from mdtok.stages import ModelSettings, do_model_stages, tokenize
+from mdtok.workflows.folder import RunFolder
+from mdtok.storage import read_json
+from mdtok.workflows.stages import ModelSettings, do_model_stages, tokenize
 
 log = logging.getLogger("mdtok.protocols")
 

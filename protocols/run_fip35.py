@@ -13,16 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 
 import mdtok
-from mdtok.cli import parse_settings, run_script, setting
+from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import DataError, SettingsError
-from mdtok.features import Contacts, FeatureTable, NativeFraction, RadiusOfGyration, choose_tica, native_contacts
-from mdtok.features.naming import name_by_contacts
+from mdtok.features import Contacts, FeatureTable, NativeFraction, RadiusOfGyration, native_contacts
+from mdtok.tokens import choose_tica
+from mdtok.tokens.naming import name_by_contacts
 from mdtok.features.streaming import map_chunks
-from mdtok.folding import Folding, FoldingEvents, cores_of_states, mean_by_state, profile_of_tokens
+from mdtok.kinetics.folding import Folding, FoldingEvents, cores_of_states, mean_by_state, profile_of_tokens
 from mdtok.kinetics import fit_tica, order_of_events
 from mdtok.md.definition import load_definition
-from mdtok.runfolder import RunFolder, load_arrays, read_json, write_json
-from mdtok.stages import ModelSettings, do_model_stages, tokenize
+from mdtok.workflows.folder import RunFolder
+from mdtok.storage import load_arrays, read_json, write_json
+from mdtok.workflows.stages import ModelSettings, do_model_stages, tokenize
 
 log = logging.getLogger("mdtok.protocols")
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 import mdtok
-from mdtok.cli import parse_settings, run_script, setting
+from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
-from mdtok.features import core_states, count_transitions, nearest_value, running_mean, split_particles, without_short_visits
+from mdtok.tokens import core_states, count_transitions, nearest_value, running_mean, without_short_visits
+from mdtok.features import split_particles
 from mdtok.kinetics import AgainstKnown, KnownAnswers, Oracle, estimate_figures
-from mdtok.runfolder import RunFolder, whole, write_json
-from mdtok.stages import ModelSettings, TokenisedData, do_model_stages
+from mdtok.workflows.folder import RunFolder
+from mdtok.storage import whole, write_json
+from mdtok.workflows.stages import ModelSettings, TokenisedData, do_model_stages
 
 log = logging.getLogger("mdtok.protocols")
 
@@ -154,7 +156,7 @@ def known_answers(system):
 def judge(run, settings, system, data, card):
     """MD and every model against what is known: a table in the log, ``report/known.json``, a chapter of the report."""
     from mdtok.report import ReportFigure, chapter_on_known_answers, plot_commit_times
-    from mdtok.runfolder import read_json
+    from mdtok.storage import read_json
 
     known = known_answers(system)
     groups = {"all MD": (data.dtrajs, 1), "training MD": (data.part("train"), 1), "held-out MD": (data.part("test"), 1)}

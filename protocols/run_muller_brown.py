@@ -8,9 +8,9 @@
 
 from dataclasses import dataclass
 
-from mdtok.cli import parse_settings, run_script, setting
-from mdtok.runfolder import RunFolder
-from mdtok.trajectory_stages import TrajectorySettings, roll_out, score, simulate, tokenize, train
+from mdtok.workflows.command_line import parse_settings, run_script, setting
+from mdtok.workflows.folder import RunFolder
+from mdtok.workflows.trajectory_stages import TrajectorySettings, roll_out, score, simulate, tokenize, train
 
 
 @dataclass

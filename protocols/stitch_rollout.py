@@ -11,11 +11,11 @@ import logging
 from pathlib import Path
 
 import mdtok
-from mdtok.cli import run_script
+from mdtok.workflows.command_line import run_script
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.rollout import Rollout
-from mdtok.runfolder import load_arrays
-from mdtok.stages import TokenisedData
+from mdtok.storage import load_arrays
+from mdtok.workflows.stages import TokenisedData
 
 log = logging.getLogger("mdtok.protocols")
 

@@ -53,6 +53,6 @@ def test_systems_are_installed_with_the_package():
 
 @pytest.mark.parametrize("package", ["mdtok", "mdtok.md", "mdtok.features", "mdtok.models", "mdtok.kinetics", "mdtok.report"])
 def test_public_names_are_all_there_and_none_is_a_module(package):
-    importlib.import_module("mdtok.models.training")  # imports modules by their own names, as users may
+    importlib.import_module("mdtok.models.networks.training")  # imports modules by their own names, as users may
     module = importlib.import_module(package)
     assert module.__all__ and not [name for name in module.__all__ if inspect.ismodule(getattr(module, name))]

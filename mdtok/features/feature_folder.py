@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError, RunFolderError
-from mdtok.runfolder import read_json, whole, write_json
+from mdtok.storage import read_json, whole, write_json
 
 _DTYPE = np.dtype(np.float32)
 

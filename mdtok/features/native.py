@@ -9,7 +9,7 @@ from mdtok.errors import DataError, SettingsError, StructureError
 from mdtok.features.distances import SCHEMES, contact, distance_blocks, require_known, require_positive
 from mdtok.features.feature import Feature
 from mdtok.features.topologies import calpha_atoms, describe, heavy_atoms, load_reference, pair_names, same_residue
-from mdtok.runfolder import read_json, write_json
+from mdtok.storage import read_json, write_json
 
 CUTOFF_NM = {"closest-heavy": 0.45, "ca": 0.8}
 #: A native contact counts as formed up to so many times its native distance. 1.8 is that of Best, Hummer and Eaton for

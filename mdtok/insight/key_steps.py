@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from mdtok.errors import DataError, SettingsError
 from mdtok.insight.attention import check_attention, uniform_attention, visible_frames
 from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_weights
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimate import Estimate
 
 CONTENT, ORDER, BOTH = "content", "order", "content and order"
 _ORDER_SHARE = 0.8  # of the error rate: the test of order costs runs of the model, the test of content does not

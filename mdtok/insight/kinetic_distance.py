@@ -7,10 +7,11 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs
+from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimators import Estimate, check_lagtime, count_matrix, fit_msm
-from mdtok.models.neural import NeuralModel
+from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
+from mdtok.models.networks.neural import NeuralModel
 
 METRICS = ("euclidean", "cosine")
 _FEWEST = 4  # states; of three there are six orders only

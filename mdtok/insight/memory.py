@@ -11,12 +11,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs, count_states, draw_trajectories, thin_dtrajs
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, draw_trajectories, thin_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.passages import independent_units
-from mdtok.models.backoff import OrderKModel, SemiMarkovModel
-from mdtok.models.markov import MarkovModel
+from mdtok.models.counted.backoff import OrderKModel, SemiMarkovModel
+from mdtok.models.counted.markov import MarkovModel
 
 _LONGEST_PAST, _MOST_TOKENS = 64, 20_000  # of what a network is asked
 _MOST_FRAMES = 2_000_000  # of training and of test trajectories; more would take minutes and say the same

@@ -45,7 +45,7 @@ def choose_prompts(dtrajs, n_frames, n_prompts, ends="any", macrostates=None, se
     Parameters
     ----------
     dtrajs : list of int arrays, shape (n_frames,) each
-        Checked already, see `mdtok.features.dtrajs.as_dtrajs`.
+        Checked already, see `mdtok.tokens.dtrajs.as_dtrajs`.
     n_frames : int
         Tokens of a prompt.
     n_prompts : int

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from mdtok.errors import SettingsError
-from mdtok.features.dtrajs import as_dtrajs
+from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.insight.prompts import choose_prompts
 from mdtok.insight.restored_runs import KINDS, RestoredRuns
 from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_weights
-from mdtok.kinetics.estimators import Estimate, as_plain
-from mdtok.models.nanogpt import NanoGPT
+from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.models.networks.nanogpt import NanoGPT
 
 CORRUPTIONS = ("all", "early", "late")
 _ROUNDING = 1e-5  # of a log-probability in single precision; smaller differences are none

@@ -5,8 +5,9 @@ from mdtok.lazy import lazy_names
 __getattr__, __all__ = lazy_names(__name__, {
     "estimators": [
         "populations", "equilibrium_populations", "free_energies_kt", "implied_timescales", "chapman_kolmogorov",
-        "mfpt_from_msm", "Estimate",
+        "mfpt_from_msm",
     ],
+    "estimate": ["Estimate"],
     "passages": ["mfpt_counted", "dwell_times"],
     "transition_paths": ["find_transition_paths", "TransitionPaths", "order_of_events", "EventOrder"],
     "flux_network": ["reactive_flux", "FluxNetwork"],

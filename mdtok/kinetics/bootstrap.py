@@ -3,7 +3,7 @@
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimate import Estimate
 
 
 def bootstrap_weights(n_units, n_bootstrap=500, seed=0):

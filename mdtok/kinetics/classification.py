@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_weights
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimate import Estimate
 from mdtok.models.trajectory_model import as_trajectories
 
 

@@ -17,7 +17,8 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.streaming import fit_in_chunks
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimators import Estimate, as_plain, check_lagtime
+from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.kinetics.estimators import check_lagtime
 from mdtok.models.trajectory_model import as_trajectories
 
 _CUTOFF = 1e-10  # of the largest eigenvalue of the correlation matrix: columns that agree to 1e-5 are one column

@@ -10,77 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from deeptime.markov import TransitionCountModel
 from deeptime.markov.tools.analysis import timescales
-from scipy.stats import chi2
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs, count_states
-from mdtok.models.markov import draw_posterior, estimate_msm
-
-_CONFIDENCE = 0.95
-
-
-@dataclass
-class Estimate:
-    """A number (or an array of them) with its interval, all of one shape.
-
-    Examples
-    --------
-    >>> f"{Estimate(np.array([2.0, 3.0]), np.array([1.5, 2.0]), np.array([2.5, 4.0]))[1]:.1f}"
-    '3.0 [2.0, 4.0]'
-    """
-
-    value: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-    @classmethod
-    def from_samples(cls, value, samples, confidence=_CONFIDENCE):
-        """Percentile interval of `samples` (first axis) around `value`; NaN samples do not count."""
-        tail = 100 * (1 - confidence) / 2
-        samples = np.asarray(samples, dtype=float)
-        seen = np.isfinite(samples).any(axis=0)
-        with np.errstate(invalid="ignore"):
-            low, high = np.nanpercentile(np.where(seen, samples, 0.0), [tail, 100 - tail], axis=0)
-        return cls(np.asarray(value, dtype=float), np.where(seen, low, np.nan), np.where(seen, high, np.nan))
-
-    def __getitem__(self, index):
-        return Estimate(self.value[index], self.low[index], self.high[index])
-
-    def __format__(self, spec):
-        return f"{float(self.value):{spec}} [{float(self.low):{spec}}, {float(self.high):{spec}}]"
-
-    def __mul__(self, factor):
-        return Estimate(self.value * factor, self.low * factor, self.high * factor)
-
-    def to_dict(self):
-        """``{"value": …, "low": …, "high": …}`` as the scorecard writes it."""
-        return {"value": self.value, "low": self.low, "high": self.high}
-
-
-def as_plain(value):
-    """A value, or a dict of values, for JSON: estimates, and all that has a ``to_dict``, as dicts.
-
-    Examples
-    --------
-    >>> as_plain({"n": 3, "share": Estimate(0.5, 0.4, 0.6)})
-    {'n': 3, 'share': {'value': 0.5, 'low': 0.4, 'high': 0.6}}
-    """
-    if isinstance(value, dict):
-        return {key: as_plain(one) for key, one in value.items()}
-    return value.to_dict() if hasattr(value, "to_dict") else value
-
-
-def poisson_interval(count, confidence=_CONFIDENCE):
-    """Exact interval of the mean of Poisson variables that were `count` once (Garwood, Biometrika 28, 437 (1936)).
-
-    Examples
-    --------
-    >>> [round(float(limit), 2) for limit in poisson_interval(3)]
-    [0.62, 8.77]
-    """
-    tail, count = (1 - confidence) / 2, np.asarray(count, dtype=float)
-    low = np.where(count > 0, chi2.ppf(tail, 2 * np.maximum(count, 1)) / 2, 0.0)
-    return low, chi2.isf(tail, 2 * count + 2) / 2
+from mdtok.kinetics.estimate import Estimate
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
+from mdtok.models.counted.msm import draw_posterior, estimate_msm
 
 
 def count_matrix(dtrajs, lagtime, n_states):
@@ -211,7 +145,7 @@ class Timescales:
 
     def plot(self, ax=None):
         """Draw the timescales against the lag with their bands; gives the matplotlib axes."""
-        from mdtok.report.plots import plot_timescales
+        from mdtok.report.plots.scorecard import plot_timescales
 
         return plot_timescales({"MD": self.to_dict()}, self.dt_ps, ax=ax)
 
@@ -244,7 +178,7 @@ def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=10
 
     References
     ----------
-    W. Swope, J. Pitera, F. Suits, J. Phys. Chem. B 108, 6571 (2004); the posterior is that of `mdtok.models.markov.draw_posterior`.
+    W. Swope, J. Pitera, F. Suits, J. Phys. Chem. B 108, 6571 (2004); the posterior is that of `mdtok.models.counted.msm.draw_posterior`.
 
     Examples
     --------

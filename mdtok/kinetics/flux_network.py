@@ -11,10 +11,11 @@ from scipy.linalg import LinAlgWarning
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs, count_states
-from mdtok.kinetics.estimators import Estimate, check_lagtime, count_matrix, fit_msm
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
+from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.kinetics.transition_paths import as_ends, name_states
-from mdtok.models.markov import draw_posterior
+from mdtok.models.counted.msm import draw_posterior
 
 _FRACTION = 0.99  # of the flux that is decomposed into pathways
 _MOST_PATHWAYS = 100
@@ -108,7 +109,7 @@ class FluxNetwork:
 
     def plot(self, ax=None):
         """Draw the network, macrostates along the committor; gives the matplotlib axes."""
-        from mdtok.report.networks import plot_flux_network
+        from mdtok.report.plots.networks import plot_flux_network
 
         return plot_flux_network(self, ax=ax)
 

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_ratio, bootstrap_weights
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimate import Estimate
 from mdtok.models.trajectory_model import as_trajectories
 
 
@@ -81,7 +81,7 @@ def forecast_errors(
 
     Examples
     --------
-    >>> from mdtok.models.trajectory_baselines import CopyLast, VectorAutoregression
+    >>> from mdtok.models.coordinates.baselines import CopyLast, VectorAutoregression
     >>> walks = list(np.random.default_rng(7).normal(size=(40, 700, 2)).cumsum(axis=1))
     >>> models = {"copy": CopyLast().fit(walks[:20]), "var": VectorAutoregression().fit(walks[:20])}
     >>> errors = forecast_errors(models, walks[20:], reference="copy")

@@ -6,7 +6,8 @@ import numpy as np
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimators import Estimate, as_plain, free_energies_kt
+from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.kinetics.estimators import free_energies_kt
 from mdtok.kinetics.passages import independent_units
 
 

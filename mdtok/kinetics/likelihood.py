@@ -6,9 +6,10 @@ from itertools import permutations
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.features.dtrajs import as_dtrajs
+from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimators import Estimate, poisson_interval
+from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimate import poisson_interval
 from mdtok.kinetics.passages import independent_units
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mdtok.errors import DataError
-from mdtok.features.dtrajs import as_dtrajs
+from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.features.dtrajs import as_dtrajs, count_states, split_time_blocks
-from mdtok.kinetics.estimators import Estimate, poisson_interval
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, split_time_blocks
+from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimate import poisson_interval
 
 _FEW_EVENTS = 10  # a bootstrap cannot see what did not happen; below this, the exact Poisson interval counts too
 _MIN_UNITS = 8

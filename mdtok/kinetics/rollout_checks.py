@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from mdtok.features.dtrajs import thin_dtrajs
-from mdtok.kinetics.estimators import Estimate, as_plain
-from mdtok.models.markov import MarkovModel
+from mdtok.tokens.dtrajs import thin_dtrajs
+from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.models.counted.markov import MarkovModel
 
 _N_BOOTSTRAP = 500
 

@@ -8,8 +8,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs, count_states
-from mdtok.features.held_out import check_held_out
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
+from mdtok.tokens.held_out import check_held_out
 from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, NoiseFloor, Protocol, UnitCounts, compare, estimate_kinetics
 from mdtok.kinetics.estimators import check_lagtime, equilibrium_populations, implied_timescales, populations
@@ -17,7 +17,7 @@ from mdtok.kinetics.passages import independent_units, mfpt_counted
 from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.models.rollout import roll_out
 from mdtok.models.trajectory_model import TrajectoryModel
-from mdtok.runfolder import read_json, write_json
+from mdtok.storage import read_json, write_json
 
 log = logging.getLogger(__name__)
 

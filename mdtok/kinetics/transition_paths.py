@@ -10,9 +10,10 @@ import numpy as np
 from scipy.stats import binomtest
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs
+from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_ratio, bootstrap_weights
-from mdtok.kinetics.estimators import Estimate, poisson_interval
+from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimate import poisson_interval
 from mdtok.kinetics.passages import independent_units
 
 _FEW_PATHS = 10  # below this the interval also covers that of exponential durations, wider than those of any one route
@@ -67,7 +68,7 @@ class TransitionPaths:
 
     def plot(self, ax=None, name="MD"):
         """Draw a histogram of the durations; gives the matplotlib axes."""
-        from mdtok.report.networks import plot_transition_path_times
+        from mdtok.report.plots.networks import plot_transition_path_times
 
         return plot_transition_path_times({name: self}, ax=ax)
 

@@ -19,7 +19,13 @@ from tqdm import tqdm
 from mdtok.errors import MdtokError, SettingsError
 from mdtok.md.platforms import available_cores, select_platform
 from mdtok.md.simulation import (
-    BAR_FORMAT, TOPOLOGY, TRAJECTORY, check_folder, recorded_steps, run_simulation, simulation_settings,
+    BAR_FORMAT,
+    TOPOLOGY,
+    TRAJECTORY,
+    check_folder,
+    recorded_steps,
+    run_simulation,
+    simulation_settings,
 )
 from mdtok.md.system import plain
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mdtok.errors import RunFolderError, SettingsError
 from mdtok.md.platforms import select_platform
 from mdtok.md.xtc import XtcWriter, truncate_frames
-from mdtok.runfolder import read_json, whole, write_json
+from mdtok.storage import read_json, whole, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from mdtok.errors import SettingsError, StructureError
 from mdtok.md.dihedral_rotation import measure_dihedral
 from mdtok.md.molecular_system import MolecularSystem
 from mdtok.md.structure import check_sequence, load_structure
-from mdtok.runfolder import hash_file
+from mdtok.storage import hash_file
 
 # In units of the depth of a contact; lengths in nm, angles in radians.
 _BOND_PER_NM2, _ANGLE_PER_RAD2, _DIHEDRAL, _DIHEDRAL_THREEFOLD, _REPULSION_NM = 1e4, 20.0, 1.0, 0.5, 0.4

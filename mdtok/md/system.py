@@ -16,7 +16,7 @@ from mdtok.md.molecular_system import MolecularSystem
 from mdtok.md.particles import ParticleDefinition, make_particle_system
 from mdtok.md.structure import check_forcefield_fits, check_sequence, load_structure
 from mdtok.md.structure_based import StructureBasedDefinition, make_structure_based_system
-from mdtok.runfolder import hash_file
+from mdtok.storage import hash_file
 
 _HOLDING_KJ_MOL = 2000.0  # holds a dihedral angle within about a degree while the rest is minimised
 

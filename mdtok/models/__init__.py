@@ -1,21 +1,25 @@
-"""Models of dynamics: one interface, and everything that stands behind it."""
+"""Models of dynamics: one interface for tokens, one for coordinates, and everything that stands behind them.
+
+`counted` (Markov models and their kin), `networks` (nano-GPT, LSTM), `coordinates` (the trajectory BERT and its baselines) and
+`wrappers` (a model around another one).
+"""
 
 from mdtok.lazy import lazy_names
 
 __getattr__, __all__ = lazy_names(__name__, {
     "dynamics": ["DynamicsModel", "load_model"],
-    "markov": ["MarkovModel"],
-    "bayesian_markov": ["BayesianMarkovModel"],
-    "backoff": ["OrderKModel", "SemiMarkovModel"],
-    "age_odds": ["AgeOddsModel"],
-    "nanogpt": ["NanoGPT"],
-    "lstm": ["LSTM"],
-    "tuned": ["TunedModel"],
-    "hidden_markov": ["HiddenMarkovModel"],
-    "event_chain": ["EventChainModel"],
-    "run_length": ["RunLengthModel"],
-    "lagged": ["LaggedModel"],
     "trajectory_model": ["TrajectoryModel"],
-    "trajbert": ["TrajBert"],
-    "trajectory_baselines": ["CopyLast", "VectorAutoregression", "GridMarkov"],
+    "counted.markov": ["MarkovModel"],
+    "counted.bayesian": ["BayesianMarkovModel"],
+    "counted.backoff": ["OrderKModel", "SemiMarkovModel"],
+    "counted.age_odds": ["AgeOddsModel"],
+    "counted.hidden": ["HiddenMarkovModel"],
+    "counted.event_chain": ["EventChainModel"],
+    "networks.nanogpt": ["NanoGPT"],
+    "networks.lstm": ["LSTM"],
+    "wrappers.run_length": ["RunLengthModel"],
+    "wrappers.lagged": ["LaggedModel"],
+    "wrappers.tuned": ["TunedModel"],
+    "coordinates.trajbert": ["TrajBert"],
+    "coordinates.baselines": ["CopyLast", "VectorAutoregression", "GridMarkov"],
 })

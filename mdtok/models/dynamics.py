@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.dtrajs import as_dtrajs
-from mdtok.runfolder import read_json
+from mdtok.tokens.dtrajs import as_dtrajs
+from mdtok.storage import read_json
 
 
 class DynamicsModel(ABC):
@@ -125,7 +125,7 @@ class DynamicsModel(ABC):
 
         Examples
         --------
-        >>> from mdtok.models.backoff import OrderKModel
+        >>> from mdtok.models.counted.backoff import OrderKModel
         >>> model = OrderKModel(order=2, progress=False).fit([np.tile([0, 0, 1, 1], 100)])
         >>> np.exp(model.predict_next(np.array([[0, 0], [1, 0], [1, 1]]), np.array([2, 2, 1]))).round(1)
         array([[0. , 1. ],

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.features.dtrajs import as_dtrajs, count_states
-from mdtok.runfolder import load_arrays, read_json, save_arrays, whole, write_json
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
+from mdtok.storage import load_arrays, read_json, save_arrays, whole, write_json
 
 _TOKENS_OF_A_PIECE = 1_000_000
 _PROMPT_STEPS = 64  # past given to each chain, in steps of the model
@@ -76,7 +76,7 @@ def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None, pieces_fo
     Examples
     --------
     >>> import numpy as np
-    >>> from mdtok.models.markov import MarkovModel
+    >>> from mdtok.models.counted.markov import MarkovModel
     >>> dtrajs = [np.arange(400) // 7 % 2]
     >>> rollout = roll_out(MarkovModel().fit(dtrajs), dtrajs, n_chains=3, n_steps=50, seed=7)
     >>> len(rollout.dtrajs), rollout.n_tokens

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mdtok.report import maps, plots
-from mdtok.report.parity import plot_mfpt_parity
-from mdtok.report.style import rows_with_md
+from mdtok.report.plots import maps, scorecard as plots
+from mdtok.report.plots.parity import plot_mfpt_parity
+from mdtok.report.plots.style import rows_with_md
 
 DPI = 160
 

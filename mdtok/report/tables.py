@@ -6,8 +6,8 @@ from itertools import permutations
 import numpy as np
 
 from mdtok.kinetics import verdicts
-from mdtok.report.maps import peaks
-from mdtok.report.style import numbers, titled
+from mdtok.report.plots.maps import peaks
+from mdtok.report.plots.style import numbers, titled
 
 _MOST_PAIRS = 42  # all of 7 macrostates
 _COLUMNS = {

@@ -5,7 +5,7 @@ from html import escape
 import numpy as np
 
 from mdtok.kinetics.verdicts import picoseconds
-from mdtok.report.style import numbers
+from mdtok.report.plots.style import numbers
 from mdtok.report.tables import MISSING, table
 
 

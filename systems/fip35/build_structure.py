@@ -27,7 +27,7 @@ from mdtok.errors import MdtokError, StructureError
 from mdtok.md.dihedral_rotation import measure_dihedral
 from mdtok.md.solvent import load_forcefield, use_native_obc2
 from mdtok.md.structure import check_chirality, load_structure
-from mdtok.runfolder import whole
+from mdtok.storage import whole
 
 STRUCTURE = Path(__file__).with_name("fip35.pdb")
 SEED = 35

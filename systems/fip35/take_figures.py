@@ -18,7 +18,7 @@ from openmm import app, unit
 from mdtok.errors import StructureError
 from mdtok.md.dihedral_rotation import measure_dihedral
 from mdtok.md.structure import sequence_of
-from mdtok.runfolder import whole
+from mdtok.storage import whole
 
 # Loop 1 of Fip35 (SRDGR) is one residue shorter and another turn: no residue of it stands for D15, S18 or S19.
 ALIGNMENT = {

@@ -8,7 +8,7 @@ import mdtok
 from mdtok.errors import DataError
 from mdtok.features import split_particles
 from mdtok.md import open_trajectories
-from mdtok.runfolder import read_json
+from mdtok.storage import read_json
 
 
 @pytest.fixture(scope="module")

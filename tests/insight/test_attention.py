@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.insight import (
-    attention_blocks, mean_attention_distance, segment_attention, summarise_attention, time_difference_shares,
-    uniform_attention, visible_frames, weight_by_time_difference,
+    attention_blocks,
+    mean_attention_distance,
+    segment_attention,
+    summarise_attention,
+    time_difference_shares,
+    uniform_attention,
+    visible_frames,
+    weight_by_time_difference,
 )
 from mdtok.models import TrajBert
 

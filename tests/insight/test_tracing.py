@@ -12,8 +12,8 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.insight import trace_causes
 from mdtok.insight.tracing import sign_flip_p_values
 from mdtok.models import MarkovModel, NanoGPT
-from mdtok.models.nanogpt_network import NanoGPTNetwork
-from mdtok.runfolder import write_json
+from mdtok.models.networks.nanogpt_network import NanoGPTNetwork
+from mdtok.storage import write_json
 
 LAG, N_STATES = 5, 8
 QUIET = dict(progress=False)

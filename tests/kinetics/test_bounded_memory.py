@@ -6,7 +6,8 @@ import mdtraj
 import numpy as np
 import pytest
 
-from mdtok.features import Featurizer, choose_tica
+from mdtok.features import Featurizer
+from mdtok.tokens import choose_tica
 from mdtok.features.feature import Feature
 from mdtok.features.streaming import map_chunks
 from mdtok.kinetics import fit_tica, fit_vamp

@@ -8,7 +8,7 @@ from chains import exact_mfpt, simulate
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import find_transition_paths, mfpt_counted, mfpt_from_msm, reactive_flux
-from mdtok.runfolder import write_json
+from mdtok.storage import write_json
 
 # transitions of each kind, the same both ways: the most likely reversible matrix is then known exactly
 COUNTS = np.array([[90, 6, 4, 1], [6, 20, 0, 9], [4, 0, 30, 2], [1, 9, 2, 120]])

@@ -5,7 +5,7 @@ import pytest
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.forecasting import forecast_errors, nats_per_frame
-from mdtok.models.trajectory_baselines import CopyLast, VectorAutoregression
+from mdtok.models.coordinates.baselines import CopyLast, VectorAutoregression
 
 DECAY = np.exp(-1 / 20)
 

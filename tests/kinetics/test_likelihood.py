@@ -5,7 +5,13 @@ import pytest
 from chains import THREE_STATES, ExactChain, simulate, stationary
 
 from mdtok.errors import DataError
-from mdtok.kinetics.likelihood import evaluate_held_out, nats_difference, nats_per_token, pair_calibration, transition_calibration
+from mdtok.kinetics.likelihood import (
+    evaluate_held_out,
+    nats_difference,
+    nats_per_token,
+    pair_calibration,
+    transition_calibration,
+)
 from mdtok.models import MarkovModel
 
 STATES = np.arange(3)

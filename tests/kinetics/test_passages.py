@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError
 from mdtok.kinetics import dwell_times, mfpt_counted
-from mdtok.kinetics.estimators import poisson_interval
+from mdtok.kinetics.estimate import poisson_interval
 from mdtok.kinetics.passages import Passages, independent_units
 
 

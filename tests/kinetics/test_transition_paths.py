@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import find_transition_paths, order_of_events
-from mdtok.kinetics.estimators import poisson_interval
-from mdtok.runfolder import write_json
+from mdtok.kinetics.estimate import poisson_interval
+from mdtok.storage import write_json
 
 N_SITES, HOP = 6, 0.25
 #: Hops along a row of sites; the ends reflect.

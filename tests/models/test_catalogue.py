@@ -4,7 +4,16 @@ import pytest
 
 from mdtok.errors import SettingsError
 from mdtok.models import (
-    LSTM, BayesianMarkovModel, EventChainModel, HiddenMarkovModel, LaggedModel, MarkovModel, NanoGPT, OrderKModel, RunLengthModel, TunedModel,
+    LSTM,
+    BayesianMarkovModel,
+    EventChainModel,
+    HiddenMarkovModel,
+    LaggedModel,
+    MarkovModel,
+    NanoGPT,
+    OrderKModel,
+    RunLengthModel,
+    TunedModel,
     SemiMarkovModel,
 )
 from mdtok.models.catalogue import make_models

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.insight import count_key_steps, find_key_steps, summarise_attention, uniform_attention
-from mdtok.report import attention as report
+from mdtok.report.plots import attention as report
 
 N = 60
 

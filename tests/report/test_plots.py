@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from mdtok import report
 from mdtok.errors import DataError, SettingsError
-from mdtok.report.parity import UP
-from mdtok.report.style import looks_of, many_axes, rows_with_md, time_unit
+from mdtok.report.plots.parity import UP
+from mdtok.report.plots.style import looks_of, many_axes, rows_with_md, time_unit
 
 HISTORY = [
     {"step": 0, "train_nats": None, "validation_nats": 1.0, "seconds": 0.0},

@@ -7,10 +7,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.estimators import Estimate
+from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.forecasting import ForecastError
-from mdtok.report import trajectories as report
-from mdtok.report.style import looks_of
+from mdtok.report.plots import trajectories as report
+from mdtok.report.plots.style import looks_of
 
 BOUNDS = ((-1.0, 1.0), (-2.0, 2.0))
 KT_300 = 2.494339  # kJ/mol

@@ -1,0 +1,1 @@
+"""Models of coordinates: the trajectory BERT and its baselines."""

@@ -1,0 +1,122 @@
+"""Training of the density of the next frame: first given the frame alone, then what the past adds and how much of it holds."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from mdtok.models.networks.held_out_choice import SHARES, least_share
+from mdtok.models.coordinates.mixture_density import MixtureDensity
+from mdtok.models.coordinates.stratification import frame_weights, region_of, spread_centers
+from mdtok.models.networks.training import train_network
+
+_N_REGIONS = 200  # of the space of frames, in which visits are counted
+_MOST_DRAWS = 4_000_000
+_FRAMES_AT_ONCE = 8192
+
+
+def weigh_frames(train, held_out, exponent, seed):
+    """Add to both sets of windows the ``weights`` of their frames, by how seldom a region is visited in `train`."""
+    centers = spread_centers(train["frames"], _N_REGIONS, seed)
+    counts = np.bincount(region_of(train["frames"], centers), minlength=len(centers))
+    for windows in (train, held_out):
+        windows["weights"] = frame_weights(windows["frames"], centers, counts, exponent)
+
+
+def fit_frame_density(network, train, held_out, settings, checkpoint_folder=None, progress=True):
+    """Train the part of a `TrajBertNetwork`'s density that sees the frame alone, and keep it as it then is.
+
+    Parameters
+    ----------
+    network : TrajBertNetwork
+        Its `step_scale` is set.
+    train, held_out : dict
+        ``frames`` (n_windows, n_frames, n_dim), standardised, and their ``weights`` (n_windows, n_frames) where they have some.
+    settings : TrainingSettings
+        Of the whole network: the frame density has twice the steps, on many frames each.
+    checkpoint_folder : path-like, optional
+    progress : bool
+
+    Returns
+    -------
+    history : list of dict
+        As of `train_network`.
+    """
+    settings = replace(
+        settings, max_steps=2 * settings.max_steps, evaluate_every_steps=max(1, settings.max_steps // 5), learning_rate=3e-3,
+        batch_size=int(np.clip(train["frames"][:, 1:, 0].size // 20, 16, _FRAMES_AT_ONCE)),
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network.frame_head.of_frame.place(torch.from_numpy(train["frames"]).flatten(0, 1))
+    density = DensityOfFrames(network)
+    n_draws = min(_MOST_DRAWS, settings.max_steps * settings.batch_size)
+    history = train_network(
+        density, draw_frames(train, n_draws, settings.seed), draw_frames(held_out, n_draws // 10 + 1, settings.seed), settings,
+        checkpoint_folder, progress, mean_nats_of_frames,
+    )
+    density.of_frame.requires_grad_(False)
+    return history
+
+
+class DensityOfFrames(nn.Module):
+    """Nats per frame of the density given the frame alone, as a network by itself."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.of_frame = network.frame_head.of_frame
+        self.n_components, self.n_dim = network.config.n_components, network.config.n_dim
+        self.register_buffer("step_scale", network.step_scale.clone())
+
+    def forward(self, frames, displacements):
+        density = MixtureDensity(self.of_frame(frames), self.n_components, self.n_dim, self.step_scale)
+        return {"loss": -density.log_prob(displacements).mean()}
+
+
+def draw_frames(windows, n_draws, seed):
+    """Frames (n_draws, n_dim) drawn with replacement in proportion to their weights, and the displacements after them."""
+    frames = windows["frames"]
+    before, displacements = frames[:, :-1].reshape(-1, frames.shape[-1]), np.diff(frames, axis=1).reshape(-1, frames.shape[-1])
+    weights = windows["weights"][:, :-1].ravel() if "weights" in windows else np.ones(len(before))
+    until = np.cumsum(weights, dtype=float)
+    drawn = np.searchsorted(until, until[-1] * np.random.default_rng(seed).random(n_draws), side="right")
+    return {"frames": before[drawn], "displacements": displacements[drawn]}
+
+
+@torch.inference_mode()
+def mean_nats_of_frames(density, dataset):
+    """Mean nats over a `WindowDataset` of drawn frames."""
+    device, total = density.step_scale.device, 0.0
+    for start in range(0, len(dataset), _FRAMES_AT_ONCE):
+        batch = {name: array.to(device) for name, array in dataset[slice(start, start + _FRAMES_AT_ONCE)].items()}
+        total += density(**batch)["loss"].item() * len(batch["frames"])
+    return total / len(dataset)
+
+
+@torch.inference_mode()
+def choose_past_share(network, held_out, batch_size=32):
+    """The share of the past's correction that held-out trajectories bear out, see `least_share`.
+
+    Parameters
+    ----------
+    network : TrajBertNetwork
+    held_out : dict
+        ``frames`` (n_windows, n_frames, n_dim), standardised, and their ``weights`` where they have some.
+
+    Returns
+    -------
+    float
+    """
+    network.eval()
+    losses = np.empty((len(held_out["frames"]), len(SHARES)))
+    for start in range(0, len(losses), batch_size):
+        rows = slice(start, start + batch_size)
+        frames = torch.from_numpy(held_out["frames"][rows]).to(network.device)
+        weights = torch.from_numpy(held_out["weights"][rows]).to(network.device) if "weights" in held_out else torch.ones_like(frames[..., 0])
+        embeddings = network.embed(frames)
+        for column, share in enumerate(SHARES):
+            density = network.density(network.frame_head(embeddings, frames, share)[:, :-1])
+            nats = -density.log_prob(frames[:, 1:] - frames[:, :-1])  # (B, n_frames - 1)
+            losses[rows, column] = (nats * weights[:, :-1]).mean(dim=1).cpu()
+    return least_share(losses)

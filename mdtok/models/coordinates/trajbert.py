@@ -1,0 +1,441 @@
+"""The trajectory BERT as a model of continuous trajectories: fit, classify, forecast, sample, embed, save and load."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from tqdm.auto import tqdm
+
+from mdtok.errors import DataError, SettingsError
+from mdtok.models.coordinates.density_training import choose_past_share, fit_frame_density, weigh_frames
+from mdtok.models.networks.network_model import NetworkModel
+from mdtok.models.coordinates.trajbert_generation import continue_causal, continue_faithful
+from mdtok.models.coordinates.trajbert_network import TrajBertConfig, TrajBertNetwork, attention_maps
+from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
+from mdtok.models.coordinates.pieces import check_labels, cut_in_pieces, own_statistics, piece_length
+from mdtok.models.networks.training import TrainingSettings, train_network
+from mdtok.storage import read_json, write_json
+
+PRESETS = {
+    "small": dict(hidden_size=16, n_layer=4, n_head=8, intermediate_size=128),
+    "medium": dict(hidden_size=64, n_layer=8, n_head=16, intermediate_size=256),
+    "large": dict(hidden_size=120, n_layer=12, n_head=24, intermediate_size=512),
+}
+VARIANTS = ("causal", "faithful")
+#: Training that two cores end within minutes; a GPU can afford more. The faithful variant sees 1000 frames at once.
+STEPS = {
+    "causal": {
+        "small": dict(max_steps=1000, learning_rate=3e-3, batch_size=4, patience=10, lambda_=3.0),
+        "medium": dict(max_steps=500, learning_rate=1e-3, batch_size=4, patience=10, lambda_=3.0),
+    },
+    "faithful": {"small": dict(max_steps=100), "medium": dict(max_steps=60, learning_rate=1e-3, batch_size=8)},
+}
+_SHAPE = ("hidden_size", "n_layer", "n_head", "intermediate_size", "n_positions", "dropout", "gamma", "lambda_")
+_FRAMES_AT_ONCE = 50_000
+
+
+class TrajBert(NetworkModel, TrajectoryModel):
+    """Transformer over the frames of a trajectory: predicts the next frame, and classifies the trajectory.
+
+    Parameters
+    ----------
+    variant : {"causal", "faithful"}
+        "faithful" is the published model: every frame sees all of its trajectory, each trajectory is standardised by its
+        own mean and deviation, the next frame is one number a coordinate. All but the last frame then see their own target,
+        the standardisation knows the future, and there are no kinetics. "causal" is ours: a frame sees those before it, in
+        blocks of `window` frames; the training set's statistics; a density of the next frame (a mixture of Gaussians) that
+        can be sampled. It is learnt given the frame alone first; of what the past adds, held-out trajectories choose how
+        much is believed (`past_share_`).
+    window : int
+        Frames that a generated frame is made from; in the causal variant also the block that a frame sees.
+    hidden_size, n_layer, n_head, intermediate_size, n_positions, dropout, gamma, lambda_
+        See `TrajBertConfig`.
+    n_components : int
+        Gaussians in the density of the causal variant.
+    stratify : float
+        In the causal variant, how much frames of seldom visited regions count in training: each with the share of its
+        region to the power of minus this. 0: all frames alike.
+    n_forecast_samples : int
+        Continuations that the causal variant averages for a forecast.
+    learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, max_steps, evaluate_every_steps, patience
+        How it is trained, see `mdtok.models.networks.training.TrainingSettings`; a batch is counted in trajectories. The density
+        given the frame alone takes twice the steps, on frames.
+    seed : int
+        Of the initial weights, the order of the trajectories and dropout.
+    progress : bool
+
+    Attributes
+    ----------
+    network_ : TrajBertNetwork
+    n_classes_ : int
+        0 where it was fitted without labels.
+    mean_, std_ : ndarray, shape (n_dim,)
+        Of the training frames.
+    history_ : list of dict
+        ``{step, train_loss, validation_loss, seconds}`` at every evaluation.
+    past_share_ : float
+        0: nothing of the past, the frames seem Markovian; 1: all of its correction.
+
+    References
+    ----------
+    Leban, "Modern autoregressive architectures for the collective variable problem".
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(7)
+    >>> walks = [np.cumsum(rng.normal(size=(50, 2)), axis=0) + 9 * (k % 2) for k in range(8)]
+    >>> model = TrajBert.from_preset("small", window=25, max_steps=4, batch_size=4, progress=False)
+    >>> model.fit(walks, labels=[0, 1] * 4).predict_proba(walks).shape
+    (8, 2)
+    >>> [chain.shape for chain in model.sample([walks[0]], n_steps=60, seed=7)]
+    [(60, 2)]
+    """
+
+    presets = PRESETS
+
+    def __init__(
+        self, variant="causal", window=100, hidden_size=64, n_layer=8, n_head=16, intermediate_size=256, n_positions=1024,
+        n_components=3, dropout=0.0, gamma=1.0, lambda_=1.0, stratify=0.5, n_forecast_samples=64, learning_rate=2e-3,
+        adam_betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=50, batch_size=16, max_steps=500, evaluate_every_steps=100,
+        patience=5, seed=0, progress=True,
+    ):
+        given = dict(locals())
+        self.settings = {name: value for name, value in given.items() if name not in ("self", "progress")}
+        self.settings["adam_betas"] = list(adam_betas)
+        self.progress = progress
+        if variant not in VARIANTS:
+            raise SettingsError(f"variant is {variant!r}; {' or '.join(map(repr, VARIANTS))} was expected.")
+        if self.is_causal and n_components < 1:
+            raise SettingsError(f"n_components is {n_components}; the causal variant needs one Gaussian at least.")
+        if not 0 <= stratify <= 1:
+            raise SettingsError(f"stratify is {stratify}; a number from 0 to 1 was expected.")
+        if not isinstance(window, int) or window < 2:
+            raise SettingsError(f"window is {window!r}; a whole number of at least 2 was expected.")
+        if not isinstance(n_forecast_samples, int) or n_forecast_samples < 2:
+            raise SettingsError(f"n_forecast_samples is {n_forecast_samples!r}; a whole number of at least 2 was expected.")
+        self._config(n_dim=1, n_classes=2)  # raises where the shape is wrong
+        self._training_settings()
+
+    @property
+    def is_causal(self):
+        """Whether this is the causal variant."""
+        return self.settings["variant"] == "causal"
+
+    @property
+    def has_density(self):
+        """Whether the next frame has a density: in the causal variant."""
+        return self.is_causal
+
+    def _config(self, n_dim, n_classes):
+        shape = {name: self.settings[name] for name in _SHAPE}
+        # checked for both variants, though the faithful one sees all of its trajectory in training
+        config = TrajBertConfig(
+            n_dim=n_dim, n_classes=n_classes, causal=self.is_causal, attention_window=self.settings["window"],
+            n_components=self.settings["n_components"] if self.is_causal else 0, **shape,
+        )
+        if not self.is_causal:
+            config.attention_window = config.n_positions
+        return config
+
+    def _training_settings(self):
+        names = (
+            "learning_rate", "adam_betas", "weight_decay", "warmup_steps", "batch_size", "max_steps", "evaluate_every_steps",
+            "patience", "seed",
+        )
+        return TrainingSettings(**{name: self.settings[name] for name in names})
+
+    def fit(self, trajectories, validation=None, checkpoint_folder=None, *, labels=None, validation_labels=None):
+        """Train until the held-out loss no longer falls.
+
+        Parameters
+        ----------
+        trajectories : list of arrays, shape (n_frames, n_dim) each
+            Labelled ones must be of one length, that fits in the position table; others are cut in pieces.
+        validation : list of arrays, optional
+            For early stopping; a tenth of the trajectories if not given.
+        checkpoint_folder : path-like, optional
+            Where training saves itself, and goes on from after a kill.
+        labels : sequence of int, optional
+            Class of each trajectory, 0 to n - 1; `NO_LABEL` (-100) for those without one. Without labels nothing is learnt
+            of classes.
+        validation_labels : sequence of int, optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            Unequal dimensions, frames that are not numbers, labels that miss a class or have another length.
+        RunFolderError
+            The checkpoints there belong to other settings or data.
+        """
+        trajectories = as_trajectories(trajectories, min_length=2)
+        n_dim = trajectories[0].shape[1]
+        labels, n_classes = check_labels(labels, len(trajectories))
+        if validation is None:
+            held_out = np.random.default_rng(self.settings["seed"]).permutation(len(trajectories))[:max(1, len(trajectories) // 10)]
+            if len(trajectories) < 2:
+                raise DataError("One trajectory cannot be split for early stopping; pass validation=[...].")
+            validation, validation_labels = [trajectories[k] for k in held_out], labels[held_out]
+            kept = np.setdiff1d(np.arange(len(trajectories)), held_out)
+            trajectories, labels = [trajectories[k] for k in kept], labels[kept]
+        else:
+            validation = as_trajectories(validation, n_dim, min_length=2)
+            validation_labels, _ = check_labels(validation_labels, len(validation), n_classes)
+        length = piece_length([*trajectories, *validation], np.concatenate([labels, validation_labels]), self.settings["n_positions"])
+        frames = np.concatenate(trajectories)
+        self.mean_, self.std_ = frames.mean(axis=0), frames.std(axis=0)
+        if not (self.std_ > 0).all():
+            raise DataError(f"Coordinate {int(self.std_.argmin())} is the same in every frame; leave it out.")
+        train = self._windows(trajectories, labels, length)
+        held_out = self._windows(validation, validation_labels, length)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.settings["seed"])
+            network = TrajBertNetwork(self._config(n_dim, max(n_classes, 2)))
+        network.step_scale.copy_(torch.from_numpy(np.diff(train["frames"], axis=1).std(axis=(0, 1))))
+        settings, learns_density = self._training_settings(), self.is_causal and self.settings["gamma"] > 0
+        frame_folder, folder = (Path(checkpoint_folder) / name if checkpoint_folder else None for name in ("frame", "network"))
+        seconds = 0.0
+        if learns_density:
+            if self.settings["stratify"]:
+                weigh_frames(train, held_out, self.settings["stratify"], self.settings["seed"])
+            seconds += fit_frame_density(network, train, held_out, settings, frame_folder, self.progress)[-1]["seconds"]
+        self.history_ = train_network(network, train, held_out, settings, folder, self.progress, mean_loss, "loss")
+        if learns_density:
+            network.config.past_share = choose_past_share(network, held_out)
+        self.network_, self.n_dim_, self.n_classes_, self.n_trained_positions_ = network, n_dim, n_classes, length
+        self.train_seconds_ = seconds + self.history_[-1]["seconds"]
+        return self
+
+    def _windows(self, trajectories, labels, length):
+        pieces = [cut_in_pieces(trajectory, length) for trajectory in trajectories]
+        of_piece = np.repeat(labels, [len(cut) for cut in pieces])
+        return {"frames": self._standardise(np.concatenate(pieces)).astype(np.float32), "labels": of_piece}
+
+    def _standardise(self, frames):
+        """Frames (..., n_frames, n_dim) in units of the training set, or of each trajectory in the faithful variant."""
+        if self.is_causal:
+            return (frames - self.mean_) / self.std_
+        mean, std = own_statistics(frames)
+        return (frames - mean) / std
+
+    @torch.inference_mode()
+    def predict_proba(self, trajectories):
+        """Probability of every class for each trajectory (or slice of one), shape (n_trajectories, n_classes)."""
+        self._require_classes()
+        trajectories = self._pieces_that_fit(trajectories)
+        logits = np.empty((len(trajectories), self.network_.config.n_classes))
+        for chosen, frames in self._batches(trajectories):
+            logits[chosen] = self.network_(frames).class_logits.double().cpu().numpy()
+        return np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+    def predict(self, trajectories):
+        """Class of each trajectory, shape (n_trajectories,)."""
+        return self.predict_proba(trajectories).argmax(axis=1)
+
+    @torch.inference_mode()
+    def transform(self, trajectories):
+        """Embeddings of every frame, block by block of the window: a list of arrays (n_frames, hidden_size)."""
+        self.require_fitted()
+        embedded = []
+        for trajectory in as_trajectories(trajectories, self.n_dim_):
+            length = self.settings["window"] if self.is_causal else self.settings["n_positions"]
+            pieces = [trajectory[start:start + length] for start in range(0, len(trajectory), length)]
+            parts = [None] * len(pieces)
+            for chosen, frames in self._batches(pieces):
+                for k, part in zip(chosen, self.network_.embed(frames).cpu().numpy()):
+                    parts[k] = part
+            embedded.append(np.concatenate(parts))
+        return embedded
+
+    @torch.inference_mode()
+    def class_logits(self, embeddings):
+        """Logit of each class from embeddings (or means of them), arrays (..., hidden_size) -> (..., n_classes)."""
+        self._require_classes()
+        return self.network_.class_head(torch.as_tensor(embeddings, dtype=torch.float32)).numpy()
+
+    def attentions(self, trajectory):
+        """Attention weights of one trajectory, float32 array (n_layer, n_head, n_frames, n_frames); rows sum to 1."""
+        (trajectory,) = self._pieces_that_fit([trajectory])
+        return attention_maps(self.network_, torch.from_numpy(self._standardise(trajectory).astype(np.float32)))
+
+    @torch.inference_mode()
+    def log_density(self, trajectory):
+        """Log-density, in nats, of every frame given those before it in windows that overlap by half, (n_frames - 1,)."""
+        outputs, displacements = self._outputs_of(trajectory)
+        network = self.network_
+        return network.density(outputs).log_prob(displacements).double().cpu().numpy() - np.log(self.std_).sum()
+
+    @torch.inference_mode()
+    def predict_next(self, trajectory):
+        """Expected next frame at every frame of a trajectory but the last, shape (n_frames - 1, n_dim); causal variant."""
+        outputs, _ = self._outputs_of(trajectory)
+        expected = self.network_.density(outputs).mean().double().cpu().numpy()
+        return np.asarray(trajectory)[:-1] + expected * self.std_
+
+    def _outputs_of(self, trajectory):
+        """Outputs of the frame head, each made from more than half a window of past where there is as much."""
+        self._require_density()
+        (trajectory,) = as_trajectories([trajectory], self.n_dim_, min_length=2)
+        frames = torch.from_numpy(self._standardise(trajectory).astype(np.float32))
+        W, n = self.settings["window"], len(frames) - 1
+        half = W // 2
+        starts = [half * k for k in range(1 + max(0, -(-(n - W) // half)))]
+        full = [start for start in starts if start + W <= n]
+        network, outputs = self.network_.eval(), []
+        batches = [full[first:first + _FRAMES_AT_ONCE // W] for first in range(0, len(full), _FRAMES_AT_ONCE // W)]
+        for batch in [*batches, starts[len(full):]]:  # the last window may be shorter, and then stands alone
+            if batch:
+                windows = torch.stack([frames[start:min(start + W, n)] for start in batch]).to(network.device)
+                made = network.next_frame(network.embed(windows, self.middle) if network.sees_past else None, windows)
+                outputs += [part if start == 0 else part[W - half:] for start, part in zip(batch, made)]
+        return torch.cat(outputs), (frames[1:] - frames[:-1]).to(network.device)
+
+    @property
+    def middle(self):
+        """Position at which the causal variant generates: a block in the middle of the table, trained like the others."""
+        W = self.settings["window"]
+        return self.n_trained_positions_ // 2 // W * W if self.n_trained_positions_ >= 2 * W else 0
+
+    def sample(self, prompts, n_steps, seed, *, n_at_once=1):
+        """Continue each prompt frame by frame from a rolling window, as many frames as asked for.
+
+        The causal variant draws from its density (when the window is full, its last half starts a new one); the faithful
+        one appends its last `n_at_once` outputs, the same whatever the seed.
+        """
+        prompts = self.check_prompts(prompts, n_steps)
+        return list(self._continue(prompts, n_steps, seed, n_at_once))
+
+    def forecast(self, prompts, n_steps, seed=0):
+        """Expected frames, (n_prompts, n_steps, n_dim): the mean of `n_forecast_samples` samples in the causal variant."""
+        if not self.is_causal:
+            return np.stack(self.sample(prompts, n_steps, seed))
+        return self.forecast_ensemble(prompts, n_steps, seed).mean(axis=1)
+
+    def forecast_ensemble(self, prompts, n_steps, seed=0):
+        """Samples behind a forecast, shape (n_prompts, n_forecast_samples, n_steps, n_dim)."""
+        self._require_density()
+        prompts, M = self.check_prompts(prompts, n_steps), self.settings["n_forecast_samples"]
+        chains = self._continue([prompt for prompt in prompts for _ in range(M)], n_steps, seed)
+        return np.stack(chains).reshape(len(prompts), M, n_steps, self.n_dim_)
+
+    def _continue(self, prompts, n_steps, seed, n_at_once=1):
+        if not 1 <= n_at_once <= self.settings["window"] or (self.is_causal and n_at_once > 1):
+            raise SettingsError(
+                f"n_at_once is {n_at_once}; 1 was expected for the causal variant, 1 to {self.settings['window']} (the window) "
+                "for the faithful one."
+            )
+        W, out = self.settings["window"], [None] * len(prompts)
+        kept = [np.asarray(prompt[-(W // 2 + 1):] if self.is_causal else prompt[-W:]) for prompt in prompts]
+        lengths = np.array([len(prompt) for prompt in kept])
+        generator = torch.Generator().manual_seed(int(seed))
+        most = 20_000 if self.is_causal else max(1, _FRAMES_AT_ONCE // W)
+        with tqdm(total=len(prompts) * n_steps, desc="sampling", unit=" frames", disable=not self.progress) as bar:
+            for length in np.unique(lengths):
+                of_length = np.flatnonzero(lengths == length)
+                for first in range(0, len(of_length), most):
+                    chosen = of_length[first:first + most]
+                    stacked = np.stack([kept[k] for k in chosen])
+                    if self.is_causal:
+                        start = torch.from_numpy(self._standardise(stacked).astype(np.float32))
+                        made = continue_causal(self.network_.eval(), start, n_steps, self.middle, generator, bar)
+                        made = made.double().numpy() * self.std_ + self.mean_
+                    else:
+                        made = continue_faithful(self.network_.eval(), stacked, n_steps, W, n_at_once, bar)
+                    for k, chain in zip(chosen, made):
+                        out[k] = chain
+        return out
+
+    def _pieces_that_fit(self, trajectories):
+        self.require_fitted()
+        trajectories = as_trajectories(trajectories, self.n_dim_)
+        longest = max(len(trajectory) for trajectory in trajectories)
+        if longest > self.settings["n_positions"]:
+            raise DataError(
+                f"A trajectory has {longest} frames, the position table {self.settings['n_positions']}; cut it in slices."
+            )
+        return trajectories
+
+    def _batches(self, trajectories):
+        """Standardised frames (B, N, n_dim) of trajectories of one length, and their indices."""
+        lengths = np.array([len(trajectory) for trajectory in trajectories])
+        self.network_.eval()
+        for length in np.unique(lengths):
+            of_length = np.flatnonzero(lengths == length)
+            n_at_once = max(1, _FRAMES_AT_ONCE // int(length))
+            for first in range(0, len(of_length), n_at_once):
+                chosen = of_length[first:first + n_at_once]
+                frames = self._standardise(np.stack([trajectories[k] for k in chosen])).astype(np.float32)
+                yield chosen, torch.from_numpy(frames).to(self.network_.device)
+
+    def _require_density(self):
+        self.require_fitted()
+        if not self.is_causal:
+            raise DataError("The faithful TrajBert predicts one frame and has no density; use variant='causal'.")
+
+    def _require_classes(self):
+        self.require_fitted()
+        if self.n_classes_ == 0:
+            raise DataError("This TrajBert was fitted without labels, so it knows no classes; pass labels to fit.")
+
+    def save(self, folder):
+        """Write ``model.json``, ``config.json`` and ``model.safetensors`` to `folder`; `load` reads them back."""
+        self.require_fitted()
+        folder = Path(folder)
+        self._write_network(folder)
+        write_json(folder / "model.json", {
+            "class": "TrajBert", "settings": self.settings, "n_dim": self.n_dim_, "n_classes": self.n_classes_,
+            "past_share": self.past_share_, "mean": self.mean_, "std": self.std_,
+            "n_trained_positions": self.n_trained_positions_, "history": self.history_, "train_seconds": self.train_seconds_,
+        })
+
+    @classmethod
+    def load(cls, folder):
+        """Read a model that `save` wrote."""
+        folder = Path(folder)
+        saved = read_json(folder / "model.json")
+        model = cls._from_settings(saved["settings"])
+        model.network_ = TrajBertNetwork(model._config(saved["n_dim"], max(saved["n_classes"], 2)))
+        model.network_.config.past_share = saved["past_share"]
+        model.network_.load_state_dict(load_file(folder / "model.safetensors"))
+        model.n_dim_, model.n_classes_ = saved["n_dim"], saved["n_classes"]
+        model.mean_, model.std_ = np.array(saved["mean"]), np.array(saved["std"])
+        model.n_trained_positions_, model.history_ = saved["n_trained_positions"], saved["history"]
+        model.train_seconds_ = saved["train_seconds"]
+        return model
+
+    save_pretrained = save
+    from_pretrained = load
+
+    @property
+    def past_share_(self):
+        """Of what the past adds to the density given the frame alone, the share that is believed; 0: frames seem Markovian."""
+        return self.network_.config.past_share
+
+    @property
+    def n_parameters(self):
+        """Number of weights of the network."""
+        return self._count_weights()
+
+
+@torch.inference_mode()
+def mean_loss(network, dataset, batch_size=32):
+    """Mean loss over a `WindowDataset`, by which the best weights are chosen: of the next frame, unless that is not learnt.
+
+    The cross-entropy of some hundred trajectories hangs on the few that cross; chosen by it, a model was taken from the first
+    hundred steps, and its slowest timescale was three times too fast.
+    """
+    was_training = network.training
+    network.eval()
+    total = 0.0
+    for start in range(0, len(dataset), batch_size):
+        batch = dataset[slice(start, start + batch_size)]
+        frames, labels, weights = (batch[name].to(network.device) if name in batch else None for name in ("frames", "labels", "weights"))
+        outputs = network(frames, labels, weights)
+        loss = network.frame_loss(frames, outputs.next_frame, weights) if network.config.gamma else outputs.loss
+        total += loss.item() * len(labels)
+    network.train(was_training)
+    return total / len(dataset)

@@ -1,0 +1,1 @@
+"""Models around a model: every N-th frame, the best of a few, events instead of frames."""

@@ -1,0 +1,1 @@
+"""Chapters of the report: each draws the numbers of one question."""

@@ -1,0 +1,1 @@
+"""Every figure as a function that draws into given axes."""

@@ -1,0 +1,128 @@
+"""Files whole or not at all; a folder belongs to one run."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mdtok.errors import DataError, RunFolderError
+from mdtok.workflows.folder import RunFolder
+from mdtok.storage import hash_file, load_arrays, read_json, save_arrays, whole, write_json
+
+
+def test_a_file_that_is_not_finished_does_not_appear(tmp_path):
+    path = tmp_path / "deep" / "file.txt"
+    with pytest.raises(ZeroDivisionError), whole(path) as partial:
+        partial.write_text("half")
+        raise ZeroDivisionError
+    assert not path.exists()
+    with whole(path) as partial:
+        partial.write_text("all")
+    assert path.read_text() == "all" and list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_whole(tmp_path):
+    save_arrays(tmp_path / "arrays", [np.arange(3), np.arange(2)])
+    save_arrays(tmp_path / "arrays", [np.ones(4)])
+    assert [array.tolist() for array in load_arrays(tmp_path / "arrays")] == [[1.0] * 4]
+
+
+def test_arrays_keep_their_order_beyond_a_thousand(tmp_path):
+    save_arrays(tmp_path / "arrays", [np.array([k]) for k in range(1005)])
+    assert [int(array[0]) for array in load_arrays(tmp_path / "arrays")] == list(range(1005))
+
+
+def test_json_is_strict_and_knows_numpy(tmp_path):
+    write_json(tmp_path / "a.json", {"x": np.float32(0.5), "y": np.array([1, 2]), "z": float("nan"), 3: np.inf, "b": np.bool_(True)})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {"x": 0.5, "y": [1, 2], "z": None, "3": None, "b": True}
+
+
+def test_broken_or_absent_json_is_said(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(RunFolderError, match="not valid JSON"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(RunFolderError, match="does not exist"):
+        read_json(tmp_path / "b.json")
+
+
+def test_a_run_goes_on_with_its_settings_only(tmp_path):
+    data = tmp_path / "data.txt"
+    data.write_text("1")
+    run = RunFolder(tmp_path / "run", {"seed": 7, "lags": (1, 2)}, inputs=[data])
+    with run.stage("train") as figures:
+        figures["n"] = np.int64(3)
+    again = RunFolder(tmp_path / "run", {"seed": 7, "lags": [1, 2]}, inputs=[data])
+    assert again.is_done("train") and again.manifest["stages"]["train"]["n"] == 3
+    before = (tmp_path / "run" / "manifest.json").read_text()
+    with pytest.raises(RunFolderError, match="seed: 7 there, 8 asked for"):
+        RunFolder(tmp_path / "run", {"seed": 8, "lags": [1, 2]}, inputs=[data])
+    data.write_text("2")
+    with pytest.raises(RunFolderError, match="data.txt"):
+        RunFolder(tmp_path / "run", {"seed": 7, "lags": [1, 2]}, inputs=[data])
+    assert (tmp_path / "run" / "manifest.json").read_text() == before
+
+
+def test_a_setting_may_change_until_its_stage_has_begun(tmp_path):
+    stage_of = {"n_states": "tokenize"}
+    run = RunFolder(tmp_path / "run", {"seed": 7, "n_states": 5}, stage_of=stage_of)
+    with run.stage("simulate"):
+        (tmp_path / "run" / "md").mkdir()
+    with pytest.raises(DataError), run.stage("tokenize"):
+        raise DataError("n_states is too large")  # refused before it wrote anything
+    run = RunFolder(tmp_path / "run", {"seed": 7, "n_states": 3}, stage_of=stage_of)
+    with run.stage("tokenize"):
+        pass
+    with pytest.raises(RunFolderError, match="n_states: 3 there, 4 asked for"):
+        RunFolder(tmp_path / "run", {"seed": 7, "n_states": 4}, stage_of=stage_of)
+
+
+def test_what_is_kept_by_name_may_be_added_to(tmp_path):
+    how = {"stage_of": {"models": "train", "steps": "train"}, "by_name": ("models",)}
+    run = RunFolder(tmp_path / "run", {"models": "a", "steps": 5}, **how)
+    for stage in ("tokenize", "train", "score"):
+        with run.stage(stage) as figures:
+            figures["a"] = stage
+    run = RunFolder(tmp_path / "run", {"models": "a,b", "steps": 5}, **how)
+    assert [run.is_done(stage) for stage in ("tokenize", "train", "score")] == [True, False, False]
+    with run.stage("train") as figures:
+        figures["b"] = "trained"
+    done = RunFolder(tmp_path / "run", {"models": "a,b", "steps": 5}, **how).manifest["stages"]
+    assert {"a": "train", "b": "trained"}.items() <= done["train"].items() and "score" not in done
+    with pytest.raises(RunFolderError, match="steps: 5 there, 6 asked for"):
+        RunFolder(tmp_path / "run", {"models": "a,b,c", "steps": 6}, **how)
+
+
+def test_a_stage_that_was_killed_keeps_its_settings(tmp_path):
+    run = RunFolder(tmp_path / "run", {"seed": 7, "n_states": 5}, stage_of={"n_states": "tokenize"})
+    with pytest.raises(KeyboardInterrupt), run.stage("tokenize"):
+        raise KeyboardInterrupt
+    with pytest.raises(RunFolderError, match="n_states: 5 there"):
+        RunFolder(tmp_path / "run", {"seed": 7, "n_states": 4}, stage_of={"n_states": "tokenize"})
+
+
+def test_a_stage_that_fails_is_not_done(tmp_path):
+    run = RunFolder(tmp_path / "run", {})
+    with pytest.raises(ZeroDivisionError), run.stage("train"):
+        raise ZeroDivisionError
+    assert not run.is_done("train")
+    with pytest.raises(RunFolderError, match="'train' is not done yet"):
+        run.require("train")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunFolderError, match="not a run of mdtok"):
+        RunFolder(tmp_path, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_hash_of_a_large_file_sees_its_size_and_ends(tmp_path):
+    path = tmp_path / "large.bin"
+    with open(path, "wb") as file:
+        file.truncate(70 * 2**20)
+    first = hash_file(path)
+    with open(path, "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    assert hash_file(path) != first
