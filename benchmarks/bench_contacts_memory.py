@@ -40,7 +40,9 @@ def write_long(simulated, path, n_frames, dt_ps, rng):
             frames = np.arange(start, min(start + CHUNK, n_frames))
             xyz = there_and_back[frames % len(there_and_back)]
             noise = rng.normal(scale=0.01, size=xyz.shape)
-            file.write((xyz + noise).astype(np.float32), time=(dt_ps * frames).astype(np.float32), step=frames.astype(np.int32))
+            file.write(
+                (xyz + noise).astype(np.float32), time=(dt_ps * frames).astype(np.float32), step=frames.astype(np.int32)
+            )
 
 
 def anonymous_bytes(pid):
@@ -53,6 +55,7 @@ def anonymous_bytes(pid):
 
 def run_watched(command, limit_gb):
     """Run a command; its largest anonymous memory and largest resident memory in bytes, and its seconds."""
+
     def limited():
         if limit_gb:
             resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gb * 1e9),) * 2)
@@ -73,7 +76,9 @@ def run_watched(command, limit_gb):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n-frames", type=int, default=1_000_000, help="of both trajectories together")
-    parser.add_argument("--simulated-ns", type=float, default=20.0, help="of each of two replicas that the frames are taken from")
+    parser.add_argument(
+        "--simulated-ns", type=float, default=20.0, help="of each of two replicas that the frames are taken from"
+    )
     parser.add_argument("--limit-gb", type=float, default=0.0, help="memory that the stage may allocate; 0: no limit")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
@@ -81,16 +86,31 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         system = mdtok.load_system("fip35_calpha")
-        replicas = mdtok.run_replicas(system, 2, arguments.simulated_ns, arguments.seed, out=folder / "md", platform="Reference")
+        replicas = mdtok.run_replicas(
+            system, 2, arguments.simulated_ns, arguments.seed, out=folder / "md", platform="Reference"
+        )
         top, files = folder / "md" / "replica_000" / "topology.pdb", []
         for replica in replicas:
             files.append(folder / f"long_{len(files)}.xtc")
             write_long(replica.load(), files[-1], arguments.n_frames // 2, replicas.dt_ps, rng)
         n_columns = len(Contacts(scheme="ca").names(mdtraj.load_topology(str(top))))
-        anonymous, resident, seconds = run_watched([
-            sys.executable, PROTOCOL, "--traj", *files, "--top", top, "--stage", "tokenize", "--out", folder / "run",
-            "--seed", str(arguments.seed),
-        ], arguments.limit_gb)
+        anonymous, resident, seconds = run_watched(
+            [
+                sys.executable,
+                PROTOCOL,
+                "--traj",
+                *files,
+                "--top",
+                top,
+                "--stage",
+                "tokenize",
+                "--out",
+                folder / "run",
+                "--seed",
+                str(arguments.seed),
+            ],
+            arguments.limit_gb,
+        )
     in_memory_gb = arguments.n_frames * n_columns * 4 / 1e9 + WORKING_GB
     print(f"{n_columns} contacts of {arguments.n_frames:,} frames, states and macrostates of them, in {seconds:.0f} s")
     print(f"anonymous memory, peak           {anonymous / 1e9:6.2f} GB")

@@ -55,9 +55,13 @@ def replicas_ns_per_day(system, choice, n_processes, length_ns, n_replicas=2):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--system", default="alanine_dipeptide", help="of a molecule in implicit solvent, such as fip35")
+    parser.add_argument(
+        "--system", default="alanine_dipeptide", help="of a molecule in implicit solvent, such as fip35"
+    )
     parser.add_argument("--frame-interval-ps", type=float, default=0.2)
-    parser.add_argument("--length-ns", type=float, default=5, help="of each of two replicas; 5 is the default of run_alanine.py")
+    parser.add_argument(
+        "--length-ns", type=float, default=5, help="of each of two replicas; 5 is the default of run_alanine.py"
+    )
     parser.add_argument("--seconds", type=float, default=45, help="how long (a) runs")
     parser.add_argument("--rounds", type=int, default=3, help="how often a, b, c are measured in turn")
     arguments = parser.parse_args()
@@ -81,7 +85,8 @@ def _print_row(label, row):
     a, b, c, b_to_a, c_to_b = row
     print(
         f"{label:8s} ns/day: (a) documented {a:8,.1f}  (b) one process {b:9,.1f}  (c) two processes {c:9,.1f}"
-        f"   b/a {b_to_a:5.1f}   c/b {c_to_b:4.2f}", flush=True,
+        f"   b/a {b_to_a:5.1f}   c/b {c_to_b:4.2f}",
+        flush=True,
     )
 
 

@@ -23,8 +23,15 @@ from mdtok.models.networks.training import training_windows
 def train_bare(model, dtraj, n_states, n_steps):
     """Seconds of a plain loop: shuffled batches, forward, backward, clip, Adam."""
     settings = model.settings
-    network = NanoGPTNetwork(NanoGPTConfig(n_states=n_states, **{name: settings[name] for name in (
-        "n_layer", "n_head", "n_embd", "n_inner", "n_positions", "positions", "dropout")})).train()
+    network = NanoGPTNetwork(
+        NanoGPTConfig(
+            n_states=n_states,
+            **{
+                name: settings[name]
+                for name in ("n_layer", "n_head", "n_embd", "n_inner", "n_positions", "positions", "dropout")
+            },
+        )
+    ).train()
     inputs, labels = map(torch.from_numpy, training_windows([dtraj], settings["n_positions"], settings["window_shift"]))
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings["learning_rate"], betas=settings["adam_betas"])
     began = time.perf_counter()
@@ -77,7 +84,7 @@ def main():
     dtraj = np.random.default_rng(0).integers(0, arguments.n_states, 20_000)
     dtraj[0] = arguments.n_states - 1
     held_out, n_positions = dtraj[:500], model.settings["n_positions"]
-    prompts = [dtraj[start:start + n_positions] for start in range(arguments.n_chains)]
+    prompts = [dtraj[start : start + n_positions] for start in range(arguments.n_chains)]
 
     seconds = {"bare": [], "fit": [], "cached": [], "uncached": [], **{kind: [] for kind in two_pass}}
     for _ in range(arguments.rounds):  # in turns, so that a busy machine hurts all alike
@@ -90,8 +97,10 @@ def main():
     best = {name: min(values) for name, values in seconds.items()}
 
     tokens, n_chains = n_steps * model.settings["batch_size"] * n_positions, arguments.n_chains
-    print(f"{model.n_parameters:,} weights, {arguments.threads} threads, context {n_positions}, {n_chains} chains, "
-          f"best of {arguments.rounds} rounds")
+    print(
+        f"{model.n_parameters:,} weights, {arguments.threads} threads, context {n_positions}, {n_chains} chains, "
+        f"best of {arguments.rounds} rounds"
+    )
     for title, rate, milliseconds in [
         ("training, bare torch loop", tokens / best["bare"], 1e3 * best["bare"] / n_steps),
         ("training, NanoGPT.fit", tokens / best["fit"], 1e3 * best["fit"] / n_steps),

@@ -52,7 +52,9 @@ def _remove(path):
 def write_json(path, content):
     """Write `content` as JSON, whole or not at all; numpy numbers and arrays become numbers and lists, NaN null."""
     with whole(path) as partial:
-        partial.write_text(json.dumps(as_json(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(
+            json.dumps(as_json(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
 def read_json(path):

@@ -14,7 +14,9 @@ from pathlib import Path
 from mdtok.workflows.ablation import ablate
 from mdtok.workflows.command_line import run_script
 
-VARIANTS = "nanogpt-plain,nanogpt-plain-sampled,nanogpt-plain-expected,nanogpt-plain-faithful,nanogpt,nanogpt-anchored-sampled"
+VARIANTS = (
+    "nanogpt-plain,nanogpt-plain-sampled,nanogpt-plain-expected,nanogpt-plain-faithful,nanogpt,nanogpt-anchored-sampled"
+)
 
 
 def main():
@@ -27,7 +29,12 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     arguments = parser.parse_args()
     found = ablate(
-        arguments.run, arguments.variants, arguments.seeds, arguments.training_steps or None, arguments.lagtime, arguments.seed,
+        arguments.run,
+        arguments.variants,
+        arguments.seeds,
+        arguments.training_steps or None,
+        arguments.lagtime,
+        arguments.seed,
     )
     sys.stdout.write(f"{found}\n")
 

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 
 import mdtok
-from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import DataError, SettingsError
+from mdtok.storage import whole
 from mdtok.tokens import relabel
 from mdtok.tokens.dtrajs import split_indices
 from mdtok.tokens.metastable import metastable_states
 from mdtok.tokens.naming import letters
+from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.workflows.folder import RunFolder
-from mdtok.storage import whole
 from mdtok.workflows.stages import (
     ModelSettings,
     TokenisedData,
@@ -46,7 +46,8 @@ class TokenSettings(ModelSettings):
     test: list[str] = setting([], "Held-out trajectories; some of --train are held out if not given.")
     dt_ps: float = setting(0.0, "Picoseconds between tokens.")
     n_macrostates: int = setting(
-        0, f"Metastable states (PCCA+); 0: the tokens themselves, or from the relaxation times if more than {_MANY_STATES}."
+        0,
+        f"Metastable states (PCCA+); 0: the tokens themselves, or from the relaxation times if more than {_MANY_STATES}.",
     )
 
     QUICK = {"training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
@@ -61,12 +62,20 @@ class TokenSettings(ModelSettings):
 
 def main():
     settings = parse_settings(TokenSettings, description=__doc__.splitlines()[0])
-    (train, test), labels = relabel(*(read_tokens(files, settings.lagtime) for files in (settings.train, settings.test)))
+    (train, test), labels = relabel(
+        *(read_tokens(files, settings.lagtime) for files in (settings.train, settings.test))
+    )
     if len(labels) < 2:
         raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")
     blocks, split = split_tokens(train, test, settings)
     check_lag(settings, [len(blocks[index]) for index in split["test"]])
-    run = RunFolder(settings.out, settings.computed(), inputs=[*settings.train, *settings.test], stage_of=settings.STAGE_OF, by_name=settings.BY_NAME)
+    run = RunFolder(
+        settings.out,
+        settings.computed(),
+        inputs=[*settings.train, *settings.test],
+        stage_of=settings.STAGE_OF,
+        by_name=settings.BY_NAME,
+    )
     if settings.does("tokenize") and not run.is_done("tokenize"):
         with run.stage("tokenize") as figures:
             macrostates, names = find_macrostates([blocks[i] for i in split["train"]], labels, settings)

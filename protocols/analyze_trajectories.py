@@ -1,20 +1,20 @@
 """Your trajectories: features, tokens, models, scorecard, report.
 
-    python protocols/analyze_trajectories.py --traj 'runs/*.dcd' --top protein.pdb --dt-ps 1 --features "phi psi"
-    python protocols/analyze_trajectories.py --traj a.xtc b.xtc --top protein.pdb --features "phi psi chi1" --tica-dim 4
-    python protocols/analyze_trajectories.py --traj a.xtc --top protein.pdb --features "phi psi contacts" --tica-dim 6
-    python protocols/analyze_trajectories.py --feature-files 'run*/COLVAR' --columns phi psi
-    python protocols/analyze_trajectories.py --feature-files dihedrals.npy --columns phi psi --periodic phi psi --dt-ps 1
+python protocols/analyze_trajectories.py --traj 'runs/*.dcd' --top protein.pdb --dt-ps 1 --features "phi psi"
+python protocols/analyze_trajectories.py --traj a.xtc b.xtc --top protein.pdb --features "phi psi chi1" --tica-dim 4
+python protocols/analyze_trajectories.py --traj a.xtc --top protein.pdb --features "phi psi contacts" --tica-dim 6
+python protocols/analyze_trajectories.py --feature-files 'run*/COLVAR' --columns phi psi
+python protocols/analyze_trajectories.py --feature-files dihedrals.npy --columns phi psi --periodic phi psi --dt-ps 1
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mdtok
-from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
 from mdtok.features import FeatureTable, named_features
 from mdtok.md.files import find_files
+from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.workflows.folder import RunFolder
 from mdtok.workflows.stages import ModelSettings, do_model_stages, tokenize
 
@@ -26,7 +26,9 @@ class TrajectorySettings(ModelSettings):
     out: str = setting("runs/trajectories", "Folder of the run.")
     traj: list[str] = setting([], "DCD, XTC or HDF5 files or patterns.")
     top: str = setting("", "Topology (PDB) of the trajectories.")
-    features: str = setting("phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg.")
+    features: str = setting(
+        "phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg."
+    )
     feature_files: list[str] = setting([], "Instead of --traj: .npy arrays or PLUMED COLVAR files.")
     columns: list[str] = setting([], "Columns of the feature files, by name (or names for those of an array).")
     periodic: list[str] = setting([], "Columns that are angles in radians.")
@@ -52,11 +54,17 @@ def main():
     settings = parse_settings(TrajectorySettings, description=__doc__.splitlines()[0])
     trajs, table = (None, load_table(settings)) if settings.feature_files else (open_trajectories(settings), None)
     inputs = find_files(settings.feature_files) if trajs is None else [*trajs.paths, *filter(None, [settings.top])]
-    run = RunFolder(settings.out, settings.computed(), inputs=inputs, stage_of=settings.STAGE_OF, by_name=settings.BY_NAME)
+    run = RunFolder(
+        settings.out, settings.computed(), inputs=inputs, stage_of=settings.STAGE_OF, by_name=settings.BY_NAME
+    )
     if settings.does("tokenize") and not run.is_done("tokenize"):
         table = featurize(trajs, settings) if table is None else table
         tokenizer = mdtok.StateTokenizer(
-            settings.n_states, settings.n_macrostates or "auto", settings.lagtime, settings.tica_dim or None, seed=settings.seed
+            settings.n_states,
+            settings.n_macrostates or "auto",
+            settings.lagtime,
+            settings.tica_dim or None,
+            seed=settings.seed,
         )
         tokenize(run, table, table.dt_ps, tokenizer, settings, trajs)
     do_model_stages(run, settings, Path(settings.out).name, settings.map_columns)

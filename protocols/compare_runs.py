@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 
 import mdtok
-from mdtok.workflows.command_line import run_script
 from mdtok.errors import DataError
-from mdtok.tokens import cut_outside
 from mdtok.features import encode_periodic
 from mdtok.kinetics import Estimate, equilibrium_populations, implied_timescales, mfpt_counted
 from mdtok.kinetics.verdicts import picoseconds
 from mdtok.storage import load_arrays, read_json
+from mdtok.tokens import cut_outside
+from mdtok.workflows.command_line import run_script
 from mdtok.workflows.stages import TokenisedData
 
 log = logging.getLogger("mdtok.protocols")
@@ -42,7 +42,9 @@ def main():
     else:
         first = TokenisedData.load(arguments.runs[0] / "tokens")
         tokenizer = mdtok.StateTokenizer.load(arguments.runs[0] / "tokens")
-        rows = [quantities(tokens_of(folder, tokenizer, arguments.runs[0]), first, arguments) for folder in arguments.runs]
+        rows = [
+            quantities(tokens_of(folder, tokenizer, arguments.runs[0]), first, arguments) for folder in arguments.runs
+        ]
     found = [{title: (show, numbers) for title, show, numbers in of_run} for of_run in rows]
     lines = [f"{'':<28} {str(arguments.runs[0]):>32} {str(arguments.runs[1]):>32}   intervals"]
     n_apart = n_rows = 0
@@ -50,7 +52,9 @@ def main():
         (show, a), (_, b) = found[0][title], found[1][title]
         overlap = a.low <= b.high and b.low <= a.high
         n_rows, n_apart = n_rows + 1, n_apart + (not overlap)
-        lines.append(f"{title:<28} {interval(show, a):>32} {interval(show, b):>32}   {'overlap' if overlap else 'APART'}")
+        lines.append(
+            f"{title:<28} {interval(show, a):>32} {interval(show, b):>32}   {'overlap' if overlap else 'APART'}"
+        )
     sys.stdout.write("\n".join([*lines, "", f"{n_rows - n_apart} of {n_rows} pairs of 95 % intervals overlap.", ""]))
 
 
@@ -58,9 +62,13 @@ def tokens_of(folder, tokenizer, first):
     """Tokens of a run's features in the states of `tokenizer`."""
     columns, known = (read_json(run / "features" / "columns.json") for run in (folder, first))
     if columns != known:
-        raise DataError(f"{folder} has the features {columns['names']}, {first} {known['names']}; they cannot be compared.")
+        raise DataError(
+            f"{folder} has the features {columns['names']}, {first} {known['names']}; they cannot be compared."
+        )
     if any(name.startswith("TICA ") for name in columns["names"]):
-        raise DataError(f"{folder} and {first} have a TICA, and so states, of their own each; finish both with --stage score to compare how they fold.")
+        raise DataError(
+            f"{folder} and {first} have a TICA, and so states, of their own each; finish both with --stage score to compare how they fold."
+        )
     _, dtrajs = cut_outside(tokenizer.transform(encode_periodic(load_arrays(folder / "features"), columns["periodic"])))
     return dtrajs
 
@@ -72,12 +80,16 @@ def quantities(dtrajs, data, arguments):
     populations = equilibrium_populations(dtrajs, arguments.lagtimes[0], data.macrostates, **settings)
     for k, name in enumerate(names):
         yield f"population of {name}", "{:.4f}".format, populations[k]
-    timescales = implied_timescales(dtrajs, arguments.lagtimes, 2, data.dt_ps, n_states=len(data.macrostates), **settings)
+    timescales = implied_timescales(
+        dtrajs, arguments.lagtimes, 2, data.dt_ps, n_states=len(data.macrostates), **settings
+    )
     for lag, times in timescales.estimates.items():
         for k in range(2):
             if times.value[k] > lag * data.dt_ps:  # nothing is known of what is faster than the lag
                 yield f"timescale {k + 1} at lag {picoseconds(lag * data.dt_ps)}", picoseconds, times[k]
-    mfpt = mfpt_counted([data.macrostates[d] for d in dtrajs], data.dt_ps, n_macrostates, arguments.n_samples, arguments.seed)
+    mfpt = mfpt_counted(
+        [data.macrostates[d] for d in dtrajs], data.dt_ps, n_macrostates, arguments.n_samples, arguments.seed
+    )
     for i, j in np.argwhere(~np.eye(n_macrostates, dtype=bool)):
         yield f"MFPT {names[i]} → {names[j]}", picoseconds, mfpt[i, j]
 

@@ -17,7 +17,9 @@ from mdtok.workflows.folding_temperature import find_folding_temperature
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("system", help="name of a system, or a folder with a system.yaml")
-    parser.add_argument("--temperatures", nargs="+", type=float, default=[325.0, 332.0, 340.0, 348.0, 355.0], help="kelvin")
+    parser.add_argument(
+        "--temperatures", nargs="+", type=float, default=[325.0, 332.0, 340.0, 348.0, 355.0], help="kelvin"
+    )
     parser.add_argument("--structure", type=Path, help="PDB file in place of the system's own")
     parser.add_argument("--n-replicas", type=int, default=4, help="at each temperature")
     parser.add_argument("--length-ns", type=float, default=20.0, help="of each replica")
@@ -26,8 +28,14 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("runs/folding_temperature"))
     arguments = parser.parse_args()
     found = find_folding_temperature(
-        arguments.system, arguments.temperatures, arguments.out, arguments.n_replicas, arguments.length_ns, arguments.seed,
-        arguments.structure, arguments.n_processes or None,
+        arguments.system,
+        arguments.temperatures,
+        arguments.out,
+        arguments.n_replicas,
+        arguments.length_ns,
+        arguments.seed,
+        arguments.structure,
+        arguments.n_processes or None,
     )
     sys.stdout.write(f"{found}\n")
 

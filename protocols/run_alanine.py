@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 import mdtok
-from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
 from mdtok.features import FeatureTable
-from mdtok.workflows.folder import RunFolder
 from mdtok.storage import read_json
+from mdtok.workflows.command_line import parse_settings, run_script, setting
+from mdtok.workflows.folder import RunFolder
 from mdtok.workflows.stages import ModelSettings, do_model_stages, tokenize
 
 log = logging.getLogger("mdtok.protocols")
@@ -38,20 +38,32 @@ class AlanineSettings(ModelSettings):
     out: str = setting("runs/alanine", "Folder of the run.")
     n_replicas: int = setting(20, "Independent simulations; they start in every basin in turn.")
     length_ns: float = setting(5.0, "Length of each replica.")
-    temperature_kelvin: float = setting(450.0, "450 K crosses into φ > 0 often enough to be counted; 300 K hardly ever does.")
+    temperature_kelvin: float = setting(
+        450.0, "450 K crosses into φ > 0 often enough to be counted; 300 K hardly ever does."
+    )
     solvent: str = setting("obc2", "obc2, gbn2, vacuum or tip3p.")
     platform: str = setting("auto", "OpenMM platform; auto measures which is fastest here.")
     n_processes: int = setting(0, "Replicas at once; 0: one a core.")
     frame_interval_ps: float = setting(0.2, "Time between the frames that are written.")
     token_interval_ps: float = setting(1.0, "Time between tokens; a multiple of the time between frames.")
-    tokens: str = setting("microstates", "microstates (k-means of φ and ψ), macrostates (of those), or sin-phi (20 bins of sin φ).")
-    simulation: str = setting("", "Folder of another run of this script whose simulation is used; simulated here if not given.")
+    tokens: str = setting(
+        "microstates", "microstates (k-means of φ and ψ), macrostates (of those), or sin-phi (20 bins of sin φ)."
+    )
+    simulation: str = setting(
+        "", "Folder of another run of this script whose simulation is used; simulated here if not given."
+    )
     n_states: int = setting(100, "Microstates (k-means).")
     n_macrostates: int = setting(4, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
 
-    STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("token_interval_ps", "tokens", "n_states", "n_macrostates"), "tokenize")
+    STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(
+        ("token_interval_ps", "tokens", "n_states", "n_macrostates"), "tokenize"
+    )
     QUICK = {
-        "n_replicas": 8, "length_ns": 1.0, "n_states": 30, "n_macrostates": 0, "training_steps": 800,
+        "n_replicas": 8,
+        "length_ns": 1.0,
+        "n_states": 30,
+        "n_macrostates": 0,
+        "training_steps": 800,
         "models": "msm,order2,semi-markov,nanogpt-tiny",
     }
 
@@ -68,7 +80,9 @@ class AlanineSettings(ModelSettings):
 def main():
     settings = parse_settings(AlanineSettings, description=__doc__.splitlines()[0])
     system = mdtok.load_system(
-        "alanine_dipeptide", temperature_kelvin=settings.temperature_kelvin, solvent=settings.solvent,
+        "alanine_dipeptide",
+        temperature_kelvin=settings.temperature_kelvin,
+        solvent=settings.solvent,
         frame_interval_ps=settings.frame_interval_ps,
     )
     stride = round(settings.token_interval_ps / system.frame_interval_ps)
@@ -86,8 +100,14 @@ def main():
     if settings.does("simulate") and not run.is_done("simulate"):
         with run.stage("simulate") as figures:
             trajs = mdtok.run_replicas(
-                system, settings.n_replicas, settings.length_ns, settings.seed, out=run / "md",
-                n_processes=settings.n_processes or None, platform=settings.platform, progress=settings.progress,
+                system,
+                settings.n_replicas,
+                settings.length_ns,
+                settings.seed,
+                out=run / "md",
+                n_processes=settings.n_processes or None,
+                platform=settings.platform,
+                progress=settings.progress,
             )
             figures |= {"n_frames": trajs.n_frames, "total_ns": trajs.n_frames * trajs.dt_ps / 1000}
         log.info("simulated: %d replicas, %.4g ns in all", len(trajs), figures["total_ns"])
@@ -101,7 +121,9 @@ def simulated_before(settings):
     """The replicas of another run of this script, checked to be those asked for."""
     there = read_json(Path(settings.simulation) / "manifest.json")
     if "simulate" not in there["stages"]:
-        raise SettingsError(f"--simulation {settings.simulation}: its simulation is not done yet; run the same command for that folder first.")
+        raise SettingsError(
+            f"--simulation {settings.simulation}: its simulation is not done yet; run the same command for that folder first."
+        )
     keys = ("n_replicas", "length_ns", "temperature_kelvin", "solvent", "frame_interval_ps")
     differing = [key for key in keys if there["settings"].get(key) != getattr(settings, key)]
     if differing:
@@ -120,7 +142,9 @@ def tokenize_replicas(run, settings, stride):
     n_macrostates, how = settings.n_macrostates or "auto", {"coarse": settings.tokens == "macrostates"}
     if settings.tokens == "sin-phi":
         middles = (np.arange(_SIN_PHI_BINS) + 0.5) * 2 / _SIN_PHI_BINS - 1
-        tokenizer = mdtok.StateTokenizer(_SIN_PHI_BINS, n_macrostates, settings.lagtime, centers=middles[:, None], seed=settings.seed)
+        tokenizer = mdtok.StateTokenizer(
+            _SIN_PHI_BINS, n_macrostates, settings.lagtime, centers=middles[:, None], seed=settings.seed
+        )
         how["encode"] = lambda arrays: [np.sin(array[:, :1]) for array in arrays]  # of φ
     else:
         tokenizer = mdtok.StateTokenizer(settings.n_states, n_macrostates, settings.lagtime, seed=settings.seed)

@@ -1,9 +1,9 @@
 """Fip35 WW domain, end to end: simulate (or read), contacts, TICA, states, models, and how it folds.
 
-    python protocols/run_fip35.py                                   # the Cα model, hundreds of foldings, about 30 minutes on two cores
-    python protocols/run_fip35.py --quick
-    python protocols/run_fip35.py --model allatom --length-ns 1000 --solvent obc2      # wants a GPU
-    python protocols/run_fip35.py --traj 'DESRES/*.dcd' --top fip35.pdb --dt-ps 200    # trajectories of your own
+python protocols/run_fip35.py                                   # the Cα model, hundreds of foldings, about 30 minutes on two cores
+python protocols/run_fip35.py --quick
+python protocols/run_fip35.py --model allatom --length-ns 1000 --solvent obc2      # wants a GPU
+python protocols/run_fip35.py --traj 'DESRES/*.dcd' --top fip35.pdb --dt-ps 200    # trajectories of your own
 """
 
 import logging
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 
 import mdtok
-from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Contacts, FeatureTable, NativeFraction, RadiusOfGyration, native_contacts
+from mdtok.features.streaming import map_chunks
+from mdtok.kinetics import fit_tica, order_of_events
+from mdtok.kinetics.folding import Folding, FoldingEvents, cores_of_states, mean_by_state, profile_of_tokens
+from mdtok.md.definition import load_definition
+from mdtok.storage import load_arrays, read_json, write_json
 from mdtok.tokens import choose_tica
 from mdtok.tokens.naming import name_by_contacts
-from mdtok.features.streaming import map_chunks
-from mdtok.kinetics.folding import Folding, FoldingEvents, cores_of_states, mean_by_state, profile_of_tokens
-from mdtok.kinetics import fit_tica, order_of_events
-from mdtok.md.definition import load_definition
+from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.workflows.folder import RunFolder
-from mdtok.storage import load_arrays, read_json, write_json
 from mdtok.workflows.stages import ModelSettings, do_model_stages, tokenize
 
 log = logging.getLogger("mdtok.protocols")
@@ -55,15 +55,24 @@ class Fip35Settings(ModelSettings):
     n_states: int = setting(100, "Microstates (k-means).")
     n_macrostates: int = setting(5, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
     models: str = setting(
-        "msm,msm10,semi-markov,lstm,lstm-reversible,nanogpt,nanogpt-narrow-reversible", "Models to fit and to score, separated by commas.",
+        "msm,msm10,semi-markov,lstm,lstm-reversible,nanogpt,nanogpt-narrow-reversible",
+        "Models to fit and to score, separated by commas.",
     )
     lagtime: int = setting(10, "Lag time in frames, of the Markov model of the states.")
     lagtimes: list[int] = setting([1, 2, 5, 10, 20], "Lag times of the implied timescales, in frames.")
     n_timescales: int = setting(4, "How many of the slowest timescales are compared.")
 
-    STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("tica_lagtimes", "tica_dims", "n_states", "n_macrostates"), "tokenize")
+    STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(
+        ("tica_lagtimes", "tica_dims", "n_states", "n_macrostates"), "tokenize"
+    )
     QUICK = {
-        "n_replicas": 4, "length_ns": 8.0, "n_states": 30, "n_macrostates": 0, "training_steps": 300, "tica_lagtimes": [10], "tica_dims": [1, 2, 3],
+        "n_replicas": 4,
+        "length_ns": 8.0,
+        "n_states": 30,
+        "n_macrostates": 0,
+        "training_steps": 300,
+        "tica_lagtimes": [10],
+        "tica_dims": [1, 2, 3],
         "models": "msm,order2,nanogpt-tiny",
     }
 
@@ -74,7 +83,9 @@ class Fip35Settings(ModelSettings):
         if self.traj and not self.top:
             raise SettingsError("--traj needs --top, a PDB file of the same atoms.")
         if not self.traj and self.n_replicas < 3:
-            raise SettingsError(f"--n-replicas {self.n_replicas} is too few: training, validation and test need one each at least.")
+            raise SettingsError(
+                f"--n-replicas {self.n_replicas} is too few: training, validation and test need one each at least."
+            )
         if self.solvent and self.model == "calpha":
             raise SettingsError("The Cα model has no solvent; leave out --solvent, or take --model allatom.")
 
@@ -84,7 +95,9 @@ def main():
     user = mdtok.open_trajectories(settings.traj, settings.top, settings.dt_ps or None) if settings.traj else None
     system = None if settings.traj else load_system(settings)
     inputs = [*user.paths, settings.top] if user is not None else []
-    run = RunFolder(settings.out, settings.computed(), inputs=inputs, stage_of=settings.STAGE_OF, by_name=settings.BY_NAME)
+    run = RunFolder(
+        settings.out, settings.computed(), inputs=inputs, stage_of=settings.STAGE_OF, by_name=settings.BY_NAME
+    )
     if user is None and settings.does("simulate") and not run.is_done("simulate"):
         simulate(run, settings, system)
     if settings.does("tokenize") and not run.is_done("tokenize"):
@@ -92,15 +105,22 @@ def main():
             run.require("simulate")
         make_tokens(run, settings, simulated(run) if user is None else user)
     do_model_stages(
-        run, settings, "Fip35 WW domain", ["TICA 1", "Q"], make_chapters=lambda data, card: how_it_folds(run, settings, data, card),
+        run,
+        settings,
+        "Fip35 WW domain",
+        ["TICA 1", "Q"],
+        make_chapters=lambda data, card: how_it_folds(run, settings, data, card),
     )
 
 
 def load_system(settings):
     """The system to simulate."""
     return mdtok.load_system(
-        SYSTEMS[settings.model], structure=settings.structure or None, solvent=settings.solvent or None,
-        temperature_kelvin=settings.temperature_kelvin or None, progress=settings.progress,
+        SYSTEMS[settings.model],
+        structure=settings.structure or None,
+        solvent=settings.solvent or None,
+        temperature_kelvin=settings.temperature_kelvin or None,
+        progress=settings.progress,
     )
 
 
@@ -108,8 +128,14 @@ def simulate(run, settings, system):
     """Replicas in ``md/``."""
     with run.stage("simulate") as figures:
         trajs = mdtok.run_replicas(
-            system, settings.n_replicas, settings.length_ns, settings.seed, out=run / "md",
-            n_processes=settings.n_processes or None, platform=settings.platform, progress=settings.progress,
+            system,
+            settings.n_replicas,
+            settings.length_ns,
+            settings.seed,
+            out=run / "md",
+            n_processes=settings.n_processes or None,
+            platform=settings.platform,
+            progress=settings.progress,
         )
         figures |= {"n_frames": trajs.n_frames, "total_ns": trajs.n_frames * trajs.dt_ps / 1000}
     log.info("simulated: %d replicas, %.4g ns in all", len(trajs), figures["total_ns"])
@@ -135,28 +161,55 @@ def make_tokens(run, settings, trajs):
     scheme = "ca" if is_calpha else "closest-heavy"
     native = contacts_of_fip35()
     parts = {name: native.between(*(STRANDS[strand] for strand in pair)) for name, pair in HAIRPINS.items()}
-    progress = NativeFraction(native, scheme=scheme), *(NativeFraction(part, scheme=scheme, name=name) for name, part in parts.items())
-    order_parameters = mdtok.Featurizer([*progress, RadiusOfGyration(atoms="ca")]).fit(trajs)  # another molecule is said here
-    contacts = mdtok.Featurizer([Contacts(scheme=scheme, kind="soft")]).fit(trajs).transform(
-        trajs, progress=settings.progress, out=run / "contacts",
+    progress = (
+        NativeFraction(native, scheme=scheme),
+        *(NativeFraction(part, scheme=scheme, name=name) for name, part in parts.items()),
+    )
+    order_parameters = mdtok.Featurizer([*progress, RadiusOfGyration(atoms="ca")]).fit(
+        trajs
+    )  # another molecule is said here
+    contacts = (
+        mdtok.Featurizer([Contacts(scheme=scheme, kind="soft")])
+        .fit(trajs)
+        .transform(trajs, progress=settings.progress, out=run / "contacts")
     )
     order = order_parameters.transform(trajs, progress=settings.progress)
-    choice = choose_tica(contacts, settings.tica_lagtimes, settings.tica_dims, settings.lagtime, seed=settings.seed, progress=settings.progress)
+    choice = choose_tica(
+        contacts,
+        settings.tica_lagtimes,
+        settings.tica_dims,
+        settings.lagtime,
+        seed=settings.seed,
+        progress=settings.progress,
+    )
     log.info("%s", choice)
     tica = fit_tica(contacts, choice.lagtime, choice.n_dim)
     components = [map_chunks(tica.transform, array) for array in contacts]
     names = [*(f"TICA {k + 1}" for k in range(choice.n_dim)), *order_parameters.feature_names_]
     arrays = [np.column_stack(pair).astype(np.float32) for pair in zip(components, order)]
     table = FeatureTable(arrays, names, np.zeros(len(names), dtype=bool), trajs.dt_ps)
-    tokenizer = mdtok.StateTokenizer(settings.n_states, settings.n_macrostates or "auto", settings.lagtime, seed=settings.seed)
+    tokenizer = mdtok.StateTokenizer(
+        settings.n_states, settings.n_macrostates or "auto", settings.lagtime, seed=settings.seed
+    )
     column = {name: k for k, name in enumerate(names)}
 
     def name_states(features, macro):
-        return name_by_contacts(features[:, column["Q"]], {name: features[:, column[name]] for name in parts}, features[:, column["Rg"]], macro)
+        return name_by_contacts(
+            features[:, column["Q"]],
+            {name: features[:, column[name]] for name in parts},
+            features[:, column["Rg"]],
+            macro,
+        )
 
     tokenize(
-        run, table, trajs.dt_ps, tokenizer, settings, trajs, name_states=name_states,
-        encode=lambda arrays: [array[:, :choice.n_dim] for array in arrays],
+        run,
+        table,
+        trajs.dt_ps,
+        tokenizer,
+        settings,
+        trajs,
+        name_states=name_states,
+        encode=lambda arrays: [array[:, : choice.n_dim] for array in arrays],
     )
     write_json(run / "tokens" / "tica_choice.json", vars(choice))
     shutil.rmtree(run / "contacts")
@@ -180,25 +233,43 @@ def how_it_folds(run, settings, data, card):
     q_in_macrostates = mean_by_state(q, [data.macrostates[dtraj] for dtraj in data.dtrajs], len(data.macrostate_names))
     ends = int(q_in_macrostates.argmin()), int(q_in_macrostates.argmax())
     found, profiles = {}, {"all MD": events.profile}
-    groups = {"all MD": (data.dtrajs, 1)} | {name: (rollout.dtrajs, rollout.lagtime) for name, rollout in card.rollouts.items()}
+    groups = {"all MD": (data.dtrajs, 1)} | {
+        name: (rollout.dtrajs, rollout.lagtime) for name, rollout in card.rollouts.items()
+    }
     for name, (dtrajs, stride) in groups.items():
         try:
             if name != "all MD":
-                profiles[name] = profile_of_tokens(dtrajs, q, data.dtrajs, n_states, events.profile.edges, settings.seed)
+                profiles[name] = profile_of_tokens(
+                    dtrajs, q, data.dtrajs, n_states, events.profile.edges, settings.seed
+                )
             found[name] = Folding.of(
-                dtrajs, cores, data, ends, max(1, settings.lagtime // stride), data.dt_ps * stride, settings.seed, settings.progress,
+                dtrajs,
+                cores,
+                data,
+                ends,
+                max(1, settings.lagtime // stride),
+                data.dt_ps * stride,
+                settings.seed,
+                settings.progress,
             )
         except DataError as error:  # a model may never fold
             log.warning("%s: %s", name, error)
     order = None
     if "all MD" in found and len(found["all MD"].paths):
-        order = order_of_events(found["all MD"].paths, {name: features[name] for name in HAIRPINS}, [cores[d] for d in data.dtrajs])
+        order = order_of_events(
+            found["all MD"].paths, {name: features[name] for name in HAIRPINS}, [cores[d] for d in data.dtrajs]
+        )
         log.info("%s: %s\n%s", "all MD", found["all MD"].paths, order)
-    write_json(run / "report" / "folding.json", {
-        "macrostates": [data.macrostate_names[end] for end in ends], "events": events.to_dict(), "order": order and order.to_dict(),
-        "profiles": {name: profile.to_dict() for name, profile in profiles.items()},
-        "of": {name: folding.to_dict() for name, folding in found.items()},
-    })
+    write_json(
+        run / "report" / "folding.json",
+        {
+            "macrostates": [data.macrostate_names[end] for end in ends],
+            "events": events.to_dict(),
+            "order": order and order.to_dict(),
+            "profiles": {name: profile.to_dict() for name, profile in profiles.items()},
+            "of": {name: folding.to_dict() for name, folding in found.items()},
+        },
+    )
     return [chapter_on_folding(found, events, profiles, order)]
 
 

@@ -1,8 +1,8 @@
 """Four metastable states in the plane: tokens as published or core sets, models, and all of it against known times.
 
-    python protocols/run_four_state.py                       # 8 runs of 1 µs, models learn from one of them; about half an hour
-    python protocols/run_four_state.py --quick               # the same path in under 90 s
-    python protocols/run_four_state.py --tokens published    # running mean of x, nearest state, short visits removed
+python protocols/run_four_state.py                       # 8 runs of 1 µs, models learn from one of them; about half an hour
+python protocols/run_four_state.py --quick               # the same path in under 90 s
+python protocols/run_four_state.py --tokens published    # running mean of x, nearest state, short visits removed
 """
 
 import logging
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 import mdtok
-from mdtok.workflows.command_line import parse_settings, run_script, setting
 from mdtok.errors import SettingsError
-from mdtok.tokens import core_states, count_transitions, nearest_value, running_mean, without_short_visits
 from mdtok.features import split_particles
 from mdtok.kinetics import AgainstKnown, KnownAnswers, Oracle, estimate_figures
-from mdtok.workflows.folder import RunFolder
 from mdtok.storage import whole, write_json
+from mdtok.tokens import core_states, count_transitions, nearest_value, running_mean, without_short_visits
+from mdtok.workflows.command_line import parse_settings, run_script, setting
+from mdtok.workflows.folder import RunFolder
 from mdtok.workflows.stages import ModelSettings, TokenisedData, do_model_stages
 
 log = logging.getLogger("mdtok.protocols")
@@ -26,9 +26,9 @@ PUBLISHED_LEVELS = (2.0, 0.5, -0.5, -2.0)  # values of x that stand for A, B, C,
 COMMIT_TIMES = (1, 2, 5, 10, 20, 50, 100, 200)
 _PAIR = 18_525.0  # passages to the other pair: 18,400 to 18,650
 REFERENCE_TIMESCALES_PS = (8610.0, 700.0, 647.0)
-REFERENCE_MFPT_PS = np.array([
-    [0, _PAIR, 2814, _PAIR], [_PAIR, 0, _PAIR, 2643], [2643, _PAIR, 0, _PAIR], [_PAIR, 2814, _PAIR, 0],
-])
+REFERENCE_MFPT_PS = np.array(
+    [[0, _PAIR, 2814, _PAIR], [_PAIR, 0, _PAIR, 2643], [2643, _PAIR, 0, _PAIR], [_PAIR, 2814, _PAIR, 0]]
+)
 SOURCE = "populations: Boltzmann weights on a grid; times: 1.7e8 ps of the same dynamics with OpenMM, core sets of radius 0.6 nm (± 1 %)"
 
 
@@ -39,10 +39,14 @@ class FourStateSettings(ModelSettings):
     out: str = setting("runs/four_state", "Folder of the run.")
     n_runs: int = setting(8, "Independent runs, a multiple of 4: they start in the four states in turn.")
     length_ps: float = setting(1e6, "Length of each run; one frame and one token each ps.")
-    n_training_runs: int = setting(1, "Runs that models learn from; one more is for validation, the others are held out.")
+    n_training_runs: int = setting(
+        1, "Runs that models learn from; one more is for validation, the others are held out."
+    )
     platform: str = setting("auto", "OpenMM platform; auto measures which is fastest here.")
     n_processes: int = setting(0, "Simulations at once; 0: one a core.")
-    tokens: str = setting("core", "core: the core set visited last; published: running mean of x, nearest state, no short visits.")
+    tokens: str = setting(
+        "core", "core: the core set visited last; published: running mean of x, nearest state, no short visits."
+    )
     core_radius_nm: float = setting(0.6, "Of the core sets.")
     mean_frames: int = setting(50, "Frames of the running mean of the published tokens.")
     commit_frames: int = setting(100, "Shortest visit that counts in the published tokens.")
@@ -56,8 +60,14 @@ class FourStateSettings(ModelSettings):
         ("tokens", "core_radius_nm", "mean_frames", "commit_frames", "n_training_runs"), "tokenize"
     )
     QUICK = {
-        "n_runs": 8, "length_ps": 60_000, "n_training_runs": 3, "models": "msm,semi-markov,nanogpt-tiny", "training_steps": 200,
-        "lagtimes": [50, 100], "n_chains": 40, "n_chain_tokens": 6_000,
+        "n_runs": 8,
+        "length_ps": 60_000,
+        "n_training_runs": 3,
+        "models": "msm,semi-markov,nanogpt-tiny",
+        "training_steps": 200,
+        "lagtimes": [50, 100],
+        "n_chains": 40,
+        "n_chain_tokens": 6_000,
     }
 
     def __post_init__(self):
@@ -84,15 +94,26 @@ def main():
     if settings.does("tokenize") and not run.is_done("tokenize"):
         run.require("simulate")
         tokenize(run, settings, system)
-    do_model_stages(run, settings, "Four-state potential", make_chapters=lambda data, card: [judge(run, settings, system, data, card)])
+    do_model_stages(
+        run,
+        settings,
+        "Four-state potential",
+        make_chapters=lambda data, card: [judge(run, settings, system, data, card)],
+    )
 
 
 def simulate(run, settings, system):
     """One simulation of ``n_runs / 4`` independent particles from each of the four states."""
     with run.stage("simulate") as figures:
         mdtok.run_replicas(
-            system, len(system.states), settings.length_ps / 1000, settings.seed, out=run / "md",
-            n_processes=settings.n_processes or None, platform=settings.platform, progress=settings.progress,
+            system,
+            len(system.states),
+            settings.length_ps / 1000,
+            settings.seed,
+            out=run / "md",
+            n_processes=settings.n_processes or None,
+            platform=settings.platform,
+            progress=settings.progress,
         )
         figures["total_ps"] = settings.n_runs * settings.length_ps
     log.info("simulated: %d runs of %g ps", settings.n_runs, settings.length_ps)
@@ -102,7 +123,9 @@ def positions(run, system):
     """x and y of every run, in nm, shape (n_frames, 2) each; those from different states in turn."""
     replicas = sorted((run / "md").glob("replica_*"))
     trajs = mdtok.open_trajectories(
-        [replica / "trajectory.xtc" for replica in replicas], top=replicas[0] / "topology.pdb", dt_ps=system.frame_interval_ps,
+        [replica / "trajectory.xtc" for replica in replicas],
+        top=replicas[0] / "topology.pdb",
+        dt_ps=system.frame_interval_ps,
     )
     runs = split_particles(trajs)
     return [runs[start * system.n_atoms + k] for k in range(system.n_atoms) for start in range(len(replicas))]
@@ -121,7 +144,9 @@ def tokenize(run, settings, system):
             TokenisedData(dtrajs, split, system.frame_interval_ps, np.arange(len(names)), names).save(folder)
         levels = {"core sets": [in_cores(xy, centres, settings.core_radius_nm) for xy in runs]}
         levels["nearest x"] = [nearest_value(xy[:, 0], PUBLISHED_LEVELS) for xy in runs]
-        levels["running mean of x"] = [nearest_value(running_mean(xy[:, 0], settings.mean_frames), PUBLISHED_LEVELS) for xy in runs]
+        levels["running mean of x"] = [
+            nearest_value(running_mean(xy[:, 0], settings.mean_frames), PUBLISHED_LEVELS) for xy in runs
+        ]
         counts = {name: count_transitions(tokens, len(names), COMMIT_TIMES) for name, tokens in levels.items()}
         write_json(run / "tokens" / "commit_times.json", {"commit_ps": COMMIT_TIMES, "transitions": counts})
         figures |= {"n_states": len(names), "n_tokens": sum(map(len, dtrajs))}
@@ -141,7 +166,7 @@ def make_tokens(xy, settings, centres):
 def in_cores(xy, centres, radius_nm):
     """The core visited last; what is before the first visit is left out."""
     tokens = core_states(xy, centres, radius_nm)
-    return tokens[np.argmax(tokens >= 0):]
+    return tokens[np.argmax(tokens >= 0) :]
 
 
 def known_answers(system):
@@ -150,7 +175,9 @@ def known_answers(system):
     oracle = Oracle.of(system, spacing_nm=0.05)
     nearest = np.linalg.norm(oracle.points[:, None] - centres, axis=-1).argmin(axis=1)
     populations = [oracle.population(nearest == k) for k in range(len(centres))]
-    return KnownAnswers(list(system.states), np.array(populations), np.array(REFERENCE_TIMESCALES_PS), REFERENCE_MFPT_PS, SOURCE)
+    return KnownAnswers(
+        list(system.states), np.array(populations), np.array(REFERENCE_TIMESCALES_PS), REFERENCE_MFPT_PS, SOURCE
+    )
 
 
 def judge(run, settings, system, data, card):
@@ -161,18 +188,24 @@ def judge(run, settings, system, data, card):
     known = known_answers(system)
     groups = {"all MD": (data.dtrajs, 1), "training MD": (data.part("train"), 1), "held-out MD": (data.part("test"), 1)}
     groups |= {name: (rollout.dtrajs, rollout.lagtime) for name, rollout in card.rollouts.items()}
-    against = AgainstKnown(known.figures(), {
-        name: estimate_figures(dtrajs, known, data.dt_ps * stride, settings.lagtime // stride, seed=settings.seed)
-        for name, (dtrajs, stride) in groups.items()
-    }, yardsticks=("all MD", "training MD"))
+    against = AgainstKnown(
+        known.figures(),
+        {
+            name: estimate_figures(dtrajs, known, data.dt_ps * stride, settings.lagtime // stride, seed=settings.seed)
+            for name, (dtrajs, stride) in groups.items()
+        },
+        yardsticks=("all MD", "training MD"),
+    )
     write_json(run / "report" / "known.json", against.to_dict())
     log.info("\n%s", against)
     commits = read_json(run / "tokens" / "commit_times.json")
     counts = {name: np.array(tables) for name, tables in commits["transitions"].items()}
     figure = ReportFigure(
-        "commit_times", "Transitions against commit time",
+        "commit_times",
+        "Transitions against commit time",
         "Visits shorter than the commit time are counted to the state before. Where a line is level, the transitions are real; where "
-        "it falls, they were recrossings.", lambda: plot_commit_times(counts, commits["commit_ps"]),
+        "it falls, they were recrossings.",
+        lambda: plot_commit_times(counts, commits["commit_ps"]),
     )
     return chapter_on_known_answers(against, known.source, [figure])
 

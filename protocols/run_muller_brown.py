@@ -20,8 +20,19 @@ class MullerBrownSettings(TrajectorySettings):
     out: str = setting("runs/muller_brown", "Folder of the run.")
 
     QUICK = {
-        "n_trajectories": 60, "n_frames": 300, "n_long": 20, "n_long_frames": 600, "n_states": 20, "lagtime": 10, "sizes": ["small"],
-        "causal_steps": [120], "faithful_steps": [20], "n_rollouts": 40, "n_forecasts": 20, "n_prompt": 150, "n_forecast": 30,
+        "n_trajectories": 60,
+        "n_frames": 300,
+        "n_long": 20,
+        "n_long_frames": 600,
+        "n_states": 20,
+        "lagtime": 10,
+        "sizes": ["small"],
+        "causal_steps": [120],
+        "faithful_steps": [20],
+        "n_rollouts": 40,
+        "n_forecasts": 20,
+        "n_prompt": 150,
+        "n_forecast": 30,
         "n_attention": 2,
     }
 
@@ -29,7 +40,13 @@ class MullerBrownSettings(TrajectorySettings):
 def main():
     settings = parse_settings(MullerBrownSettings, description=__doc__.splitlines()[0])
     run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF)
-    for name, stage in (("simulate", simulate), ("tokenize", tokenize), ("train", train), ("rollout", roll_out), ("score", score)):
+    for name, stage in (
+        ("simulate", simulate),
+        ("tokenize", tokenize),
+        ("train", train),
+        ("rollout", roll_out),
+        ("score", score),
+    ):
         if settings.does(name) and not run.is_done(name):
             stage(run, settings)
 

@@ -11,10 +11,10 @@ import logging
 from pathlib import Path
 
 import mdtok
-from mdtok.workflows.command_line import run_script
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.rollout import Rollout
 from mdtok.storage import load_arrays
+from mdtok.workflows.command_line import run_script
 from mdtok.workflows.stages import TokenisedData
 
 log = logging.getLogger("mdtok.protocols")
@@ -26,21 +26,32 @@ def main():
     parser.add_argument("model", help="name of the model")
     parser.add_argument("--chain", type=int, default=0, help="which of its chains")
     parser.add_argument("--n-frames", type=int, default=1000, help="from the start of the chain")
-    parser.add_argument("--traj", nargs="+", help="the trajectories of the run, where it read them and did not simulate")
+    parser.add_argument(
+        "--traj", nargs="+", help="the trajectories of the run, where it read them and did not simulate"
+    )
     parser.add_argument("--top", help="their topology (PDB)")
     parser.add_argument("--dt-ps", type=float, help="picoseconds between their frames; DCD carries no time")
-    parser.add_argument("--atoms", default="all", help="what frames are superposed on: all, ca, backbone, or a selection of mdtraj")
+    parser.add_argument(
+        "--atoms", default="all", help="what frames are superposed on: all, ca, backbone, or a selection of mdtraj"
+    )
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
 
     data, rollout = TokenisedData.load(arguments.run / "tokens"), load_rollout(arguments.run, arguments.model)
     if not 0 <= arguments.chain < len(rollout.dtrajs):
-        raise SettingsError(f"--chain {arguments.chain}: {arguments.model} generated the chains 0 .. {len(rollout.dtrajs) - 1}.")
+        raise SettingsError(
+            f"--chain {arguments.chain}: {arguments.model} generated the chains 0 .. {len(rollout.dtrajs) - 1}."
+        )
     tokens_of_frames = load_arrays(arguments.run / "tokens" / "of_frames")
     trajs = open_trajectories(arguments, data.dt_ps)
     stitched = mdtok.stitch_frames(
-        rollout.dtrajs[arguments.chain][:arguments.n_frames], tokens_of_frames, trajs, arguments.run / "stitched" / arguments.model,
-        of=f"chain {arguments.chain} of {arguments.model} in {arguments.run}", atoms=arguments.atoms, dt_ps=data.dt_ps * rollout.lagtime,
+        rollout.dtrajs[arguments.chain][: arguments.n_frames],
+        tokens_of_frames,
+        trajs,
+        arguments.run / "stitched" / arguments.model,
+        of=f"chain {arguments.chain} of {arguments.model} in {arguments.run}",
+        atoms=arguments.atoms,
+        dt_ps=data.dt_ps * rollout.lagtime,
         seed=arguments.seed,
     )
     log.info("stitched, not simulated: %d frames in %s", len(stitched.visits), stitched.path)

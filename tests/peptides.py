@@ -2,7 +2,6 @@
 
 import mdtraj
 import numpy as np
-
 from conftest import ROOT
 
 FIP35 = ROOT.parent / "shared" / "data" / "structures" / "fip35_model_clean.pdb"

@@ -13,9 +13,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 ORDER = re.search(r"^(md → .*)$", ARCHITECTURE, re.MULTILINE)[1].split(" → ")
 GROUND_FLOOR = set(re.findall(r"`(\w+)`", re.search(r"ground floor: ([^.]*)\.", ARCHITECTURE)[1]))
 #: Result objects draw and save themselves: the report is imported only when that is asked for (deeptime does the same).
-DRAWN_ON_CALL = {
-    f"mdtok.kinetics.{name}" for name in ("estimators", "scorecard", "transition_paths", "flux_network")
-}
+DRAWN_ON_CALL = {f"mdtok.kinetics.{name}" for name in ("estimators", "scorecard", "transition_paths", "flux_network")}
 
 
 def _name(path):
@@ -94,9 +92,16 @@ def _run(code):
 
 
 def test_importing_mdtok_imports_nothing_heavy():
-    assert _run("import sys, mdtok; mdtok.SettingsError; print({'numpy', 'torch', 'openmm', 'deeptime', 'matplotlib'} & set(sys.modules))") == "set()"
+    assert (
+        _run(
+            "import sys, mdtok; mdtok.SettingsError; print({'numpy', 'torch', 'openmm', 'deeptime', 'matplotlib'} & set(sys.modules))"
+        )
+        == "set()"
+    )
 
 
 def test_workers_of_simulations_do_not_import_what_they_do_not_need():
-    code = "import sys, mdtok.md.simulation; print({'torch', 'transformers', 'deeptime', 'matplotlib'} & set(sys.modules))"
+    code = (
+        "import sys, mdtok.md.simulation; print({'torch', 'transformers', 'deeptime', 'matplotlib'} & set(sys.modules))"
+    )
     assert _run(code) == "set()"

@@ -46,12 +46,16 @@ def test_every_requirement_has_an_exact_version_within_its_bounds():
 
 
 def test_systems_are_installed_with_the_package():
-    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
+        "wheel"
+    ]
     assert wheel["force-include"] == {"systems": "mdtok/systems"}
     assert (ROOT / "systems" / "alanine_dipeptide" / "system.yaml").is_file()
 
 
-@pytest.mark.parametrize("package", ["mdtok", "mdtok.md", "mdtok.features", "mdtok.models", "mdtok.kinetics", "mdtok.report"])
+@pytest.mark.parametrize(
+    "package", ["mdtok", "mdtok.md", "mdtok.features", "mdtok.models", "mdtok.kinetics", "mdtok.report"]
+)
 def test_public_names_are_all_there_and_none_is_a_module(package):
     importlib.import_module("mdtok.models.networks.training")  # imports modules by their own names, as users may
     module = importlib.import_module(package)

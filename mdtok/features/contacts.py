@@ -190,10 +190,12 @@ def _closest_heavy(traj, pairs, out):
     sizes = np.array([len(heavy[i]) * len(heavy[j]) for i, j in pairs])  # atom pairs of each residue pair
     cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // _ATOM_PAIRS_AT_A_TIME)) + 1
     for columns in np.split(np.arange(len(pairs)), cuts):
-        atom_pairs = np.concatenate([
-            np.column_stack([np.repeat(heavy[i], len(heavy[j])), np.tile(heavy[j], len(heavy[i]))])
-            for i, j in pairs[columns]
-        ])
+        atom_pairs = np.concatenate(
+            [
+                np.column_stack([np.repeat(heavy[i], len(heavy[j])), np.tile(heavy[j], len(heavy[i]))])
+                for i, j in pairs[columns]
+            ]
+        )
         starts = np.cumsum(sizes[columns]) - sizes[columns]
         for frames, distances in distance_blocks(traj, atom_pairs):
             out[frames, columns[0] : columns[-1] + 1] = np.minimum.reduceat(distances, starts, axis=1)

@@ -45,12 +45,16 @@ class FeatureFolder:
     def __init__(self, path, names, periodic, n_frames):
         self.path = Path(path)
         self._content = {
-            "names": list(names), "periodic": [bool(p) for p in periodic], "n_frames": [int(n) for n in n_frames],
+            "names": list(names),
+            "periodic": [bool(p) for p in periodic],
+            "n_frames": [int(n) for n in n_frames],
         }
         if self._said_at().exists():
             self._refuse_other(read_json(self._said_at()))
         elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise RunFolderError(f"{self.path} exists and is no folder of features (no columns.json); choose another one.")
+            raise RunFolderError(
+                f"{self.path} exists and is no folder of features (no columns.json); choose another one."
+            )
         self._require_room()
 
     def _said_at(self):
@@ -101,7 +105,7 @@ class FeatureFolder:
         chunks = iter(chunks)
         if self._file(index).exists():
             first = next(chunks)
-            if not np.allclose(self[index][:len(first)], first, rtol=1e-4, atol=1e-5):
+            if not np.allclose(self[index][: len(first)], first, rtol=1e-4, atol=1e-5):
                 raise self._other(f"other features of trajectory {index}")
             return False
         if not self._said_at().exists():

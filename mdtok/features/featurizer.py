@@ -236,7 +236,7 @@ class Featurizer:
                 return [self._collect(traj, _name(traj, index), bar) for index, traj in enumerate(trajs)]
             for index, traj in enumerate(trajs):
                 if not folder.put(index, self._rows(traj, _name(traj, index), bar)):
-                    bar.update(sum(n_frames[:index + 1]) - bar.n)
+                    bar.update(sum(n_frames[: index + 1]) - bar.n)
             return [folder[index] for index in range(len(trajs))]
 
     def fit_transform(self, trajs, progress=True, out=None):

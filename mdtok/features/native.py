@@ -103,11 +103,16 @@ class NativeContacts:
         pairs = np.array([is_between(i, j) for i, j in self.pairs], dtype=bool)
         atoms = np.array([is_between(i, j) for i, _, j, _ in self.atom_pairs], dtype=bool)
         if not pairs.any():
-            raise DataError(f"The residues {sorted(first)} and {sorted(second)} have no native contact; give others, counted from 0.")
+            raise DataError(
+                f"The residues {sorted(first)} and {sorted(second)} have no native contact; give others, counted from 0."
+            )
         return replace(
-            self, pairs=self.pairs[pairs], ca_nm=self.ca_nm[pairs],
+            self,
+            pairs=self.pairs[pairs],
+            ca_nm=self.ca_nm[pairs],
             closest_heavy_nm=None if self.closest_heavy_nm is None else self.closest_heavy_nm[pairs],
-            atom_pairs=[pair for pair, kept in zip(self.atom_pairs, atoms) if kept], atom_nm=self.atom_nm[atoms],
+            atom_pairs=[pair for pair, kept in zip(self.atom_pairs, atoms) if kept],
+            atom_nm=self.atom_nm[atoms],
         )
 
     def distances_nm(self, scheme):

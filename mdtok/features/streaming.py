@@ -33,7 +33,7 @@ def fit_in_chunks(estimator, features):
     lagtime = estimator.lagtime
     for array in features:
         for rows in row_chunks(len(array) - lagtime, array.shape[1]):
-            later = array[rows.start + lagtime:rows.stop + lagtime]
+            later = array[rows.start + lagtime : rows.stop + lagtime]
             estimator.partial_fit((array[rows].astype(np.float64), later.astype(np.float64)))
     return estimator.fetch_model()
 

@@ -12,8 +12,17 @@ from mdtok.md.files import one_line
 _NOT_HEAVY = {"H", "D", "VS"}  # VS: a virtual site, such as the fourth point of TIP4P
 #: The same amino acid under other names, as force fields give them to its protonation states.
 _STANDARD_NAME = {
-    "HID": "HIS", "HIE": "HIS", "HIP": "HIS", "HSD": "HIS", "HSE": "HIS", "HSP": "HIS",
-    "CYX": "CYS", "CYM": "CYS", "ASH": "ASP", "GLH": "GLU", "LYN": "LYS",
+    "HID": "HIS",
+    "HIE": "HIS",
+    "HIP": "HIS",
+    "HSD": "HIS",
+    "HSE": "HIS",
+    "HSP": "HIS",
+    "CYX": "CYS",
+    "CYM": "CYS",
+    "ASH": "ASP",
+    "GLH": "GLU",
+    "LYN": "LYS",
 }
 
 

@@ -2,14 +2,24 @@
 
 from mdtok.lazy import lazy_names
 
-__getattr__, __all__ = lazy_names(__name__, {
-    "attention": [
-        "visible_frames", "uniform_attention", "attention_blocks", "segment_attention", "time_difference_shares",
-        "weight_by_time_difference", "mean_attention_distance", "summarise_attention", "AttentionSummary",
-    ],
-    "prompts": ["choose_prompts", "Prompts"],
-    "tracing": ["trace_causes", "CausalTraces", "TracedSite"],
-    "kinetic_distance": ["compare_kinetic_distances", "kinetic_distances", "KineticDistanceComparison"],
-    "memory": ["diagnose_memory", "MemoryDiagnosis", "MemoryAtInterval"],
-    "key_steps": ["received_attention", "find_key_steps", "count_key_steps", "KeySteps", "KeyStepCount"],
-})
+__getattr__, __all__ = lazy_names(
+    __name__,
+    {
+        "attention": [
+            "visible_frames",
+            "uniform_attention",
+            "attention_blocks",
+            "segment_attention",
+            "time_difference_shares",
+            "weight_by_time_difference",
+            "mean_attention_distance",
+            "summarise_attention",
+            "AttentionSummary",
+        ],
+        "prompts": ["choose_prompts", "Prompts"],
+        "tracing": ["trace_causes", "CausalTraces", "TracedSite"],
+        "kinetic_distance": ["compare_kinetic_distances", "kinetic_distances", "KineticDistanceComparison"],
+        "memory": ["diagnose_memory", "MemoryDiagnosis", "MemoryAtInterval"],
+        "key_steps": ["received_attention", "find_key_steps", "count_key_steps", "KeySteps", "KeyStepCount"],
+    },
+)

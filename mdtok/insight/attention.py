@@ -391,8 +391,10 @@ def summarise_attention(attentions, n_segments=10, n_bins=200, progress=True):
             )
         widths = np.diff(edges)
         parts = [
-            _block_sums(attention, edges) / np.outer(widths, widths), attention.mean(axis=1, dtype=np.float64),
-            segment_attention(attention, n_segments), time_difference_shares(attention),
+            _block_sums(attention, edges) / np.outer(widths, widths),
+            attention.mean(axis=1, dtype=np.float64),
+            segment_attention(attention, n_segments),
+            time_difference_shares(attention),
         ]
         sums = parts if sums is None else [total + part for total, part in zip(sums, parts)]
         seen |= visible_frames(attention)

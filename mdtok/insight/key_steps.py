@@ -117,7 +117,7 @@ class KeySteps:
 
 
 def find_key_steps(
-    model, trajectory, n_shuffles=25, seed=0, *, error_rate=0.05, least_excess=2.0, min_queries=10, progress=True,
+    model, trajectory, n_shuffles=25, seed=0, *, error_rate=0.05, least_excess=2.0, min_queries=10, progress=True
 ):
     """Frames that get far more attention than their place explains, at a stated family-wise error rate.
 
@@ -208,13 +208,19 @@ def find_key_steps(
     p_values = np.minimum(by_order.p_values / _ORDER_SHARE, by_content.p_values / (1 - _ORDER_SHARE))
     n_layers, n_heads = attention.shape[:2]
     return KeySteps(
-        frames=frames, p_values=np.minimum(p_values[frames], 1.0),
+        frames=frames,
+        p_values=np.minimum(p_values[frames], 1.0),
         origins=[_origin(by_order.found[:, k].any(), by_content.found[:, k].any()) for k in frames],
         heads=[[divmod(int(head), n_heads) for head in np.flatnonzero(found[:, k])] for k in frames],
-        excess=excess[0].reshape(n_layers, n_heads, -1), kept_excess=by_content.kept.reshape(n_layers, n_heads, -1),
-        threshold=by_order.threshold, content_threshold=by_content.threshold,
-        expected_by_chance=by_order.expected_by_chance + by_content.expected_by_chance, error_rate=error_rate,
-        least_excess=least_excess, n_shuffles=n_shuffles, seed=seed,
+        excess=excess[0].reshape(n_layers, n_heads, -1),
+        kept_excess=by_content.kept.reshape(n_layers, n_heads, -1),
+        threshold=by_order.threshold,
+        content_threshold=by_content.threshold,
+        expected_by_chance=by_order.expected_by_chance + by_content.expected_by_chance,
+        error_rate=error_rate,
+        least_excess=least_excess,
+        n_shuffles=n_shuffles,
+        seed=seed,
     )
 
 
@@ -265,7 +271,8 @@ def _found_in_control(control, rate, least):
     """Frames that the rule finds in the control, on average, when each of it is judged by the others."""
     largest = control.max(axis=1)
     found = [
-        ((one > _threshold(np.delete(largest, index), rate)) & (one >= least)).sum() for index, one in enumerate(control)
+        ((one > _threshold(np.delete(largest, index), rate)) & (one >= least)).sum()
+        for index, one in enumerate(control)
     ]
     return float(np.mean(found))
 
@@ -287,9 +294,9 @@ class _ContentTest:
     def __init__(self, excess, orders, rate, least, rng):
         places = np.array([np.argsort(order) for order in orders[1:]])  # where frame f went: (n_shuffles, n_frames)
         self.kept = kept = _mean_of_frames(excess[1:], places)  # (all heads, n_frames)
-        control = np.array([
-            _mean_of_frames(excess[1:], rng.permuted(places, axis=1)).max(axis=0) for _ in range(_N_RELABELLINGS)
-        ])
+        control = np.array(
+            [_mean_of_frames(excess[1:], rng.permuted(places, axis=1)).max(axis=0) for _ in range(_N_RELABELLINGS)]
+        )
         self.threshold = _threshold(control.max(axis=1), rate)
         self.found = (kept > self.threshold) & (np.minimum(kept, excess[0]) >= least)
         kept_where_found = np.where(self.found, kept, -np.inf).max(axis=0)  # of other frames the p-value is 1
@@ -393,7 +400,9 @@ def count_key_steps(model, trajectories, n_shuffles=25, seed=0, *, progress=True
         per_trajectory=bootstrap_mean(np.array([float(len(steps)) for steps in found]), weights),
         runs_per_trajectory=bootstrap_mean(np.array([float(len(steps.runs)) for steps in found]), weights),
         expected_by_chance=float(np.mean([steps.expected_by_chance for steps in found])),
-        n_with_any=n_with_any, n_trajectories=len(found),
+        n_with_any=n_with_any,
+        n_trajectories=len(found),
         p_value=float(binom.sf(n_with_any - 1, len(found), found[0].error_rate)),
-        by_origin={origin: origins.count(origin) for origin in (CONTENT, ORDER, BOTH)}, key_steps=found,
+        by_origin={origin: origins.count(origin) for origin in (CONTENT, ORDER, BOTH)},
+        key_steps=found,
     )

@@ -7,11 +7,11 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.models.networks.neural import NeuralModel
+from mdtok.tokens.dtrajs import as_dtrajs
 
 METRICS = ("euclidean", "cosine")
 _FEWEST = 4  # states; of three there are six orders only
@@ -153,11 +153,14 @@ def compare_kinetic_distances(model, dtrajs, lagtime, *, metric="euclidean", n_p
     rng = np.random.default_rng(seed)
     correlation = _spearman(placed[upper], kinetic[upper])
     return KineticDistanceComparison(
-        states=states, left_out=np.setdiff1d(np.arange(len(embeddings)), states), embedding_distances=placed,
+        states=states,
+        left_out=np.setdiff1d(np.arange(len(embeddings)), states),
+        embedding_distances=placed,
         kinetic_distances=kinetic,
         correlation=Estimate.from_samples(correlation, _of_resampled_states(placed, kinetic, seed)),
         p_value=_mantel_p_value(placed[upper], kinetic[upper], len(states), n_permutations, rng),
-        metric=metric, lagtime=lagtime,
+        metric=metric,
+        lagtime=lagtime,
     )
 
 

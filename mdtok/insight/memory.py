@@ -11,12 +11,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states, draw_trajectories, thin_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.passages import independent_units
 from mdtok.models.counted.backoff import OrderKModel, SemiMarkovModel
 from mdtok.models.counted.markov import MarkovModel
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, draw_trajectories, thin_dtrajs
 
 _LONGEST_PAST, _MOST_TOKENS = 64, 20_000  # of what a network is asked
 _MOST_FRAMES = 2_000_000  # of training and of test trajectories; more would take minutes and say the same
@@ -109,7 +109,11 @@ class MemoryDiagnosis:
         else:
             k = first.pasts.index(first.enough)
             gain = f"{first.gains[k]:.4f} nats per token of {first.nats[0]:.4f}"
-            past = "the age of the state and the state before it" if first.enough == AGE else f"{first.enough * first.interval_frames * self.dt_ps:g} ps of past"
+            past = (
+                "the age of the state and the state before it"
+                if first.enough == AGE
+                else f"{first.enough * first.interval_frames * self.dt_ps:g} ps of past"
+            )
             said = f"{at} are not Markovian: {past} saves {gain}."
             cured = next((interval for interval in longer if interval.is_markovian), None)
             if cured is not None:
@@ -137,16 +141,26 @@ class MemoryDiagnosis:
 
     def to_dict(self):
         """For JSON."""
-        return {"dt_ps": self.dt_ps, "network": self.network and self.network.to_dict(), "intervals": [
-            {
-                "interval_frames": one.interval_frames, "pasts": one.pasts, "nats": one.nats, "gains": one.gains.to_dict(),
-                "enough": one.enough, "finer_gain": one.finer_gain and one.finer_gain.to_dict(),
-            }
-            for one in self.intervals
-        ]}
+        return {
+            "dt_ps": self.dt_ps,
+            "network": self.network and self.network.to_dict(),
+            "intervals": [
+                {
+                    "interval_frames": one.interval_frames,
+                    "pasts": one.pasts,
+                    "nats": one.nats,
+                    "gains": one.gains.to_dict(),
+                    "enough": one.enough,
+                    "finer_gain": one.finer_gain and one.finer_gain.to_dict(),
+                }
+                for one in self.intervals
+            ],
+        }
 
 
-def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), order=8, finer=None, network=None, seed=0, progress=True):
+def diagnose_memory(
+    train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), order=8, finer=None, network=None, seed=0, progress=True
+):
     """How much past helps to predict held-out tokens, at several saving intervals.
 
     Parameters
@@ -190,7 +204,9 @@ def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), ord
     if finer is not None:
         finer = [as_dtrajs(part) for part in finer]
         if [len(d) for part in finer for d in part] != [len(d) for d in [*train, *test]]:
-            raise DataError("The finer trajectories have other lengths than the trajectories; the same frames were expected.")
+            raise DataError(
+                "The finer trajectories have other lengths than the trajectories; the same frames were expected."
+            )
     chosen = [draw_trajectories(part, _MOST_FRAMES, seed) for part in (train, test)]
     train, test = ([part[k] for k in kept] for part, kept in zip((train, test), chosen))
     if finer is not None:
@@ -201,7 +217,9 @@ def diagnose_memory(train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), ord
         fine = None if finer is None else [thin_dtrajs(part, interval) for part in finer]
         found.append(_at_interval(interval, *thinned, n_states, order, fine, seed))
     if not found:
-        raise DataError(f"The test trajectories have {sum(map(len, test))} tokens; 100 at the shortest interval at least were expected.")
+        raise DataError(
+            f"The test trajectories have {sum(map(len, test))} tokens; 100 at the shortest interval at least were expected."
+        )
     known = None if network is None else _of_network(*network, train, test, n_states, seed)
     return MemoryDiagnosis(found, dt_ps, known)
 
@@ -218,9 +236,7 @@ def _of_network(name, model, train, test, n_states, seed):
     of_unit = np.repeat(np.eye(len(units)), [len(part) for part in parts], axis=0)  # (n_tokens, n_units)
     markov = MarkovModel().fit(train, n_states=n_states)
     chain = np.log(markov.predictive_matrix_)[seen[:, -1], following]
-    said = [
-        model.predict_next(seen[:, longest - past:], np.full(len(seen), past))[rows, following] for past in pasts
-    ]
+    said = [model.predict_next(seen[:, longest - past :], np.full(len(seen), past))[rows, following] for past in pasts]
     drawn, lengths = bootstrap_weights(len(units), seed=seed), of_unit.sum(axis=0)
     sums = np.array(said) @ of_unit  # (n_pasts, n_units)
     gains = (sums - chain @ of_unit) @ drawn.T / (drawn @ lengths)

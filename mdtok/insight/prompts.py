@@ -112,7 +112,9 @@ def choose_prompts(dtrajs, n_frames, n_prompts, ends="any", macrostates=None, se
         )
     trajectory, last_frame = np.array(taken).T
     return Prompts(
-        tokens=np.stack([dtrajs[k][end - n_frames + 1:end + 1] for k, end in taken]),
+        tokens=np.stack([dtrajs[k][end - n_frames + 1 : end + 1] for k, end in taken]),
         following=np.array([dtrajs[k][end + 1] for k, end in taken]),
-        is_transition=np.array([is_transition[k][end] for k, end in taken]), trajectory=trajectory, last_frame=last_frame,
+        is_transition=np.array([is_transition[k][end] for k, end in taken]),
+        trajectory=trajectory,
+        last_frame=last_frame,
     )

@@ -15,11 +15,15 @@ class RestoredRuns:
 
     def __init__(self, network, prompts, anchor, noises):
         self.network, device = network.eval(), network.device
-        self.tokens, self.following = (torch.from_numpy(array).to(device) for array in (prompts.tokens, prompts.following))
+        self.tokens, self.following = (
+            torch.from_numpy(array).to(device) for array in (prompts.tokens, prompts.following)
+        )
         self.anchor = None if anchor is None else torch.from_numpy(anchor).to(device)
         with torch.inference_mode():
             self.embedded = network.token_embedding(self.tokens)  # (P, T, C)
-            self.noisy = self.embedded[:, None] + network.token_embedding.weight.std() * torch.from_numpy(noises).to(device)  # (P, D, T, C)
+            self.noisy = self.embedded[:, None] + network.token_embedding.weight.std() * torch.from_numpy(noises).to(
+                device
+            )  # (P, D, T, C)
 
     @torch.inference_mode()
     def clean(self):
@@ -86,7 +90,10 @@ class RestoredRuns:
 def _recorded(modules):
     """In the block, the last output of each module: a dict."""
     recorded = {}
-    handles = [module.register_forward_hook(lambda module, _, output: recorded.__setitem__(module, output)) for module in modules]
+    handles = [
+        module.register_forward_hook(lambda module, _, output: recorded.__setitem__(module, output))
+        for module in modules
+    ]
     try:
         yield recorded
     finally:

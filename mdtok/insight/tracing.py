@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from mdtok.errors import SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.insight.prompts import choose_prompts
 from mdtok.insight.restored_runs import KINDS, RestoredRuns
 from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_weights
 from mdtok.kinetics.estimate import Estimate, as_plain
 from mdtok.models.networks.nanogpt import NanoGPT
+from mdtok.tokens.dtrajs import as_dtrajs
 
 CORRUPTIONS = ("all", "early", "late")
 _ROUNDING = 1e-5  # of a log-probability in single precision; smaller differences are none
@@ -98,7 +98,8 @@ class CausalTraces:
         """The sites that matter, a bool array of each kind; none where the network is no better than an untrained one."""
         least = self.least_share * abs(self.total_effect.value) if self.p_value <= self.error_rate else np.inf
         return {
-            kind: (p_values <= self.error_rate) & (np.abs(self.effects[kind].value) >= least) for kind, p_values in self.p_values.items()
+            kind: (p_values <= self.error_rate) & (np.abs(self.effects[kind].value) >= least)
+            for kind, p_values in self.p_values.items()
         }
 
     @property
@@ -106,11 +107,14 @@ class CausalTraces:
         """The sites that matter, a list of `TracedSite`, that of the largest effect first."""
         found = [
             TracedSite(
-                kind, layer_names(kind, len(found))[row], self.n_frames - 1 - int(token),
+                kind,
+                layer_names(kind, len(found))[row],
+                self.n_frames - 1 - int(token),
                 effect=Estimate(*(part[row, token] for part in vars(self.effects[kind]).values())),
                 p_value=float(self.p_values[kind][row, token]),
             )
-            for kind, found in self.significant.items() for row, token in np.argwhere(found)
+            for kind, found in self.significant.items()
+            for row, token in np.argwhere(found)
         ]
         return sorted(found, key=lambda site: -abs(float(site.effect.value)))
 
@@ -126,7 +130,9 @@ class CausalTraces:
         )
         n_sites = sum(p_values.size for p_values in self.p_values.values())
         if self.p_value > self.error_rate:
-            said += f", no more than chance or an untrained network of its shape gives (p = {self.p_value:.2g}): no site "
+            said += (
+                f", no more than chance or an untrained network of its shape gives (p = {self.p_value:.2g}): no site "
+            )
             said += "matters."
         elif not sites:
             said += f"; none of {n_sites} sites does more than that of another prompt (error rate {self.error_rate:g})."
@@ -136,7 +142,9 @@ class CausalTraces:
                 f"; {len(sites)} of {n_sites} sites {'matters' if len(sites) == 1 else 'matter'} (error rate "
                 f"{self.error_rate:g}), {_places(back)}, most of all {sites[0]}: restored, it gives back {sites[0].effect:.3f} nats."
             )
-        return said + " Counted transitions between basins see no noise: this is the network's part only." * self.anchored
+        return (
+            said + " Counted transitions between basins see no noise: this is the network's part only." * self.anchored
+        )
 
     def to_dict(self):
         """For JSON."""
@@ -150,8 +158,23 @@ def layer_names(kind, n_rows):
 
 
 def trace_causes(
-    model, dtrajs, *, corrupt="all", restore=KINDS, n_prompts=100, n_frames=None, ends="any", macrostates=None, noise=3.0,
-    n_draws=4, n_permutations=999, n_untrained=39, error_rate=0.05, least_share=0.02, seed=0, progress=True,
+    model,
+    dtrajs,
+    *,
+    corrupt="all",
+    restore=KINDS,
+    n_prompts=100,
+    n_frames=None,
+    ends="any",
+    macrostates=None,
+    noise=3.0,
+    n_draws=4,
+    n_permutations=999,
+    n_untrained=39,
+    error_rate=0.05,
+    least_share=0.02,
+    seed=0,
+    progress=True,
 ):
     """Trace through a nano-GPT what its prediction of the next token rests on, token by token and layer by layer.
 
@@ -250,25 +273,38 @@ def trace_causes(
 
     clean, corrupted = runs.clean(), runs.corrupted()  # log-probabilities, (n_prompts,) and (n_prompts, n_draws)
     total = clean - corrupted.mean(axis=1)
-    untrained = np.array([abs(_total_of_untrained(runs, prompts, anchor, noises, seed + 1 + k)) for k in range(n_untrained)])
+    untrained = np.array(
+        [abs(_total_of_untrained(runs, prompts, anchor, noises, seed + 1 + k)) for k in range(n_untrained)]
+    )
     rank = (1 + np.sum(untrained >= abs(total.mean()) - _ROUNDING)) / (1 + n_untrained)
     effects = {kind: _mean_over_draws(own[kind] - corrupted[:, :, None, None]) for kind in restore}
     against = {kind: _mean_over_draws(own[kind] - other[kind]) for kind in restore}
     likely, less = np.exp(clean), np.exp(corrupted)
     weights = bootstrap_weights(n_prompts, seed=seed)
     return CausalTraces(
-        corrupt=corrupt, n_prompts=n_prompts, n_transitions=int(prompts.is_transition.sum()), n_frames=n_frames,
-        clean=bootstrap_mean(-clean, weights), corrupted=bootstrap_mean(-corrupted.mean(axis=1), weights),
-        total_effect=bootstrap_mean(total, weights), effects={kind: _mean_of_sites(effects[kind], weights) for kind in restore},
+        corrupt=corrupt,
+        n_prompts=n_prompts,
+        n_transitions=int(prompts.is_transition.sum()),
+        n_frames=n_frames,
+        clean=bootstrap_mean(-clean, weights),
+        corrupted=bootstrap_mean(-corrupted.mean(axis=1), weights),
+        total_effect=bootstrap_mean(total, weights),
+        effects={kind: _mean_of_sites(effects[kind], weights) for kind in restore},
         probability={
-            "clean": bootstrap_mean(likely, weights), "corrupted": bootstrap_mean(less.mean(axis=1), weights),
+            "clean": bootstrap_mean(likely, weights),
+            "corrupted": bootstrap_mean(less.mean(axis=1), weights),
             "total_effect": bootstrap_mean(likely - less.mean(axis=1), weights),
-            "effects": {kind: _mean_of_sites((np.exp(own[kind]) - less[:, :, None, None]).mean(axis=1), weights) for kind in restore},
+            "effects": {
+                kind: _mean_of_sites((np.exp(own[kind]) - less[:, :, None, None]).mean(axis=1), weights)
+                for kind in restore
+            },
         },
         donor_effects={kind: (effects[kind] - against[kind]).mean(axis=0) for kind in restore},
         p_values=_p_values_of_sites(effects, against, n_permutations, rng),
         p_value=float(max(rank, *sign_flip_p_values(total[:, None], n_permutations, rng))),
-        error_rate=error_rate, least_share=least_share, anchored=anchor is not None,
+        error_rate=error_rate,
+        least_share=least_share,
+        anchored=anchor is not None,
     )
 
 
@@ -321,7 +357,10 @@ def _mean_of_sites(values, weights):
 
 def _p_values_of_sites(effects, against, n_permutations, rng):
     """p-values of the sites of each kind, corrected for all: the larger one of those against a donor and against nothing."""
-    flat = [np.concatenate([one.reshape(len(one), -1) for one in of_kinds.values()], axis=1) for of_kinds in (effects, against)]
+    flat = [
+        np.concatenate([one.reshape(len(one), -1) for one in of_kinds.values()], axis=1)
+        for of_kinds in (effects, against)
+    ]
     p_values = np.maximum(*(sign_flip_p_values(one, n_permutations, rng) for one in flat))
     p_values[flat[0].mean(axis=0) * flat[1].mean(axis=0) <= 0] = 1.0
     sizes = np.cumsum([one[0].size for one in effects.values()])[:-1]

@@ -2,22 +2,29 @@
 
 from mdtok.lazy import lazy_names
 
-__getattr__, __all__ = lazy_names(__name__, {
-    "estimators": [
-        "populations", "equilibrium_populations", "free_energies_kt", "implied_timescales", "chapman_kolmogorov",
-        "mfpt_from_msm",
-    ],
-    "estimate": ["Estimate"],
-    "passages": ["mfpt_counted", "dwell_times"],
-    "transition_paths": ["find_transition_paths", "TransitionPaths", "order_of_events", "EventOrder"],
-    "flux_network": ["reactive_flux", "FluxNetwork"],
-    "free_energy": ["free_energy_profile", "FreeEnergyProfile"],
-    "scorecard": ["score", "Scorecard"],
-    "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_figures"],
-    "oracle": ["Oracle"],
-    "oracle_models": ["OracleTokens", "OracleForecast"],
-    "bayes_limits": ["BayesClassifier"],
-    "forecasting": ["forecast_errors", "nats_per_frame"],
-    "classification": ["classification_scores", "accuracy_by_slice", "nearest_at_start"],
-    "collective_variables": ["compare_cvs", "fit_tica", "fit_vamp"],
-})
+__getattr__, __all__ = lazy_names(
+    __name__,
+    {
+        "estimators": [
+            "populations",
+            "equilibrium_populations",
+            "free_energies_kt",
+            "implied_timescales",
+            "chapman_kolmogorov",
+            "mfpt_from_msm",
+        ],
+        "estimate": ["Estimate"],
+        "passages": ["mfpt_counted", "dwell_times"],
+        "transition_paths": ["find_transition_paths", "TransitionPaths", "order_of_events", "EventOrder"],
+        "flux_network": ["reactive_flux", "FluxNetwork"],
+        "free_energy": ["free_energy_profile", "FreeEnergyProfile"],
+        "scorecard": ["score", "Scorecard"],
+        "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_figures"],
+        "oracle": ["Oracle"],
+        "oracle_models": ["OracleTokens", "OracleForecast"],
+        "bayes_limits": ["BayesClassifier"],
+        "forecasting": ["forecast_errors", "nats_per_frame"],
+        "classification": ["classification_scores", "accuracy_by_slice", "nearest_at_start"],
+        "collective_variables": ["compare_cvs", "fit_tica", "fit_vamp"],
+    },
+)

@@ -33,7 +33,9 @@ class BayesClassifier:
         self.oracle = oracle
         self.centres = np.asarray(centres, dtype=float)
         if self.centres.ndim != 2 or len(self.centres) < 2:
-            raise DataError(f"The centres have shape {self.centres.shape}; (n_classes, 2) with two classes at least was expected.")
+            raise DataError(
+                f"The centres have shape {self.centres.shape}; (n_classes, 2) with two classes at least was expected."
+            )
         self._starts = np.stack([oracle.uniform_square(centre, square_nm) for centre in self.centres], axis=1)
 
     def distributions(self, time_ps):

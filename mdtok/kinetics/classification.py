@@ -124,9 +124,9 @@ def _scores(answers, labels, n_classes, weights):
     counted = confusion_matrix(labels, answers, labels=range(n_classes))[None]  # (1, n_classes, n_classes)
     cells = np.eye(n_classes * n_classes)[labels * n_classes + answers]
     resampled = (weights @ cells).reshape(-1, n_classes, n_classes)
-    return ClassificationScores(*(
-        Estimate.from_samples(figure[0], samples) for figure, samples in zip(_figures(counted), _figures(resampled))
-    ))
+    return ClassificationScores(
+        *(Estimate.from_samples(figure[0], samples) for figure, samples in zip(_figures(counted), _figures(resampled)))
+    )
 
 
 def _figures(confusion):
@@ -177,7 +177,7 @@ def accuracy_by_slice(predict_proba, trajectories, labels, n_frames, n_bootstrap
     n_slices = min(len(trajectory) for trajectory in trajectories) // n_frames
     right = []
     for index in range(n_slices):
-        said = predict_proba([trajectory[index * n_frames:(index + 1) * n_frames] for trajectory in trajectories])
+        said = predict_proba([trajectory[index * n_frames : (index + 1) * n_frames] for trajectory in trajectories])
         right.append(_answers(f"slice {index}", said, len(labels)) == labels)
     return bootstrap_mean(np.array(right, dtype=float).T, bootstrap_weights(len(labels), n_bootstrap, seed))
 

@@ -113,9 +113,7 @@ def _fit(estimator, features, lagtime, n_dim):
     return model
 
 
-def compare_cvs(
-    cvs, lagtime, committor=None, reference=None, n_folds=5, n_bootstrap=200, seed=0, progress=True,
-):
+def compare_cvs(cvs, lagtime, committor=None, reference=None, n_folds=5, n_bootstrap=200, seed=0, progress=True):
     """Judge sets of collective variables, equally many each, on the same held-out trajectories.
 
     *Cross-validated VAMP-2*: VAMP is fitted in the space of the CVs to all folds of trajectories but one, its score
@@ -272,8 +270,14 @@ def _covariances(moments, weights, lagtime):
     mean, covariance = _mean_and_covariance(moments, weights)
     n = len(mean) // 2
     return CovarianceModel(
-        covariance[:n, :n], covariance[:n, n:], covariance[n:, n:], mean[:n], mean[n:], bessels_correction=False,
-        lagtime=lagtime, data_mean_removed=True,
+        covariance[:n, :n],
+        covariance[:n, n:],
+        covariance[n:, n:],
+        mean[:n],
+        mean[n:],
+        bessels_correction=False,
+        lagtime=lagtime,
+        data_mean_removed=True,
     )
 
 

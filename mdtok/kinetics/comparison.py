@@ -111,7 +111,10 @@ class Kinetics:
 
 def estimate_kinetics(units, protocol):
     """Pool `UnitCounts` and estimate; a group that is too short for an MSM at some lag gets NaN there."""
-    msms = {lag: _fit_or_none(sum(unit.transitions[lag] for unit in units).toarray(), lag) for lag in protocol.counted_lagtimes}
+    msms = {
+        lag: _fit_or_none(sum(unit.transitions[lag] for unit in units).toarray(), lag)
+        for lag in protocol.counted_lagtimes
+    }
     timescales = np.full((len(protocol.lagtimes), protocol.n_timescales), np.nan)
     for row, lagtime in zip(timescales, protocol.lagtimes):
         msm = msms[lagtime]
@@ -200,7 +203,9 @@ class NoiseFloor:
 
     def scaled(self, *compared):
         """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's rollouts."""
-        scale = np.sqrt(sum(1 / n for n in compared) / (4 / self.n_frames))  # two halves differ with variance 4/n_frames
+        scale = np.sqrt(
+            sum(1 / n for n in compared) / (4 / self.n_frames)
+        )  # two halves differ with variance 4/n_frames
         powers = {"populations_jsd": 2}  # a divergence goes with the square of the difference
         return NoiseFloor(self.n_frames, {m: d * scale ** powers.get(m, 1) for m, d in self.differences.items()})
 

@@ -13,8 +13,8 @@ from deeptime.markov.tools.analysis import timescales
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.estimate import Estimate
-from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.models.counted.msm import draw_posterior, estimate_msm
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 
 def count_matrix(dtrajs, lagtime, n_states):
@@ -111,7 +111,9 @@ def equilibrium_populations(dtrajs, lagtime, macrostates, n_samples=100, seed=0)
     dtrajs, macrostates = as_dtrajs(dtrajs, len(macrostates)), np.asarray(macrostates)
     check_lagtime(dtrajs, lagtime)
     msm = fit_msm(count_matrix(dtrajs, lagtime, len(macrostates)), lagtime)
-    members = np.eye(int(macrostates.max()) + 1)[macrostates[msm.count_model.state_symbols]]  # (n_connected, n_macrostates)
+    members = np.eye(int(macrostates.max()) + 1)[
+        macrostates[msm.count_model.state_symbols]
+    ]  # (n_connected, n_macrostates)
     _, distributions = draw_posterior(msm, n_samples, seed)
     return Estimate.from_samples(msm.stationary_distribution @ members, distributions @ members)
 
@@ -200,7 +202,9 @@ def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=10
         samples = np.full((1, n_timescales), np.nan)
         if n_samples:
             matrices, distributions = draw_posterior(msm, n_samples, seed)
-            samples = _centred(value, [timescales_of(p, lagtime, n_timescales, pi) for p, pi in zip(matrices, distributions)])
+            samples = _centred(
+                value, [timescales_of(p, lagtime, n_timescales, pi) for p, pi in zip(matrices, distributions)]
+            )
         result.estimates[lagtime] = Estimate.from_samples(value, samples) * dt_ps
     return result
 
@@ -281,7 +285,9 @@ def chapman_kolmogorov(dtrajs, lagtime, n_steps=5, macrostates=None):
 def msm_propagators(msm, macrostates, n_steps):
     """Macrostate propagators of an MSM, shape (n_steps, n_macrostates, n_macrostates); local equilibrium within each."""
     n_macrostates = int(np.max(macrostates)) + 1
-    members = np.eye(n_macrostates)[np.asarray(macrostates)[msm.count_model.state_symbols]]  # (n_connected, n_macrostates)
+    members = np.eye(n_macrostates)[
+        np.asarray(macrostates)[msm.count_model.state_symbols]
+    ]  # (n_connected, n_macrostates)
     weights = msm.stationary_distribution[:, None] * members
     weights = weights / np.where(weights.sum(axis=0) > 0, weights.sum(axis=0), np.nan)
     steps, power = [], np.eye(len(members))

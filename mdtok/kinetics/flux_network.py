@@ -11,11 +11,11 @@ from scipy.linalg import LinAlgWarning
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.kinetics.transition_paths import as_ends, name_states
 from mdtok.models.counted.msm import draw_posterior
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 _FRACTION = 0.99  # of the flux that is decomposed into pathways
 _MOST_PATHWAYS = 100
@@ -79,15 +79,16 @@ class FluxNetwork:
         """For JSON."""
         shares = self.pathway_shares
         return {
-            "source": self.source, "target": self.target, "lagtime_frames": self.lagtime_frames, "dt_ps": self.dt_ps,
+            "source": self.source,
+            "target": self.target,
+            "lagtime_frames": self.lagtime_frames,
+            "dt_ps": self.dt_ps,
             "macrostate_names": self.macrostate_names,
-            **{name: getattr(self, name).to_dict() for name in (
-                "populations", "committors", "net_flux_per_ps", "total_flux_per_ps", "mfpt_ps",
-            )},
-            "pathways": [
-                {"states": path, "share": shares[k].to_dict()}
-                for k, path in enumerate(self.pathways)
-            ],
+            **{
+                name: getattr(self, name).to_dict()
+                for name in ("populations", "committors", "net_flux_per_ps", "total_flux_per_ps", "mfpt_ps")
+            },
+            "pathways": [{"states": path, "share": shares[k].to_dict()} for k, path in enumerate(self.pathways)],
         }
 
     def __str__(self):
@@ -115,7 +116,15 @@ class FluxNetwork:
 
 
 def reactive_flux(
-    dtrajs, lagtime, source, target, macrostates=None, macrostate_names=None, dt_ps=1.0, n_samples=100, seed=0,
+    dtrajs,
+    lagtime,
+    source,
+    target,
+    macrostates=None,
+    macrostate_names=None,
+    dt_ps=1.0,
+    n_samples=100,
+    seed=0,
     progress=True,
 ):
     """Network of reactive fluxes between macrostates by transition path theory, with Bayesian 95 % intervals.
@@ -183,7 +192,10 @@ def reactive_flux(
     figures = _Figures(msm.transition_matrix, msm.stationary_distribution, members, n_macrostates, source, target)
     samples = []
     if n_samples:
-        with tqdm(total=2 * n_samples, desc="reactive flux", delay=2, disable=not progress) as bar, warnings.catch_warnings():
+        with (
+            tqdm(total=2 * n_samples, desc="reactive flux", delay=2, disable=not progress) as bar,
+            warnings.catch_warnings(),
+        ):
             # where hardly anything is known of a state, some samples hardly connect it: the interval says so
             warnings.filterwarnings("ignore", category=SpectralWarning)
             warnings.filterwarnings("ignore", category=LinAlgWarning)
@@ -198,7 +210,11 @@ def reactive_flux(
 
     step_ps = lagtime * dt_ps
     return FluxNetwork(
-        source, target, int(lagtime), dt_ps, names,
+        source,
+        target,
+        int(lagtime),
+        dt_ps,
+        names,
         populations=estimate(lambda found: found.populations),
         committors=estimate(lambda found: found.committors),
         net_flux_per_ps=estimate(lambda found: found.net_flux) * (1 / step_ps),
@@ -206,7 +222,8 @@ def reactive_flux(
         mfpt_ps=estimate(lambda found: found.mfpt) * step_ps,
         pathways=pathways,
         pathway_shares=estimate(lambda found: np.array([found.shares.get(path, 0.0) for path in pathways])),
-        micro_flux=figures.micro_flux, micro_states=msm.count_model.state_symbols,
+        micro_flux=figures.micro_flux,
+        micro_states=msm.count_model.state_symbols,
     )
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.tokens.commitment import count_transitions, hold_last
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.kinetics.estimate import Estimate, as_plain
 from mdtok.kinetics.flux_network import FluxNetwork, reactive_flux
 from mdtok.kinetics.free_energy import FreeEnergyProfile, free_energy_profile, profile_of_histograms
 from mdtok.kinetics.passages import mfpt_counted
 from mdtok.kinetics.transition_paths import TransitionPaths, find_transition_paths
+from mdtok.tokens.commitment import count_transitions, hold_last
+from mdtok.tokens.dtrajs import as_dtrajs
 
 UNFOLDED, FOLDED = 0, 1
 UNFOLDED_BELOW_Q, FOLDED_ABOVE_Q = 0.3, 0.7
@@ -125,7 +125,13 @@ class FoldingEvents:
         profile = free_energy_profile(q, edges, _HALFWAY_Q, seed=seed)
         passages = count_transitions(at, 2, [1])[0]
         share = float(np.concatenate(at).mean()) if at else np.nan
-        return cls(share, int(passages[UNFOLDED, FOLDED]), int(passages[FOLDED, UNFOLDED]), mfpt_counted(at, dt_ps, 2, seed=seed), profile)
+        return cls(
+            share,
+            int(passages[UNFOLDED, FOLDED]),
+            int(passages[FOLDED, UNFOLDED]),
+            mfpt_counted(at, dt_ps, 2, seed=seed),
+            profile,
+        )
 
     def __str__(self):
         return (
@@ -215,7 +221,9 @@ class Folding:
         at = [cores[dtraj] for dtraj in dtrajs]
         paths = find_transition_paths(at, UNFOLDED, FOLDED, dt_ps, seed=seed)
         held = [states[states >= 0] for states in map(hold_last, at)]
-        flux = reactive_flux(dtrajs, lagtime, *ends, data.macrostates, data.macrostate_names, dt_ps, seed=seed, progress=progress)
+        flux = reactive_flux(
+            dtrajs, lagtime, *ends, data.macrostates, data.macrostate_names, dt_ps, seed=seed, progress=progress
+        )
         return cls(mfpt_counted([d for d in held if len(d)], dt_ps, 2, seed=seed), paths, flux)
 
     def to_dict(self):

@@ -38,7 +38,7 @@ class ForecastError:
 
 
 def forecast_errors(
-    models, trajectories, n_prompt=500, n_steps=100, reference=None, scale=None, n_bootstrap=500, seed=0, progress=True,
+    models, trajectories, n_prompt=500, n_steps=100, reference=None, scale=None, n_bootstrap=500, seed=0, progress=True
 ):
     """Mean squared error of forecasts of held-out trajectories, with 95 % intervals by bootstrap over trajectories.
 
@@ -94,7 +94,7 @@ def forecast_errors(
     scale = None if scale is None else _check_scale(scale, trajectories[0].shape[1])
     weights = bootstrap_weights(len(trajectories), n_bootstrap, seed)
     prompts = [trajectory[:n_prompt] for trajectory in trajectories]
-    truth = np.array([trajectory[n_prompt:n_prompt + n_steps] for trajectory in trajectories])
+    truth = np.array([trajectory[n_prompt : n_prompt + n_steps] for trajectory in trajectories])
     squared = {
         name: _squared_errors(name, model, prompts, truth, seed)  # (n_trajectories, n_steps, n_dim)
         for name, model in tqdm(models.items(), desc="Forecasts", delay=2, disable=not progress)

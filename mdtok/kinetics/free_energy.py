@@ -93,15 +93,21 @@ def profile_of_histograms(histograms, edges, split, n_bootstrap=200, seed=0):
     edges, histograms = np.asarray(edges, dtype=float), np.asarray(histograms, dtype=float)
     middle = int(np.searchsorted(edges, split))
     if not 0 < middle < len(edges) - 1:
-        raise SettingsError(f"split is {split}; a number well between the edges {edges[0]:g} and {edges[-1]:g} was expected.")
+        raise SettingsError(
+            f"split is {split}; a number well between the edges {edges[0]:g} and {edges[-1]:g} was expected."
+        )
     total = histograms.sum(axis=0)
     for side, counts in (("below", total[:middle]), ("above", total[middle:])):
         if not counts.sum():
-            raise DataError(f"Nothing was seen {side} {split:g}; a profile with two basins needs both. Simulate longer.")
+            raise DataError(
+                f"Nothing was seen {side} {split:g}; a profile with two basins needs both. Simulate longer."
+            )
     resampled = bootstrap_weights(len(histograms), n_bootstrap, seed) @ histograms  # (n_bootstrap, n_bins)
     resampled = resampled[(resampled[:, :middle].sum(axis=1) > 0) & (resampled[:, middle:].sum(axis=1) > 0)]
     value, samples = _figures(total, middle), [_figures(counts, middle) for counts in resampled]
-    energies, barriers, difference = (Estimate.from_samples(one, [s[k] for s in samples]) for k, one in enumerate(value[:3]))
+    energies, barriers, difference = (
+        Estimate.from_samples(one, [s[k] for s in samples]) for k, one in enumerate(value[:3])
+    )
     first, second = value[3]
     centres = (edges[1:] + edges[:-1]) / 2
     return FreeEnergyProfile(edges, energies, (float(centres[first]), float(centres[second])), barriers, difference)

@@ -129,7 +129,9 @@ class AgainstKnown:
             lines[name] = {
                 "population_error": max(abs(figures[f]["value"] - self.known[f]) for f in populations),
                 "population_half_width": max((figures[f]["high"] - figures[f]["low"]) / 2 for f in populations),
-                "timescale_ps": figures[slowest], "n_mfpt": len(passages), "worst_mfpt": (worst, ratios[worst]),
+                "timescale_ps": figures[slowest],
+                "n_mfpt": len(passages),
+                "worst_mfpt": (worst, ratios[worst]),
                 "inside": {
                     md: {
                         "timescale": _is_inside(figures, self.series[md], slowest),
@@ -150,17 +152,26 @@ class AgainstKnown:
         width = max(map(len, self.series))
         titles = [f"MFPT inside {name}" for name in self.yardsticks]
         columns = "  ".join(titles)
-        lines = [f"{'':<{width}}  {'largest error of a population':>32}  {'slowest timescale (ps)':>28}  {columns}  worst MFPT"]
+        lines = [
+            f"{'':<{width}}  {'largest error of a population':>32}  {'slowest timescale (ps)':>28}  {columns}  worst MFPT"
+        ]
         for name, line in self.summary().items():
             error = f"{line['population_error']:.4f} (its interval ±{line['population_half_width']:.4f})"
             times = "{value:,.0f} [{low:,.0f}, {high:,.0f}]".format(**line["timescale_ps"])
             worst, ratio = line["worst_mfpt"]
             inside = "  ".join(
-                f"{found['mfpt']} of {line['n_mfpt']}".rjust(len(title)) for title, found in zip(titles, line["inside"].values())
+                f"{found['mfpt']} of {line['n_mfpt']}".rjust(len(title))
+                for title, found in zip(titles, line["inside"].values())
             )
-            lines.append(f"{name:<{width}}  {error:>32}  {times:>28}  {inside}  {worst.removeprefix('MFPT ').removesuffix(' (ps)')} ×{ratio:.2f}")
+            lines.append(
+                f"{name:<{width}}  {error:>32}  {times:>28}  {inside}  {worst.removeprefix('MFPT ').removesuffix(' (ps)')} ×{ratio:.2f}"
+            )
         n, n_all, apart = self.agreement()
-        lines += ["", f"Of the known figures {n} of {n_all} lie in the 95 % interval of {next(iter(self.series))}" + (f"; outside: {', '.join(apart)}." if apart else ".")]
+        lines += [
+            "",
+            f"Of the known figures {n} of {n_all} lie in the 95 % interval of {next(iter(self.series))}"
+            + (f"; outside: {', '.join(apart)}." if apart else "."),
+        ]
         return "\n".join(lines)
 
     def to_dict(self):

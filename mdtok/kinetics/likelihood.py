@@ -6,11 +6,10 @@ from itertools import permutations
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.estimate import poisson_interval
+from mdtok.kinetics.estimate import Estimate, poisson_interval
 from mdtok.kinetics.passages import independent_units
+from mdtok.tokens.dtrajs import as_dtrajs
 
 
 @dataclass
@@ -33,7 +32,9 @@ class HeldOut:
     def leaving_probability(self):
         """Probability that the macrostate is left, one array a trajectory."""
         # the others are added up: one less the probability of staying loses the digits of a rare transition
-        others = [np.where(np.arange(p.shape[1]) == k[:, None], 0.0, p) for p, k in zip(self.macro_probability, self.before)]
+        others = [
+            np.where(np.arange(p.shape[1]) == k[:, None], 0.0, p) for p, k in zip(self.macro_probability, self.before)
+        ]
         return [other.sum(axis=1) for other in others]
 
     @property
@@ -66,10 +67,12 @@ def evaluate_held_out(model, dtrajs, macrostates):
     for dtraj in as_dtrajs(dtrajs, model.n_states_, min_length=lag + 1):
         log_proba = model.predict_log_proba(dtraj)  # (n_frames - lag, n_states)
         if not np.isfinite(log_proba.max(axis=1)).all():
-            raise DataError(f"{type(model).__name__} gave probabilities that are not numbers; train it with a lower learning rate.")
+            raise DataError(
+                f"{type(model).__name__} gave probabilities that are not numbers; train it with a lower learning rate."
+            )
         before, after = macrostates[dtraj[:-lag]], macrostates[dtraj[lag:]]
         held_out.log_prob.append(log_proba[np.arange(len(after)), dtraj[lag:]])
-        held_out.macro_probability.append((np.exp(log_proba) @ of_macrostate[:log_proba.shape[1]]).astype(np.float32))
+        held_out.macro_probability.append((np.exp(log_proba) @ of_macrostate[: log_proba.shape[1]]).astype(np.float32))
         held_out.before.append(before)
         held_out.after.append(after)
     return held_out

@@ -55,8 +55,10 @@ class Oracle:
 
     def __init__(self, energy, diffusion_nm2_per_ps, temperature_kelvin, bounds, spacing_nm=0.02, max_energy_kt=30.0):
         for name, value in (
-            ("diffusion_nm2_per_ps", diffusion_nm2_per_ps), ("temperature_kelvin", temperature_kelvin),
-            ("spacing_nm", spacing_nm), ("max_energy_kt", max_energy_kt),
+            ("diffusion_nm2_per_ps", diffusion_nm2_per_ps),
+            ("temperature_kelvin", temperature_kelvin),
+            ("spacing_nm", spacing_nm),
+            ("max_energy_kt", max_energy_kt),
         ):
             if not value > 0:
                 raise SettingsError(f"{name} is {value}; a number above 0 was expected.")
@@ -99,8 +101,12 @@ class Oracle:
     def of(cls, system, spacing_nm=0.02, temperature_kelvin=None, **settings):
         """The oracle of a `ParticleSystem` (overdamped, also where the system's own dynamics are not)."""
         return cls(
-            system.potential.energy, system.diffusion_nm2_per_ps, temperature_kelvin or system.temperature_kelvin, system.bounds,
-            spacing_nm, **settings,
+            system.potential.energy,
+            system.diffusion_nm2_per_ps,
+            temperature_kelvin or system.temperature_kelvin,
+            system.bounds,
+            spacing_nm,
+            **settings,
         )
 
     @property
@@ -272,7 +278,9 @@ class Oracle:
     def _region(self, mask, name):
         mask = np.asarray(mask)
         if mask.dtype != bool or mask.shape != (self.n_cells,):
-            raise DataError(f"The {name} has shape {mask.shape} and type {mask.dtype}; a boolean mask of {self.n_cells} cells was expected.")
+            raise DataError(
+                f"The {name} has shape {mask.shape} and type {mask.dtype}; a boolean mask of {self.n_cells} cells was expected."
+            )
         if not mask.any():
             raise DataError(f"The {name} holds no cell of the grid; choose a larger region.")
         return mask

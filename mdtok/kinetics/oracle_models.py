@@ -6,9 +6,9 @@ import numpy as np
 from tqdm import tqdm
 
 from mdtok.errors import DataError
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
+from mdtok.tokens.dtrajs import as_dtrajs
 
 _SAVE = "An oracle is not saved: it is made again from its system, at once."
 
@@ -171,25 +171,39 @@ class OracleForecast(TrajectoryModel):
         shares = np.stack([shift * (shift - 1) / 2, 1 - shift**2, shift * (shift + 1) / 2])  # (3, n, 2)
         for i, j in np.ndindex(3, 3):
             cells = self.oracle.cell_of(self.oracle._origin + h * (nearest + (i - 1, j - 1)))
-            log_density += shares[i, :, 0] * shares[j, :, 1] * np.log(np.maximum(np.asarray(P[start, cells]).ravel(), 1e-30))
+            log_density += (
+                shares[i, :, 0] * shares[j, :, 1] * np.log(np.maximum(np.asarray(P[start, cells]).ravel(), 1e-30))
+            )
         return log_density - 2 * np.log(h)
 
     def _gaussian(self, before, after):
         x, y = self.oracle.points.T
         if self._moments is None:
-            self._moments = self.oracle.expect(np.stack([x, y, x * x, x * y, y * y], axis=1), self.time_ps)  # (n_cells, 5)
-            self._moments[:, 2:] -= np.stack([self._moments[:, i] * self._moments[:, j] for i, j in ((0, 0), (0, 1), (1, 1))], axis=1)
+            self._moments = self.oracle.expect(
+                np.stack([x, y, x * x, x * y, y * y], axis=1), self.time_ps
+            )  # (n_cells, 5)
+            self._moments[:, 2:] -= np.stack(
+                [self._moments[:, i] * self._moments[:, j] for i, j in ((0, 0), (0, 1), (1, 1))], axis=1
+            )
             self._moments[:, :2] -= self.oracle.points
         of_step = self.oracle.interpolate(self._moments, before)
         dx, dy = (after - before - of_step[:, :2]).T
         xx, xy, yy = of_step[:, 2:].T
         determinant = xx * yy - xy**2
-        return -0.5 * (yy * dx**2 - 2 * xy * dx * dy + xx * dy**2) / determinant - 0.5 * np.log(determinant) - np.log(2 * np.pi)
+        return (
+            -0.5 * (yy * dx**2 - 2 * xy * dx * dy + xx * dy**2) / determinant
+            - 0.5 * np.log(determinant)
+            - np.log(2 * np.pi)
+        )
 
     def sample(self, prompts, n_steps, seed):
         """Continue each prompt by hopping between cells, placed uniformly in them."""
         last = np.stack([prompt[-1] for prompt in self.check_prompts(prompts, n_steps)])
-        rng, hop, cells = np.random.default_rng(seed), Hopper(self.oracle.propagator(self.time_ps)), self.oracle.cell_of(last)
+        rng, hop, cells = (
+            np.random.default_rng(seed),
+            Hopper(self.oracle.propagator(self.time_ps)),
+            self.oracle.cell_of(last),
+        )
         chains = np.empty((n_steps, len(last), 2))
         for step in tqdm(range(n_steps), "oracle", disable=not self.progress or n_steps * len(last) < 100_000):
             cells = hop(cells, rng)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError
+from mdtok.kinetics.estimate import Estimate, poisson_interval
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, split_time_blocks
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.estimate import poisson_interval
 
 _FEW_EVENTS = 10  # a bootstrap cannot see what did not happen; below this, the exact Poisson interval counts too
 _MIN_UNITS = 8
@@ -20,7 +19,9 @@ def independent_units(dtrajs, n_units=20):
     shortest = min(len(dtraj) for dtraj in dtrajs)
     n_blocks = min(-(-n_units // len(dtrajs)), shortest // 2)
     if n_blocks < 2:
-        raise DataError(f"{len(dtrajs)} trajectories of down to {shortest} frames are too few and too short for error bars.")
+        raise DataError(
+            f"{len(dtrajs)} trajectories of down to {shortest} frames are too few and too short for error bars."
+        )
     return split_time_blocks(dtrajs, n_blocks)
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from mdtok.tokens.dtrajs import thin_dtrajs
 from mdtok.kinetics.estimate import Estimate, as_plain
 from mdtok.models.counted.markov import MarkovModel
+from mdtok.tokens.dtrajs import thin_dtrajs
 
 _N_BOOTSTRAP = 500
 
@@ -83,7 +83,12 @@ def check_rollout(dtrajs, train, macrostates, stride=1, seed=0):
     net_flux, net_flux_p = _net_flux([macrostates[d] for d in dtrajs], macrostates.max() + 1)
     unseen = np.concatenate([~seen[d[:-1], d[1:]] for d in dtrajs]).mean()
     return RolloutChecks(
-        float(unseen), drift, by_chance, Estimate.from_samples(becoming.mean(), becoming[drawn].mean(axis=1)), net_flux, net_flux_p,
+        float(unseen),
+        drift,
+        by_chance,
+        Estimate.from_samples(becoming.mean(), becoming[drawn].mean(axis=1)),
+        net_flux,
+        net_flux_p,
     )
 
 
@@ -104,10 +109,14 @@ def _population_drift(macro, n_macrostates, drawn, rng):
 
 def _net_flux(macro, n_macrostates):
     """Largest net flux over traffic, and the probability of the most significant one."""
-    counts = np.stack([
-        np.bincount(chain[:-1] * n_macrostates + chain[1:], minlength=n_macrostates**2).reshape(n_macrostates, n_macrostates)
-        for chain in macro
-    ])  # (n_chains, n_macrostates, n_macrostates)
+    counts = np.stack(
+        [
+            np.bincount(chain[:-1] * n_macrostates + chain[1:], minlength=n_macrostates**2).reshape(
+                n_macrostates, n_macrostates
+            )
+            for chain in macro
+        ]
+    )  # (n_chains, n_macrostates, n_macrostates)
     net = (counts - counts.transpose(0, 2, 1))[:, *np.triu_indices(n_macrostates, 1)]  # (n_chains, n_pairs)
     traffic = (counts + counts.transpose(0, 2, 1)).sum(axis=0)[np.triu_indices(n_macrostates, 1)]
     net, traffic = net[:, traffic > 0], traffic[traffic > 0]
@@ -116,4 +125,6 @@ def _net_flux(macro, n_macrostates):
     error = net.std(axis=0, ddof=1) / np.sqrt(len(net)) if len(net) > 1 else np.full(len(traffic), np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
         significance = np.where(error > 0, np.abs(net.mean(axis=0)) / error, 0.0)
-    return float((np.abs(net.sum(axis=0)) / traffic).max()), float(min(1.0, 2 * norm.sf(significance.max()) * len(traffic)))
+    return float((np.abs(net.sum(axis=0)) / traffic).max()), float(
+        min(1.0, 2 * norm.sf(significance.max()) * len(traffic))
+    )

@@ -8,8 +8,6 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states
-from mdtok.tokens.held_out import check_held_out
 from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, NoiseFloor, Protocol, UnitCounts, compare, estimate_kinetics
 from mdtok.kinetics.estimators import check_lagtime, equilibrium_populations, implied_timescales, populations
@@ -18,6 +16,8 @@ from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.models.rollout import roll_out
 from mdtok.models.trajectory_model import TrajectoryModel
 from mdtok.storage import read_json, write_json
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
+from mdtok.tokens.held_out import check_held_out
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +66,34 @@ class Scorecard:
         lines = [header, "-" * len(header)]
         for name, row in self.content["models"].items():
             nats = row["nll_nats_per_token"]
-            shown = [_SHORT.get(v, v.removeprefix("off by ")) for v in (row["verdicts"].get(metric, "-") for metric in metrics)]
+            shown = [
+                _SHORT.get(v, v.removeprefix("off by "))
+                for v in (row["verdicts"].get(metric, "-") for metric in metrics)
+            ]
             interval = f"{nats['value']:.4f} [{nats['low']:.3f}, {nats['high']:.3f}]" if nats else "-"
             lines.append(f"{name:<{width}}  {interval:<24}" + "".join(f"{s:>13}" for s in shown))
         return "\n".join([*lines, "", *self.sentences])
 
 
 def score(
-    models, train, test, dt_ps, *, validation=None, macrostates=None, macrostate_names=None, lagtimes=None, lagtime=None,
-    n_timescales=None, rollouts=None, n_chains=None, n_steps=None, n_splits=100, n_posterior_samples=100, seed=0, progress=True,
+    models,
+    train,
+    test,
+    dt_ps,
+    *,
+    validation=None,
+    macrostates=None,
+    macrostate_names=None,
+    lagtimes=None,
+    lagtime=None,
+    n_timescales=None,
+    rollouts=None,
+    n_chains=None,
+    n_steps=None,
+    n_splits=100,
+    n_posterior_samples=100,
+    seed=0,
+    progress=True,
 ):
     """Fit what is not fitted, sample, estimate, compare: the scorecard of some models on held-out MD.
 
@@ -118,7 +137,11 @@ def score(
         Nothing to judge, a lag longer than the trajectories, tokens without a macrostate, test tokens no model can know, a
         piece of the test trajectories that is in the training data too.
     """
-    train, test, validation = as_dtrajs(train), as_dtrajs(test, min_length=2), as_dtrajs(validation) if validation else None
+    train, test, validation = (
+        as_dtrajs(train),
+        as_dtrajs(test, min_length=2),
+        as_dtrajs(validation) if validation else None,
+    )
     check_held_out([*train, *(validation or [])], test)
     if not models:
         raise SettingsError("No model was given to score; pass a dict such as {'msm': mdtok.MarkovModel()}.")
@@ -154,12 +177,19 @@ def score(
         row["passes"] = verdicts.passes(row["verdicts"])
         row["summary"] = verdicts.summary_sentence(name, row)
     content = {
-        "schema": SCHEMA, "dt_ps": dt_ps, "n_states": protocol.n_states, "n_macrostates": protocol.n_macrostates,
-        "macrostate_names": names, "lagtimes_frames": protocol.lagtimes, "lagtime_frames": protocol.lagtime,
+        "schema": SCHEMA,
+        "dt_ps": dt_ps,
+        "n_states": protocol.n_states,
+        "n_macrostates": protocol.n_macrostates,
+        "macrostate_names": names,
+        "lagtimes_frames": protocol.lagtimes,
+        "lagtime_frames": protocol.lagtime,
         "ck_steps": protocol.n_steps,
         "reference": {
-            "n_train_tokens": sum(map(len, train)) + sum(map(len, validation or [])), "n_test_tokens": sum(map(len, test)),
-            "n_train_trajectories": len(train) + len(validation or []), "n_test_trajectories": len(test),
+            "n_train_tokens": sum(map(len, train)) + sum(map(len, validation or [])),
+            "n_test_tokens": sum(map(len, test)),
+            "n_train_trajectories": len(train) + len(validation or []),
+            "n_test_trajectories": len(test),
             **referee.describe(test),
         },
         "md": referee.describe(md),
@@ -171,7 +201,9 @@ def score(
 
 def _rollout_given(rollouts, name):
     if name not in rollouts:
-        raise SettingsError(f"{name} models coordinates, not tokens: pass its trajectories, as tokens, in rollouts={{{name!r}: ...}}.")
+        raise SettingsError(
+            f"{name} models coordinates, not tokens: pass its trajectories, as tokens, in rollouts={{{name!r}: ...}}."
+        )
     return rollouts[name]
 
 
@@ -226,7 +258,13 @@ class _Referee:
         protocol, frame_ps = self.protocol.every(stride), self.dt_ps * stride
         macro = [protocol.macrostates[d] for d in dtrajs]
         timescales = implied_timescales(
-            dtrajs, protocol.lagtimes, protocol.n_timescales, frame_ps, self.n_posterior_samples, self.seed, protocol.n_states
+            dtrajs,
+            protocol.lagtimes,
+            protocol.n_timescales,
+            frame_ps,
+            self.n_posterior_samples,
+            self.seed,
+            protocol.n_states,
         ).to_dict()
         units = [UnitCounts.of(d, protocol) for d in dtrajs]
         pooled = estimate_kinetics(units, protocol)
@@ -235,7 +273,8 @@ class _Referee:
             "populations_interval": equilibrium_populations(
                 dtrajs, protocol.lagtime, protocol.macrostates, self.n_posterior_samples, self.seed
             ).to_dict(),
-            "populations_counted": np.bincount(np.concatenate(macro), minlength=protocol.n_macrostates) / sum(map(len, macro)),
+            "populations_counted": np.bincount(np.concatenate(macro), minlength=protocol.n_macrostates)
+            / sum(map(len, macro)),
             "timescales_ps": {str(int(lag) * stride): value for lag, value in timescales.items()},
             "mfpt_ps": mfpt_counted(macro, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict(),
             "passages": pooled.passage_events,
@@ -253,7 +292,9 @@ class _Referee:
         floor = self._floor(stride, rollout.n_tokens * stride)
         differences = compare(kinetics, reference)
         checks = {
-            metric: verdicts.judge_difference(metric, difference, floor, kinetics, reference, protocol, self.names, frame_ps)
+            metric: verdicts.judge_difference(
+                metric, difference, floor, kinetics, reference, protocol, self.names, frame_ps
+            )
             for metric, difference in differences.items()
         }
         calibration = pairs = None
@@ -263,12 +304,17 @@ class _Referee:
             calibration = likelihood.transition_calibration(held_out, seed=self.seed)
             checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
         row = {
-            "lagtime_frames": stride, "n_parameters": int(model.n_parameters),
+            "lagtime_frames": stride,
+            "n_parameters": int(model.n_parameters),
             "train_seconds": getattr(model, "train_seconds_", None),
-            "n_sampled_tokens": rollout.n_tokens, "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
+            "n_sampled_tokens": rollout.n_tokens,
+            "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
             **self.describe(rollout.dtrajs, stride),
-            "transition_calibration": calibration and calibration.to_dict(), "pair_calibration": pairs,
-            "rollout_checks": check_rollout(rollout.dtrajs, self.train, protocol.macrostates, stride, self.seed).to_dict(),
+            "transition_calibration": calibration and calibration.to_dict(),
+            "pair_calibration": pairs,
+            "rollout_checks": check_rollout(
+                rollout.dtrajs, self.train, protocol.macrostates, stride, self.seed
+            ).to_dict(),
             "checks": checks,
         }
         for metric in ("populations_jsd", "dwell_ks", "ck_rmse"):

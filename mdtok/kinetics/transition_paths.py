@@ -10,11 +10,10 @@ import numpy as np
 from scipy.stats import binomtest
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.kinetics.bootstrap import bootstrap_ratio, bootstrap_weights
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.estimate import poisson_interval
+from mdtok.kinetics.estimate import Estimate, poisson_interval
 from mdtok.kinetics.passages import independent_units
+from mdtok.tokens.dtrajs import as_dtrajs
 
 _FEW_PATHS = 10  # below this the interval also covers that of exponential durations, wider than those of any one route
 _OUTSIDE, _SOURCE, _TARGET = 0, 1, 2
@@ -52,8 +51,13 @@ class TransitionPaths:
     def to_dict(self):
         """For JSON."""
         return {
-            "source": self.source, "target": self.target, "dt_ps": self.dt_ps, "n_paths": len(self),
-            "mean_ps": self.mean_ps.to_dict(), "durations_ps": self.durations_ps, "spans_frames": self.spans,
+            "source": self.source,
+            "target": self.target,
+            "dt_ps": self.dt_ps,
+            "n_paths": len(self),
+            "mean_ps": self.mean_ps.to_dict(),
+            "durations_ps": self.durations_ps,
+            "spans_frames": self.spans,
         }
 
     def __str__(self):
@@ -219,8 +223,13 @@ class EventOrder:
     def to_dict(self):
         """For JSON."""
         return {
-            "names": self.names, "thresholds": self.thresholds, "n_paths": self.n_paths, "n_first": self.n_first,
-            "n_undecided": self.n_undecided, "share_first": self.shares.to_dict(), "crossing_ps": self.crossing_ps,
+            "names": self.names,
+            "thresholds": self.thresholds,
+            "n_paths": self.n_paths,
+            "n_first": self.n_first,
+            "n_undecided": self.n_undecided,
+            "share_first": self.shares.to_dict(),
+            "crossing_ps": self.crossing_ps,
         }
 
     def __str__(self):
@@ -293,7 +302,9 @@ def _crossings(name, values, paths, dtrajs, threshold):
     values = [np.asarray(of_dtraj, dtype=float) for of_dtraj in values]
     shapes, expected = [of_dtraj.shape for of_dtraj in values], [dtraj.shape for dtraj in dtrajs]
     if shapes != expected:
-        wrong = [f"shape {s} for trajectory {k} of shape {e}" for k, (s, e) in enumerate(zip(shapes, expected)) if s != e]
+        wrong = [
+            f"shape {s} for trajectory {k} of shape {e}" for k, (s, e) in enumerate(zip(shapes, expected)) if s != e
+        ]
         seen = wrong[0] if wrong else f"{len(shapes)} arrays for {len(expected)} trajectories"
         raise DataError(f"{name} has {seen}; one value a frame of each trajectory was expected.")
     every, tokens = np.concatenate(values), np.concatenate(dtrajs)
@@ -301,7 +312,9 @@ def _crossings(name, values, paths, dtrajs, threshold):
         raise DataError(f"{name} holds NaN or infinity; mend or cut those frames.")
     in_source, in_target = every[np.isin(tokens, paths.source)].mean(), every[np.isin(tokens, paths.target)].mean()
     if in_source == in_target:
-        raise DataError(f"{name} is {in_source:g} on average in source and target alike; take a coordinate that differs.")
+        raise DataError(
+            f"{name} is {in_source:g} on average in source and target alike; take a coordinate that differs."
+        )
     threshold = (in_source + in_target) / 2 if threshold is None else float(threshold)
     crossings = []
     for index, left, arrived in paths.spans:

@@ -106,7 +106,10 @@ def judge_nats(difference, best):
         return {"verdict": WITHIN, "sentence": "best held-out nats per token"}
     value, low, high = (float(x) for x in (difference.value, difference.low, difference.high))
     verdict = WITHIN if low <= 0 else f"off by +{value:.2g} nats"
-    return {"verdict": verdict, "sentence": f"held-out nats per token {value:+.4f} [{low:+.4f}, {high:+.4f}] from {best}"}
+    return {
+        "verdict": verdict,
+        "sentence": f"held-out nats per token {value:+.4f} [{low:+.4f}, {high:+.4f}] from {best}",
+    }
 
 
 def passes(verdicts):

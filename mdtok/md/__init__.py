@@ -2,14 +2,17 @@
 
 from mdtok.lazy import lazy_names
 
-__getattr__, __all__ = lazy_names(__name__, {
-    "system": ["load_system"],
-    "molecular_system": ["MolecularSystem"],
-    "particles": ["ParticleSystem"],
-    "potentials": ["Potential"],
-    "structure": ["check_chirality"],
-    "platforms": ["select_platform", "PlatformChoice"],
-    "simulation": ["run_simulation"],
-    "replicas": ["run_replicas"],
-    "trajectory": ["open_trajectories", "Trajectories"],
-})
+__getattr__, __all__ = lazy_names(
+    __name__,
+    {
+        "system": ["load_system"],
+        "molecular_system": ["MolecularSystem"],
+        "particles": ["ParticleSystem"],
+        "potentials": ["Potential"],
+        "structure": ["check_chirality"],
+        "platforms": ["select_platform", "PlatformChoice"],
+        "simulation": ["run_simulation"],
+        "replicas": ["run_replicas"],
+        "trajectory": ["open_trajectories", "Trajectories"],
+    },
+)

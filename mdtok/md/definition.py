@@ -102,7 +102,9 @@ def load_definition(name, **overrides):
             paths["contacts"] = folder / str(content["contacts"])
         if overrides.get("structure") is not None:  # contacts go with their structure
             paths["contacts"] = None
-        return _define(path, content, StructureBasedDefinition, REQUIRED_OF_STRUCTURE_BASED, ("references",), paths, overrides)
+        return _define(
+            path, content, StructureBasedDefinition, REQUIRED_OF_STRUCTURE_BASED, ("references",), paths, overrides
+        )
     required = ("structure", "forcefield", "temperature_kelvin")
     return _define(path, content, SystemDefinition, required, ("forcefield", "references"), paths, overrides)
 

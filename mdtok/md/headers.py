@@ -73,7 +73,9 @@ def _dcd_layout(file):
     start = file.read(8)
     marker, order = next(
         (
-            (kind, order) for kind, n in (("i", 4), ("q", 8)) for order in "<>"
+            (kind, order)
+            for kind, n in (("i", 4), ("q", 8))
+            for order in "<>"
             if struct.unpack(order + kind, start[:n])[0] == 84
         ),
         (None, None),
@@ -90,7 +92,7 @@ def _dcd_layout(file):
     if magic != b"CORD":
         raise struct.error("no DCD")
     read(marker)
-    title_bytes, = read(marker)
+    (title_bytes,) = read(marker)
     file.seek(title_bytes + marker_bytes, 1)
     _, n_atoms, _ = read(marker + "i" + marker)
     n_fixed, is_charmm = control[8], control[19] != 0

@@ -103,7 +103,9 @@ def select_platform(platform, system, n_processes=1):
         speeds.values(), key=lambda entry: entry[0] * (_WORTH_OF_REFERENCE if entry[1].name == "Reference" else 1)
     )
     logger.info(
-        "%s runs on %s: %s steps/s.", system.name, _label(best),
+        "%s runs on %s: %s steps/s.",
+        system.name,
+        _label(best),
         ", ".join(f"{label} {speed:,.0f}" for label, speed in measured.items()),
     )
     return dataclasses.replace(best, steps_per_second=speed, measured=measured)

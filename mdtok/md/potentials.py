@@ -17,12 +17,26 @@ def _absolute(values):
 
 
 _FUNCTIONS = {
-    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh,
-    "cosh": np.cosh, "tanh": np.tanh, "square": np.square, "abs": _absolute,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "square": np.square,
+    "abs": _absolute,
 }
 _OPERATORS = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
-    ast.USub: np.negative, ast.UAdd: np.positive,
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
 }
 _COMPLEX_STEP = 1e-30
 
@@ -155,7 +169,7 @@ def _tree(text):
         return ast.parse(code, mode="eval").body
     except SyntaxError as error:
         column = (error.offset or 1) - 1
-        near = code[max(0, column - 12):column + 12].replace("**", "^")
+        near = code[max(0, column - 12) : column + 12].replace("**", "^")
         what = error.msg.split(". ")[0]  # without advice on Python
         raise SettingsError(f"The potential has a syntax error near {near!r} in {text[:80]!r}: {what}.") from None
 

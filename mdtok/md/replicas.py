@@ -38,8 +38,16 @@ _BROKEN_POOL = (
 
 
 def run_replicas(
-    system, n_replicas, length_ns, seed, out,
-    n_processes=None, executor=None, platform="auto", starts=None, progress=True,
+    system,
+    n_replicas,
+    length_ns,
+    seed,
+    out,
+    n_processes=None,
+    executor=None,
+    platform="auto",
+    starts=None,
+    progress=True,
 ):
     """Simulate independent replicas of a system, and open their trajectories.
 
@@ -137,7 +145,13 @@ def _replica_seeds(seed, n_replicas):
 def _run_replica(system, n_steps, folder, seed, start, choice):
     try:
         run_simulation(
-            system, n_steps, out=folder, seed=seed, start=start, platform=choice, progress=False,
+            system,
+            n_steps,
+            out=folder,
+            seed=seed,
+            start=start,
+            platform=choice,
+            progress=False,
             should_stop=_cancelled.is_set,
         )
     except MdtokError as error:
@@ -148,8 +162,12 @@ def _run_all(pool, jobs, system, n_steps, n_replicas, n_steps_before, progress):
     """Wait for all jobs while the bar follows what they write; the first failure cancels those that wait."""
     ns_per_step, futures, began = system.timestep_fs * 1e-6, [], time.monotonic()
     with tqdm(
-        total=n_replicas * n_steps * ns_per_step, initial=n_steps_before * ns_per_step, desc=system.name,
-        bar_format=BAR_FORMAT, smoothing=0, disable=not progress,
+        total=n_replicas * n_steps * ns_per_step,
+        initial=n_steps_before * ns_per_step,
+        desc=system.name,
+        bar_format=BAR_FORMAT,
+        smoothing=0,
+        disable=not progress,
     ) as bar:
         try:
             futures.extend(pool.submit(_run_replica, *job) for job in jobs)

@@ -29,8 +29,18 @@ _HEADER = "step,time_ps,potential_energy_kj_mol,temperature_kelvin\n"
 
 
 def run_simulation(
-    system, n_steps, *, out, seed, start=None, platform="auto",
-    frame_interval_steps=None, checkpoint_interval_steps=None, reporters=(), should_stop=None, progress=True,
+    system,
+    n_steps,
+    *,
+    out,
+    seed,
+    start=None,
+    platform="auto",
+    frame_interval_steps=None,
+    checkpoint_interval_steps=None,
+    reporters=(),
+    should_stop=None,
+    progress=True,
 ):
     """Simulate a system for `n_steps` steps in all, and leave its trajectory in a folder.
 
@@ -110,8 +120,12 @@ def run_simulation(
     recorder = _Recorder(out, system, interval, simulation.currentStep)
     ns_per_step = system.timestep_fs * 1e-6
     with tqdm(
-        total=n_steps * ns_per_step, initial=simulation.currentStep * ns_per_step, desc=system.name,
-        bar_format=BAR_FORMAT, smoothing=0, disable=not progress,
+        total=n_steps * ns_per_step,
+        initial=simulation.currentStep * ns_per_step,
+        desc=system.name,
+        bar_format=BAR_FORMAT,
+        smoothing=0,
+        disable=not progress,
     ) as bar:
         _advance(simulation, n_steps, interval, checkpoint_interval_steps, recorder, bar, should_stop)
     return out / TRAJECTORY
@@ -152,7 +166,8 @@ def check_folder(out, settings, n_steps):
         raise RunFolderError(f"{path} holds no settings of a simulation; choose another folder, or remove this one.")
     other = [
         f"{key}: {there.get(key)!r} there, {settings.get(key)!r} asked for"
-        for key in sorted({*there, *settings}) if there.get(key) != settings.get(key)
+        for key in sorted({*there, *settings})
+        if there.get(key) != settings.get(key)
     ]
     if other:
         raise RunFolderError(

@@ -63,13 +63,25 @@ class StructureBasedDefinition:
 
     def __post_init__(self):
         for key in (
-            "temperature_kelvin", "contact_energy_kj_mol", "contact_nm", "mass_amu", "friction_per_ps", "timestep_fs", "frame_interval_ps",
+            "temperature_kelvin",
+            "contact_energy_kj_mol",
+            "contact_nm",
+            "mass_amu",
+            "friction_per_ps",
+            "timestep_fs",
+            "frame_interval_ps",
         ):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
                 raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
-        if isinstance(self.desolvation_barrier, bool) or not isinstance(self.desolvation_barrier, (int, float)) or not 0 <= self.desolvation_barrier < math.inf:
-            raise SettingsError(f"{self.name}: desolvation_barrier is {self.desolvation_barrier!r}; 0, or a number above it, was expected.")
+        if (
+            isinstance(self.desolvation_barrier, bool)
+            or not isinstance(self.desolvation_barrier, (int, float))
+            or not 0 <= self.desolvation_barrier < math.inf
+        ):
+            raise SettingsError(
+                f"{self.name}: desolvation_barrier is {self.desolvation_barrier!r}; 0, or a number above it, was expected."
+            )
         steps = self.frame_interval_ps * 1000 / self.timestep_fs
         if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
             raise SettingsError(
@@ -106,11 +118,18 @@ def make_structure_based_system(definition):
     else:
         pairs = _read_contacts(definition.contacts, len(native))
     if len(pairs) == 0:
-        raise StructureError(f"{definition.structure} has no contact under {definition.contact_nm} nm; a folded protein was expected.")
+        raise StructureError(
+            f"{definition.structure} has no contact under {definition.contact_nm} nm; a folded protein was expected."
+        )
     settings = {
         key: getattr(definition, key)
         for key in (
-            "temperature_kelvin", "contact_energy_kj_mol", "desolvation_barrier", "mass_amu", "friction_per_ps", "timestep_fs",
+            "temperature_kelvin",
+            "contact_energy_kj_mol",
+            "desolvation_barrier",
+            "mass_amu",
+            "friction_per_ps",
+            "timestep_fs",
         )
     }
     return MolecularSystem(
@@ -126,8 +145,11 @@ def make_structure_based_system(definition):
         frame_interval_ps=float(definition.frame_interval_ps),
         solvent="vacuum",
         settings={
-            "system": definition.name, "structure_sha256": hash_file(definition.structure), "contacts": pairs.tolist(),
-            **{key: float(value) for key, value in settings.items()}, "starts": {FOLDED: {}, UNFOLDED: {}},
+            "system": definition.name,
+            "structure_sha256": hash_file(definition.structure),
+            "contacts": pairs.tolist(),
+            **{key: float(value) for key, value in settings.items()},
+            "starts": {FOLDED: {}, UNFOLDED: {}},
         },
     )
 
@@ -148,14 +170,18 @@ def _coarse_grain(topology, positions):
             at.append(positions[atoms["CA"].index])
             heavy.append(positions[[atom.index for atom in residue.atoms() if atom.element.symbol != "H"]])
     if beads.getNumChains() != 1 or len(at) <= _NEAREST_IN_SEQUENCE:
-        raise StructureError(f"A structure-based model is of one chain of residues; {len(at)} in {beads.getNumChains()} chains were given.")
+        raise StructureError(
+            f"A structure-based model is of one chain of residues; {len(at)} in {beads.getNumChains()} chains were given."
+        )
     return beads, np.array(at), heavy
 
 
 def _find_contacts(heavy, contact_nm):
     """Pairs of residues with two heavy atoms closer than a distance, int (n_contacts, 2), from 0."""
     pairs = [
-        (i, j) for i in range(len(heavy)) for j in range(i + _NEAREST_IN_SEQUENCE, len(heavy))
+        (i, j)
+        for i in range(len(heavy))
+        for j in range(i + _NEAREST_IN_SEQUENCE, len(heavy))
         if np.linalg.norm(heavy[i][:, None] - heavy[j], axis=-1).min() < contact_nm
     ]
     return np.array(pairs, dtype=int).reshape(-1, 2)
@@ -165,8 +191,12 @@ def _read_contacts(path, n_residues):
     try:
         pairs = np.array(json.loads(Path(path).read_text(encoding="utf-8"))["pairs"], dtype=int).reshape(-1, 2) - 1
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"{path} is no list of contacts ({' '.join(str(error).split())}); {{\"pairs\": [[6, 13], …]}} was expected.") from None
-    if len(pairs) and (pairs.min() < 0 or pairs.max() >= n_residues or (pairs[:, 1] - pairs[:, 0]).min() < _NEAREST_IN_SEQUENCE):
+        raise SettingsError(
+            f'{path} is no list of contacts ({" ".join(str(error).split())}); {{"pairs": [[6, 13], …]}} was expected.'
+        ) from None
+    if len(pairs) and (
+        pairs.min() < 0 or pairs.max() >= n_residues or (pairs[:, 1] - pairs[:, 0]).min() < _NEAREST_IN_SEQUENCE
+    ):
         raise SettingsError(
             f"{path} has contacts that do not fit the structure; residues 1 .. {n_residues}, the second at least "
             f"{_NEAREST_IN_SEQUENCE} after the first, were expected."
@@ -182,7 +212,7 @@ def _openmm_system(native, pairs, definition):
     for i in range(n - 1):
         bonds.addBond(i, i + 1, np.linalg.norm(native[i + 1] - native[i]), 2 * _BOND_PER_NM2 * energy)
     for i in range(n - 2):
-        angles.addAngle(i, i + 1, i + 2, _angle(native[i:i + 3]), 2 * _ANGLE_PER_RAD2 * energy)
+        angles.addAngle(i, i + 1, i + 2, _angle(native[i : i + 3]), 2 * _ANGLE_PER_RAD2 * energy)
     for i in range(n - 3):
         at_minimum = np.radians(measure_dihedral(native, range(i, i + 4)))
         for fold, depth in ((1, _DIHEDRAL), (3, _DIHEDRAL_THREEFOLD)):
@@ -192,9 +222,15 @@ def _openmm_system(native, pairs, definition):
     for i, j in pairs:
         contacts.addBond(i, j, [np.linalg.norm(native[j] - native[i])])
     if definition.desolvation_barrier:
-        for name, value in (("barrier", definition.desolvation_barrier), ("well", _SEPARATED_WELL), ("half", _WATER_NM / 2)):
+        for name, value in (
+            ("barrier", definition.desolvation_barrier),
+            ("well", _SEPARATED_WELL),
+            ("half", _WATER_NM / 2),
+        ):
             contacts.addGlobalParameter(name, value)
-    repulsion = openmm.CustomBondForce("energy*s^6; s = (closest/r)^2")  # on Reference, four times as fast as CustomNonbondedForce
+    repulsion = openmm.CustomBondForce(
+        "energy*s^6; s = (closest/r)^2"
+    )  # on Reference, four times as fast as CustomNonbondedForce
     repulsion.addGlobalParameter("closest", _REPULSION_NM)
     in_contact = set(map(tuple, pairs.tolist()))
     for i in range(n):
@@ -216,7 +252,7 @@ def _angle(points):
 def _stretch_out(native):
     """The chain with its own bonds and angles and all dihedrals trans, so a zigzag in a plane; (n_residues, 3)."""
     lengths = np.linalg.norm(np.diff(native, axis=0), axis=1)
-    turns = [np.pi - _angle(native[i:i + 3]) for i in range(len(native) - 2)]
+    turns = [np.pi - _angle(native[i : i + 3]) for i in range(len(native) - 2)]
     headings = np.cumsum([0.0, *(turn * (-1) ** k for k, turn in enumerate(turns))])
     steps = lengths[:, None] * np.column_stack([np.cos(headings), np.sin(headings), np.zeros(len(headings))])
     stretched = np.concatenate([np.zeros((1, 3)), np.cumsum(steps, axis=0)])

@@ -22,9 +22,20 @@ _HOLDING_KJ_MOL = 2000.0  # holds a dihedral angle within about a degree while t
 
 
 def load_system(
-    name, *, structure=None, solvent=None, temperature_kelvin=None, friction_per_ps=None, timestep_fs=None,
-    frame_interval_ps=None, n_particles=None, dynamics=None, diffusion_nm2_per_ps=None, parameters=None,
-    start_square_nm=None, progress=True,
+    name,
+    *,
+    structure=None,
+    solvent=None,
+    temperature_kelvin=None,
+    friction_per_ps=None,
+    timestep_fs=None,
+    frame_interval_ps=None,
+    n_particles=None,
+    dynamics=None,
+    diffusion_nm2_per_ps=None,
+    parameters=None,
+    start_square_nm=None,
+    progress=True,
 ):
     """Load a system by name, ready to simulate: a molecule, or independent particles on an analytic potential.
 

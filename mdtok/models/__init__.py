@@ -6,20 +6,23 @@
 
 from mdtok.lazy import lazy_names
 
-__getattr__, __all__ = lazy_names(__name__, {
-    "dynamics": ["DynamicsModel", "load_model"],
-    "trajectory_model": ["TrajectoryModel"],
-    "counted.markov": ["MarkovModel"],
-    "counted.bayesian": ["BayesianMarkovModel"],
-    "counted.backoff": ["OrderKModel", "SemiMarkovModel"],
-    "counted.age_odds": ["AgeOddsModel"],
-    "counted.hidden": ["HiddenMarkovModel"],
-    "counted.event_chain": ["EventChainModel"],
-    "networks.nanogpt": ["NanoGPT"],
-    "networks.lstm": ["LSTM"],
-    "wrappers.run_length": ["RunLengthModel"],
-    "wrappers.lagged": ["LaggedModel"],
-    "wrappers.tuned": ["TunedModel"],
-    "coordinates.trajbert": ["TrajBert"],
-    "coordinates.baselines": ["CopyLast", "VectorAutoregression", "GridMarkov"],
-})
+__getattr__, __all__ = lazy_names(
+    __name__,
+    {
+        "dynamics": ["DynamicsModel", "load_model"],
+        "trajectory_model": ["TrajectoryModel"],
+        "counted.markov": ["MarkovModel"],
+        "counted.bayesian": ["BayesianMarkovModel"],
+        "counted.backoff": ["OrderKModel", "SemiMarkovModel"],
+        "counted.age_odds": ["AgeOddsModel"],
+        "counted.hidden": ["HiddenMarkovModel"],
+        "counted.event_chain": ["EventChainModel"],
+        "networks.nanogpt": ["NanoGPT"],
+        "networks.lstm": ["LSTM"],
+        "wrappers.run_length": ["RunLengthModel"],
+        "wrappers.lagged": ["LaggedModel"],
+        "wrappers.tuned": ["TunedModel"],
+        "coordinates.trajbert": ["TrajBert"],
+        "coordinates.baselines": ["CopyLast", "VectorAutoregression", "GridMarkov"],
+    },
+)

@@ -83,25 +83,31 @@ def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
         return models.AgeOddsModel(macrostates=macrostates, progress=progress)
     if match := re.fullmatch(r"hmm([1-9]\d*)?", name):
         return models.HiddenMarkovModel(**({"n_hidden": int(match[1])} if match[1] else {}), progress=progress)
-    if match := re.fullmatch(r"run-length(?:-order([1-9]\d*)|-((?:nanogpt|lstm)(?:-(?:tiny|narrow|small|medium))?))?", name):
+    if match := re.fullmatch(
+        r"run-length(?:-order([1-9]\d*)|-((?:nanogpt|lstm)(?:-(?:tiny|narrow|small|medium))?))?", name
+    ):
         if match[1]:
             events = models.EventChainModel(order=int(match[1]), progress=progress)
         else:
             events = _make(f"{match[2] or 'nanogpt'}-plain", None, seed, training_steps, progress)
         return models.RunLengthModel(events, progress=progress)
     if match := re.fullmatch("(order|semi-markov)-tuned", name):
-        kind, fixed = (models.OrderKModel, {}) if match[1] == "order" else (models.SemiMarkovModel, {"macrostates": macrostates})
+        kind, fixed = (
+            (models.OrderKModel, {}) if match[1] == "order" else (models.SemiMarkovModel, {"macrostates": macrostates})
+        )
         return models.TunedModel([kind(**fixed, **given, progress=progress) for given in _CANDIDATES[match[1]]])
     if match := re.fullmatch(rf"{_NETWORK}(-tuned)?", name):
         kind, size, anchor, second_pass, reversible, tuned = match.groups()
         network = models.NanoGPT if kind == "nanogpt" else models.LSTM
-        settings = {"seed": seed, "progress": progress} | ({} if training_steps is None else {"max_steps": training_steps})
+        settings = {"seed": seed, "progress": progress} | (
+            {} if training_steps is None else {"max_steps": training_steps}
+        )
         settings |= {"anchor": _ANCHORS[anchor[1:]]} if anchor else {}
         settings |= {"second_pass": second_pass[1:]} if second_pass else {}
         settings |= {"reversible": True} if reversible else {}
         if not tuned:
             return network.from_preset(size or "small", **settings)
-        return models.TunedModel([
-            network.from_preset(size or preset, **{**settings, **given}) for preset, given in _CANDIDATES[kind]
-        ])
+        return models.TunedModel(
+            [network.from_preset(size or preset, **{**settings, **given}) for preset, given in _CANDIDATES[kind]]
+        )
     raise SettingsError(f"There is no model {name!r}; known are {_KNOWN}.")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.storage import read_json
+from mdtok.tokens.dtrajs import as_dtrajs
 
 
 class DynamicsModel(ABC):
@@ -132,7 +132,9 @@ class DynamicsModel(ABC):
                [1. , 0. ],
                [0.5, 0.5]])
         """
-        rows = [self.predict_log_proba(np.append(past[:n], 0))[-1] for past, n in zip(pasts, lengths)]  # 0: any token after it
+        rows = [
+            self.predict_log_proba(np.append(past[:n], 0))[-1] for past, n in zip(pasts, lengths)
+        ]  # 0: any token after it
         return np.array(rows).reshape(len(rows), self.n_states_)
 
     def log_prob(self, dtrajs):
@@ -148,7 +150,7 @@ class DynamicsModel(ABC):
         """
         self.require_fitted()
         observed = as_dtrajs(dtrajs, self.n_states_, min_length=self.lagtime + 1)
-        return [self.predict_log_proba(d)[np.arange(len(d) - self.lagtime), d[self.lagtime:]] for d in observed]
+        return [self.predict_log_proba(d)[np.arange(len(d) - self.lagtime), d[self.lagtime :]] for d in observed]
 
     def nats_per_token(self, dtrajs):
         """Mean negative log-probability of the observed tokens, in nats (lower is better)."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.storage import load_arrays, read_json, save_arrays, whole, write_json
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 _TOKENS_OF_A_PIECE = 1_000_000
 _PROMPT_STEPS = 64  # past given to each chain, in steps of the model
@@ -118,7 +118,9 @@ def draw_prompts(dtrajs, n_prompts, n_steps, stride, seed, equilibrium=None):
     counts = np.bincount(states, minlength=count_states(dtrajs))
     weights = np.ones(len(states)) if equilibrium is None else np.asarray(equilibrium)[states] / counts[states]
     if not weights.sum() > 0:
-        raise DataError("No prompt can be drawn: the equilibrium populations are 0 for every state of these trajectories.")
+        raise DataError(
+            "No prompt can be drawn: the equilibrium populations are 0 for every state of these trajectories."
+        )
     drawn = np.random.default_rng(seed).choice(len(states), size=n_prompts, p=weights / weights.sum())
     indices = np.searchsorted(first_end + n_ends, drawn, side="right")
     starts = drawn - first_end[indices]

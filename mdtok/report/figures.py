@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mdtok.report.plots import maps, scorecard as plots
+from mdtok.report.plots import maps
+from mdtok.report.plots import scorecard as plots
 from mdtok.report.plots.parity import plot_mfpt_parity
 from mdtok.report.plots.style import rows_with_md
 
@@ -32,24 +33,31 @@ def report_figures(card, projection=None):
     sparse = any(row["lagtime_frames"] > 1 for row in content["models"].values())
     chosen = []
     if projection is not None:
-        chosen.append(ReportFigure(
-            "states", "What the macrostates are",
-            "Every bin has the colour of the macrostate most often found there in MD, pale where it was rarely visited; "
-            "the name stands where the macrostate is densest. White was never visited.",
-            lambda: maps.plot_state_map(projection, macrostate_names=content["macrostate_names"]),
-        ))
-        chosen.append(ReportFigure(
-            "free_energy", "Free-energy surfaces",
-            "-ln p in kT above each map's lowest point, one colour scale for all maps; white was never visited. MD frames "
-            "are weighted by the stationary populations of a Markov model at the scorecard's lag time, so that where the "
-            "trajectories were started does not matter. A model makes tokens, not angles: for each of its tokens an MD "
-            "frame of that state was drawn at random, so a map shows where a model spends its time, and not what it knows "
-            "within a state.",
-            lambda: maps.free_energy_maps(projection, card.rollouts, lagtime=content["lagtime_frames"]),
-        ))
+        chosen.append(
+            ReportFigure(
+                "states",
+                "What the macrostates are",
+                "Every bin has the colour of the macrostate most often found there in MD, pale where it was rarely visited; "
+                "the name stands where the macrostate is densest. White was never visited.",
+                lambda: maps.plot_state_map(projection, macrostate_names=content["macrostate_names"]),
+            )
+        )
+        chosen.append(
+            ReportFigure(
+                "free_energy",
+                "Free-energy surfaces",
+                "-ln p in kT above each map's lowest point, one colour scale for all maps; white was never visited. MD frames "
+                "are weighted by the stationary populations of a Markov model at the scorecard's lag time, so that where the "
+                "trajectories were started does not matter. A model makes tokens, not angles: for each of its tokens an MD "
+                "frame of that state was drawn at random, so a map shows where a model spends its time, and not what it knows "
+                "within a state.",
+                lambda: maps.free_energy_maps(projection, card.rollouts, lagtime=content["lagtime_frames"]),
+            )
+        )
     chosen += [
         ReportFigure(
-            "timescales", "Implied timescales",
+            "timescales",
+            "Implied timescales",
             "Relaxation times of Markov models fitted in the same way, at many lag times, to MD and to what each model "
             "generated. A good model's line runs along that of the held-out MD and within its band; level lines mean that "
             "the tokens are Markovian at that lag. Bands are 95 % Bayesian intervals. In the grey corner a process is "
@@ -57,28 +65,32 @@ def report_figures(card, projection=None):
             lambda: plots.plot_timescales(rows_with_md(content, "timescales_ps"), content["dt_ps"]),
         ),
         ReportFigure(
-            "mfpt", "Mean first passage times",
+            "mfpt",
+            "Mean first passage times",
             "Each point is one ordered pair of macrostates, named above: held-out MD across, model up. Perfect models lie "
             "on the diagonal; the grey band is a factor of two either way. Bars are 95 % intervals (bootstrap over "
             "trajectories, exact where fewer than ten passages were seen)." + _SPARSE_PAIRS * sparse,
             lambda: plot_mfpt_parity(content),
         ),
         ReportFigure(
-            "populations", "Populations",
+            "populations",
+            "Populations",
             "Share of time in each macrostate in equilibrium: the stationary distribution of a Markov model at the "
             "scorecard's lag time, for MD and models alike. The difference between held-out MD (black) and all MD (grey) "
             "is a measure of the statistical error. The axis is logarithmic where a state has less than 2 %.",
             lambda: plots.plot_populations(content),
         ),
         ReportFigure(
-            "dwell_times", "Dwell times",
+            "dwell_times",
+            "Dwell times",
             "Share of the stays in a macrostate that last at least so long. Compare with the black line "
             "(held-out MD, number of its stays in the title), and take its distance to the grey one (all MD) as the "
             "statistical error. Stays cut off by a trajectory's end are left out." + _SPARSE * sparse,
             lambda: plots.plot_dwell_times(content),
         ),
         ReportFigure(
-            "chapman_kolmogorov", "Chapman-Kolmogorov",
+            "chapman_kolmogorov",
+            "Chapman-Kolmogorov",
             "Probability of being in the second macrostate so long after being in the first, counted in MD (markers) and in "
             "what the models generated (lines). Lines through the black markers are right; black against grey is the "
             "statistical error.",
@@ -86,17 +98,22 @@ def report_figures(card, projection=None):
         ),
     ]
     if plots.has_training_curves(content):
-        chosen.append(ReportFigure(
-            "training", "Training",
-            "Nats per token on training windows (dashed) and on the validation trajectories (solid) while training; the "
-            "marker is the step whose weights were kept. A solid line that rises while the dashed one falls is overfitting.",
-            lambda: plots.plot_training_curves(content),
-        ))
+        chosen.append(
+            ReportFigure(
+                "training",
+                "Training",
+                "Nats per token on training windows (dashed) and on the validation trajectories (solid) while training; the "
+                "marker is the step whose weights were kept. A solid line that rises while the dashed one falls is overfitting.",
+                lambda: plots.plot_training_curves(content),
+            )
+        )
     return chosen
 
 
 NAMES = ("states", "free_energy", "timescales", "mfpt", "populations", "dwell_times", "chapman_kolmogorov", "training")
-_SPARSE_PAIRS = " A model marked “sees every … ps” misses short visits; its points stand against MD looked at as rarely."
+_SPARSE_PAIRS = (
+    " A model marked “sees every … ps” misses short visits; its points stand against MD looked at as rarely."
+)
 _SPARSE = (
     " A model marked “sees every … ps” has no frames between, so it misses short visits and its times are longer; its "
     "verdict compares it with MD looked at as rarely, this figure with MD at every frame."

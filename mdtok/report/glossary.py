@@ -19,9 +19,7 @@ TERMS = {
         "past. Lower is better. It ranks models; it does not decide whether one passes, since it is nearly all about "
         "fast jumps. A model with a longer lag predicts from further back, on the same tokens."
     ),
-    "lag time": (
-        "Time between the two frames of which a Markov model counts transitions."
-    ),
+    "lag time": ("Time between the two frames of which a Markov model counts transitions."),
     "implied timescale": (
         "-lag / ln λ for the eigenvalues λ of a reversible maximum-likelihood Markov model (deeptime) of the tokens "
         "at that lag, on the largest connected set of states; slowest first. Intervals are from its Bayesian "

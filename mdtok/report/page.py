@@ -41,7 +41,14 @@ class Chapter:
 
 
 def write_report(
-    card, folder, *, title="Does the model reproduce the dynamics?", projection=None, run=None, chapters=(), progress=False
+    card,
+    folder,
+    *,
+    title="Does the model reproduce the dynamics?",
+    projection=None,
+    run=None,
+    chapters=(),
+    progress=False,
 ):
     """Write ``report.html`` and ``figures/*.png`` to `folder`, each whole or not at all.
 
@@ -82,7 +89,12 @@ def write_report(
     """
     folder = Path(folder)
     figures = report_figures(card, projection)
-    with tqdm([*figures, *(figure for chapter in chapters for figure in chapter.figures)], desc="figures", unit="figure", disable=not progress) as bar:
+    with tqdm(
+        [*figures, *(figure for chapter in chapters for figure in chapter.figures)],
+        desc="figures",
+        unit="figure",
+        disable=not progress,
+    ) as bar:
         images = {figure.name: _draw(figure, folder / "figures") for figure in bar}
     for left_over in set(NAMES) - set(images):  # of an earlier report, with a projection or history that this one lacks
         (folder / "figures" / f"{left_over}.png").unlink(missing_ok=True)
@@ -113,7 +125,10 @@ def _page(card, title, figures, images, projection, run, chapters):
         _section("What each check found", tables.check_table(content)),
         _passage_times(content),
         _timescales(content),
-        _section("Transitions and cost", _paragraph(_TRANSITIONS) + tables.calibration_table(content) + tables.pair_table(content)),
+        _section(
+            "Transitions and cost",
+            _paragraph(_TRANSITIONS) + tables.calibration_table(content) + tables.pair_table(content),
+        ),
         _rollouts(content),
         _section("Glossary", f"<dl>{terms}</dl>"),
         _section("References", f"<ol>{references}</ol>"),
@@ -191,4 +206,6 @@ def _passage_times(content):
 
 def _timescales(content):
     at_lag, table = tables.timescale_table(content)
-    return _section("Implied timescales", _paragraph(f"Relaxation times {at_lag}, with 95 % Bayesian intervals.") + table)
+    return _section(
+        "Implied timescales", _paragraph(f"Relaxation times {at_lag}, with 95 % Bayesian intervals.") + table
+    )

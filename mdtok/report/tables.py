@@ -11,8 +11,12 @@ from mdtok.report.plots.style import numbers, titled
 
 _MOST_PAIRS = 42  # all of 7 macrostates
 _COLUMNS = {
-    "timescales_ps": "timescales", "mfpt_ps": "MFPT", "populations_jsd": "populations", "dwell_ks": "dwell times",
-    "ck_rmse": "CK", "transition_calibration": "transitions",
+    "timescales_ps": "timescales",
+    "mfpt_ps": "MFPT",
+    "populations_jsd": "populations",
+    "dwell_ks": "dwell times",
+    "ck_rmse": "CK",
+    "transition_calibration": "transitions",
 }
 _FACTORS = ("timescales_ps", "mfpt_ps")
 _MOST_PAIRS = 30
@@ -30,7 +34,9 @@ def status(row):
 def table(header, rows, name="", n_heads=1):
     """An HTML table of `header` texts and `rows` of cells that are HTML already; the first `n_heads` cells head a row."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
-    body = "".join(f"<tr>{''.join(map(_head, cells[:n_heads]))}{''.join(map(_cell, cells[n_heads:]))}</tr>" for cells in rows)
+    body = "".join(
+        f"<tr>{''.join(map(_head, cells[:n_heads]))}{''.join(map(_cell, cells[n_heads:]))}</tr>" for cells in rows
+    )
     thead, tbody = f"<thead><tr>{head}</tr></thead>", f"<tbody>{body}</tbody>"
     return f'<div class="scroll"><table class="{name}">{thead}{tbody}</table></div>'
 
@@ -113,7 +119,8 @@ def check_table(content):
     """What each check found, in words."""
     rows = [
         [escape(name), verdicts.title(metric), f"{_mark(check)} {escape(check['verdict'])}", escape(check["sentence"])]
-        for name, row in content["models"].items() for metric, check in row["checks"].items()
+        for name, row in content["models"].items()
+        for metric, check in row["checks"].items()
     ]
     return table(["model", "check", "verdict", "worst case"], rows, "words", n_heads=2)
 
@@ -205,12 +212,18 @@ def calibration_table(content):
         value, low, high = (MISSING if ratio is None else _number(ratio[part]) for part in ("value", "low", "high"))
         verdict = MISSING if ratio is None else row["checks"]["transition_calibration"]["verdict"]
         seconds = row.get("train_seconds")
-        rows.append([
-            escape(name), f"{value} <small>[{low}, {high}]</small>", escape(verdict), f"{row['n_parameters']:,}",
-            MISSING if seconds is None else f"{seconds:.3g} s", f"{row['n_sampled_tokens']:,}",
-            f"{numbers(row['sample_tokens_per_second']):,.0f}",
-            verdicts.picoseconds(row["lagtime_frames"] * content["dt_ps"]),
-        ])
+        rows.append(
+            [
+                escape(name),
+                f"{value} <small>[{low}, {high}]</small>",
+                escape(verdict),
+                f"{row['n_parameters']:,}",
+                MISSING if seconds is None else f"{seconds:.3g} s",
+                f"{row['n_sampled_tokens']:,}",
+                f"{numbers(row['sample_tokens_per_second']):,.0f}",
+                verdicts.picoseconds(row["lagtime_frames"] * content["dt_ps"]),
+            ]
+        )
     header = ["model", "transitions expected / observed", "verdict", "parameters", "training", "tokens generated"]
     return table([*header, "tokens/s", "time a token"], rows)
 
@@ -245,15 +258,24 @@ def rollout_table(content):
         if not checks:
             continue
         drift, nats = checks["population_drift"], checks["nats_drift"]
-        rows.append([
-            escape(name),
-            f"{_number(drift['value'])} <small>[{_number(drift['low'])}, {_number(drift['high'])}]</small>",
-            _number(checks["population_drift_by_chance"]),
-            f"{_number(nats['value'])} <small>[{_number(nats['low'])}, {_number(nats['high'])}]</small>",
-            f"{_number(checks['net_flux'])} <small>p = {_number(checks['net_flux_p'], 2)}</small>",
-            f"{100 * checks['unseen_share']:.2g} %",
-        ])
-    header = ["model", "drift of populations", "by chance below", "drift of nats", "largest net flux", "steps never seen in training"]
+        rows.append(
+            [
+                escape(name),
+                f"{_number(drift['value'])} <small>[{_number(drift['low'])}, {_number(drift['high'])}]</small>",
+                _number(checks["population_drift_by_chance"]),
+                f"{_number(nats['value'])} <small>[{_number(nats['low'])}, {_number(nats['high'])}]</small>",
+                f"{_number(checks['net_flux'])} <small>p = {_number(checks['net_flux_p'], 2)}</small>",
+                f"{100 * checks['unseen_share']:.2g} %",
+            ]
+        )
+    header = [
+        "model",
+        "drift of populations",
+        "by chance below",
+        "drift of nats",
+        "largest net flux",
+        "steps never seen in training",
+    ]
     return table(header, rows) if rows else ""
 
 

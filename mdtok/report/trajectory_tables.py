@@ -46,7 +46,12 @@ def _first(figure):
 def crossing_table(exact):
     """Share of the labelled trajectories that reach the other minimum."""
     rows = [
-        [escape(row["from"]), f"{100 * row['exact']:.2f} %", f"{100 * row['counted']:.2f} %", f"± {100 * row['deviation']:.2f} %"]
+        [
+            escape(row["from"]),
+            f"{100 * row['exact']:.2f} %",
+            f"{100 * row['counted']:.2f} %",
+            f"± {100 * row['deviation']:.2f} %",
+        ]
         for row in exact["crossings"]
     ]
     return table(["start", "reach the other minimum, exact", "counted", "expected scatter"], rows)
@@ -56,10 +61,13 @@ def parameter_table(forecasts):
     """Parameters, training time, and how much the past of a frame counts for the next one."""
     rows = [
         [
-            escape(name), f"{row['n_parameters']:,}", seconds(row["train_seconds"]),
+            escape(name),
+            f"{row['n_parameters']:,}",
+            seconds(row["train_seconds"]),
             "–" if row["past_share"] is None else f"{row['past_share']:.2f}",
         ]
-        for name, row in forecasts.items() if row["n_parameters"]
+        for name, row in forecasts.items()
+        if row["n_parameters"]
     ]
     return table(["model", "parameters", "training", "share of the past"], rows)
 
@@ -69,11 +77,16 @@ def forecast_table(forecasts):
     rows = []
     for name, row in forecasts.items():
         density = row["density"]
-        rows.append([
-            escape(name), estimate(row["mse"], ".5f"), estimate(row["standardised"], ".4f"), estimate(row["ratio"]),
-            MISSING if density is None else estimate(density["nats"], ".4f"),
-            MISSING if density is None else estimate(density["difference"], "+.4f"),
-        ])
+        rows.append(
+            [
+                escape(name),
+                estimate(row["mse"], ".5f"),
+                estimate(row["standardised"], ".4f"),
+                estimate(row["ratio"]),
+                MISSING if density is None else estimate(density["nats"], ".4f"),
+                MISSING if density is None else estimate(density["difference"], "+.4f"),
+            ]
+        )
     return table(["model", "MSE, nm²", "standardised", "ratio to Bayes", "nats/frame", "above the oracle"], rows)
 
 
@@ -91,7 +104,9 @@ def slice_table(slices):
     """Accuracy of the slices of one length, the earliest first, and the exact limit."""
     n = len(slices["exact"])
     rows = [["Bayes limit, exact", *(f"{value:.3f}" for value in slices["exact"])]]
-    rows += [[escape(name), *(f"{value:.3f}" for value in numbers(row["value"]))] for name, row in slices["models"].items()]
+    rows += [
+        [escape(name), *(f"{value:.3f}" for value in numbers(row["value"]))] for name, row in slices["models"].items()
+    ]
     return table(["classifier", *(str(k + 1) for k in range(n))], rows)
 
 
@@ -99,12 +114,24 @@ def cv_table(cvs):
     """Collective variables against TICA and VAMP of the coordinates."""
     rows = []
     for name, row in cvs["sets"].items():
-        rows.append([
-            escape(name), estimate(row["vamp2"], ".4f"), estimate(row["vamp2_difference"], "+.4f"),
-            estimate(row["timescale_frames"], ",.0f", cvs["frame_ps"]), estimate(row["committor_correlation"]),
-            estimate(row["best_spearman"]),
-        ])
-    header = ["CVs", "VAMP-2, cross-validated", "above TICA", "slowest timescale, ps", "correlation with committor", "best single, Spearman"]
+        rows.append(
+            [
+                escape(name),
+                estimate(row["vamp2"], ".4f"),
+                estimate(row["vamp2_difference"], "+.4f"),
+                estimate(row["timescale_frames"], ",.0f", cvs["frame_ps"]),
+                estimate(row["committor_correlation"]),
+                estimate(row["best_spearman"]),
+            ]
+        )
+    header = [
+        "CVs",
+        "VAMP-2, cross-validated",
+        "above TICA",
+        "slowest timescale, ps",
+        "correlation with committor",
+        "best single, Spearman",
+    ]
     return table(header, rows)
 
 
@@ -114,11 +141,22 @@ def kinetics_table(kinetics):
     rows = [["oracle, exact", f"{exact[0]:.4f}", MISSING, f"{kinetics['exact_timescale_ps']:,.0f}", MISSING]]
     for name, row in kinetics["rows"].items():
         basin = {part: np.ravel(numbers(row["populations"][part]))[0] for part in ("value", "low", "high")}
-        rows.append([
-            escape(name), estimate(basin, ".4f"), _held(row["populations_hold"], f"{100 * row['population_error']:.1f} points"),
-            estimate(_first(row["timescale_ps"]), ",.0f"), _held(row["timescale_holds"], f"×{row['timescale_ratio']:.2f}"),
-        ])
-    header = ["trajectories of", "population of the deeper basin", "within 3 points", "slowest timescale, ps", "within 20 %"]
+        rows.append(
+            [
+                escape(name),
+                estimate(basin, ".4f"),
+                _held(row["populations_hold"], f"{100 * row['population_error']:.1f} points"),
+                estimate(_first(row["timescale_ps"]), ",.0f"),
+                _held(row["timescale_holds"], f"×{row['timescale_ratio']:.2f}"),
+            ]
+        )
+    header = [
+        "trajectories of",
+        "population of the deeper basin",
+        "within 3 points",
+        "slowest timescale, ps",
+        "within 20 %",
+    ]
     return table(header, rows)
 
 
@@ -132,14 +170,27 @@ def attention_table(attention):
     rows = []
     for name, row in attention["models"].items():
         keys = row["key_steps"]
-        rows.append([
-            escape(name), f"{100 * row['future_share']:.1f} %", f"{row['distance_past']:.1f}",
-            _frames(row["distance_future"]), f"{row['distance_uniform']:.1f}",
-            estimate(keys["per_trajectory"], ".2f"), f"{keys['expected_by_chance']:.2f}", escape(keys["verdict"]),
-        ])
+        rows.append(
+            [
+                escape(name),
+                f"{100 * row['future_share']:.1f} %",
+                f"{row['distance_past']:.1f}",
+                _frames(row["distance_future"]),
+                f"{row['distance_uniform']:.1f}",
+                estimate(keys["per_trajectory"], ".2f"),
+                f"{keys['expected_by_chance']:.2f}",
+                escape(keys["verdict"]),
+            ]
+        )
     header = [
-        "model", "attention to the future", "mean distance to the past, frames", "to the future", "if uniform",
-        "key steps a trajectory", "by chance", "verdict",
+        "model",
+        "attention to the future",
+        "mean distance to the past, frames",
+        "to the future",
+        "if uniform",
+        "key steps a trajectory",
+        "by chance",
+        "verdict",
     ]
     return table(header, rows)
 

@@ -3,12 +3,15 @@
 from mdtok.lazy import lazy_names
 from mdtok.tokens.windows import windows  # at once: the module of the same name would stand in its place otherwise
 
-__getattr__, _names = lazy_names(__name__, {
-    "dtrajs": ["cut_outside", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories"],
-    "held_out": ["check_held_out"],
-    "tokenizer": ["StateTokenizer"],
-    "stitching": ["stitch_frames", "Stitched"],
-    "tica_choice": ["choose_tica"],
-    "commitment": ["core_states", "running_mean", "nearest_value", "without_short_visits", "count_transitions"],
-})
+__getattr__, _names = lazy_names(
+    __name__,
+    {
+        "dtrajs": ["cut_outside", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories"],
+        "held_out": ["check_held_out"],
+        "tokenizer": ["StateTokenizer"],
+        "stitching": ["stitch_frames", "Stitched"],
+        "tica_choice": ["choose_tica"],
+        "commitment": ["core_states", "running_mean", "nearest_value", "without_short_visits", "count_transitions"],
+    },
+)
 __all__ = ["windows", *_names]

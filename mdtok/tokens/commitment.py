@@ -40,7 +40,9 @@ def core_states(points, centres, radius):
     """
     points, centres = np.atleast_2d(np.asarray(points, dtype=float)), np.atleast_2d(np.asarray(centres, dtype=float))
     if points.shape[1] != centres.shape[1]:
-        raise DataError(f"Points have {points.shape[1]} coordinates, centres {centres.shape[1]}; the same number was expected.")
+        raise DataError(
+            f"Points have {points.shape[1]} coordinates, centres {centres.shape[1]}; the same number was expected."
+        )
     apart = np.linalg.norm(centres[:, None] - centres, axis=-1)[~np.eye(len(centres), dtype=bool)]
     if not radius > 0 or (len(apart) and apart.min() <= 2 * radius):
         raise SettingsError(

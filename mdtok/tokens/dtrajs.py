@@ -52,7 +52,9 @@ def _as_dtraj(dtraj, index, n_states, min_length, lowest):
     if dtraj.ndim != 1:
         raise DataError(f"Discrete trajectory {index} has shape {dtraj.shape}; one token a frame was expected.")
     if len(dtraj) < min_length:
-        raise DataError(f"Discrete trajectory {index} has {len(dtraj)} frames; at least {min_length} are needed. Leave it out.")
+        raise DataError(
+            f"Discrete trajectory {index} has {len(dtraj)} frames; at least {min_length} are needed. Leave it out."
+        )
     if not _are_whole_numbers(dtraj):
         raise DataError(
             f"Discrete trajectory {index} holds values that are not whole numbers; tokens 0, 1, 2, … were expected."
@@ -62,7 +64,9 @@ def _as_dtraj(dtraj, index, n_states, min_length, lowest):
         hint = "; -1 marks frames outside of all states, see cut_outside" if dtraj.min() == -1 else ""
         raise DataError(f"Discrete trajectory {index} holds the token {dtraj.min()}; tokens start at 0{hint}.")
     if n_states is not None and len(dtraj) and dtraj.max() >= n_states:
-        raise DataError(f"Discrete trajectory {index} holds the token {dtraj.max()}; 0 .. {n_states - 1} were expected.")
+        raise DataError(
+            f"Discrete trajectory {index} holds the token {dtraj.max()}; 0 .. {n_states - 1} were expected."
+        )
     return dtraj
 
 
@@ -175,7 +179,9 @@ def split_indices(n_trajectories, test_fraction=0.25, seed=0):
     if not 0 < test_fraction < 1:
         raise SettingsError(f"test_fraction is {test_fraction}; a number between 0 and 1 was expected.")
     if n_trajectories < 2:
-        raise DataError("One trajectory cannot be split by trajectory; cut it into blocks with split_time_blocks first.")
+        raise DataError(
+            "One trajectory cannot be split by trajectory; cut it into blocks with split_time_blocks first."
+        )
     n_test = min(max(1, round(test_fraction * n_trajectories)), n_trajectories - 1)
     order = np.random.default_rng(seed).permutation(n_trajectories)
     return sorted(order[n_test:].tolist()), sorted(order[:n_test].tolist())
@@ -209,7 +215,8 @@ def cut_outside(dtrajs, *aligned, min_length=2):
     spans = [
         (index, start, stop)
         for index, dtraj in enumerate(dtrajs)
-        for start, stop in zip(*_runs(dtraj >= 0)) if stop - start >= min_length
+        for start, stop in zip(*_runs(dtraj >= 0))
+        if stop - start >= min_length
     ]
     cut = [[arrays[index][start:stop] for index, start, stop in spans] for arrays in (dtrajs, *aligned)]
     return [index for index, _, _ in spans], *cut
@@ -240,7 +247,9 @@ def split_time_blocks(trajectories, n_blocks):
     """
     shortest = min(len(trajectory) for trajectory in trajectories)
     if n_blocks < 1 or shortest < 2 * n_blocks:
-        raise DataError(f"A trajectory of {shortest} frames cannot be cut into {n_blocks} blocks of two frames or more.")
+        raise DataError(
+            f"A trajectory of {shortest} frames cannot be cut into {n_blocks} blocks of two frames or more."
+        )
     return [block for trajectory in trajectories for block in np.array_split(trajectory, n_blocks)]
 
 
@@ -268,7 +277,7 @@ def draw_trajectories(arrays, most_frames, seed=0, at_least=1):
     """
     order = np.random.default_rng(seed).permutation(len(arrays))
     n_fitting = int(np.searchsorted(np.cumsum([len(arrays[k]) for k in order]), most_frames, side="right"))
-    return sorted(int(k) for k in order[:max(at_least, n_fitting)])
+    return sorted(int(k) for k in order[: max(at_least, n_fitting)])
 
 
 def thin_dtrajs(dtrajs, stride):

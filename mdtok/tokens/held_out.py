@@ -58,7 +58,7 @@ def _pieces(dtraj):
     """First frame and end of pieces with enough information, one after another."""
     start, length = 0, 32
     while start + length <= len(dtraj):
-        if len(zlib.compress(dtraj[start:start + length].tobytes(), 9)) >= _ENOUGH_BYTES:
+        if len(zlib.compress(dtraj[start : start + length].tobytes(), 9)) >= _ENOUGH_BYTES:
             yield start, start + length
             start += length
         else:

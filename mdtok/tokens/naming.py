@@ -66,6 +66,7 @@ def name_by_contacts(native, parts, radius_of_gyration, macro):
     >>> name_by_contacts(np.array([0.9, 0.5, 0.1, 0.0]), q, np.array([1.0, 1.1, 1.0, 2.0]), np.arange(4))
     ['native', 'hairpin 1', 'misfolded', 'unfolded']
     """
+
     def means(values):
         return np.bincount(macro, values) / np.bincount(macro)
 

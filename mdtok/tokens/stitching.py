@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.features.featurizer import CHUNK_BYTES, WORKING_GB
 from mdtok.features.topologies import select_atoms
 from mdtok.storage import whole, write_json
+from mdtok.tokens.dtrajs import as_dtrajs
 
 _BYTES_PER_ATOM = 12
 _WHAT = (
@@ -53,8 +53,19 @@ class Stitched:
 
 
 def stitch_frames(
-    dtraj, dtrajs, trajs, out, *, of, features=None, atoms="all", n_candidates=100, dt_ps=None, seed=0,
-    memory_limit_gb=2.0, progress=True,
+    dtraj,
+    dtrajs,
+    trajs,
+    out,
+    *,
+    of,
+    features=None,
+    atoms="all",
+    n_candidates=100,
+    dt_ps=None,
+    seed=0,
+    memory_limit_gb=2.0,
+    progress=True,
 ):
     """Write a sequence of tokens as a trajectory of MD frames, each as near as possible to the one before.
 
@@ -111,7 +122,7 @@ def stitch_frames(
     >>> stitched.path.name, len(mdtraj.load(stitched.path, top=stitched.topology_path))
     ('walk_stitched.xtc', 3)
     """
-    tokens, = as_dtrajs([dtraj])
+    (tokens,) = as_dtrajs([dtraj])
     dtrajs = as_dtrajs(dtrajs, outside=True)
     trajs = [trajs] if isinstance(trajs, mdtraj.Trajectory) or hasattr(trajs, "chunks") else trajs
     _require_same_lengths("trajectories", trajs, dtrajs)
@@ -135,12 +146,18 @@ def stitch_frames(
     rows, steps = _walk(tokens, rows_of, distance, seed, progress)
     dt_ps = _time_step(trajs) if dt_ps is None else dt_ps
     label = {
-        "what": _WHAT, "of": str(of), "n_frames": len(tokens), "dt_ps": dt_ps,
-        "seed": seed, "n_candidates": int(n_candidates), "superposed_on": atoms,
+        "what": _WHAT,
+        "of": str(of),
+        "n_frames": len(tokens),
+        "dt_ps": dt_ps,
+        "seed": seed,
+        "n_candidates": int(n_candidates),
+        "superposed_on": atoms,
         "nearest_by": "RMSD (nm)" if features is None else "features",
         "mean_step": steps.mean() if len(steps) else None,
         "md_trajectories": [str(getattr(traj, "path", f"trajectory {k}")) for k, traj in enumerate(trajs)],
-        "columns_of_frames": ["token", "MD trajectory", "MD frame"], "frames": np.column_stack([tokens, visits[rows]]),
+        "columns_of_frames": ["token", "MD trajectory", "MD frame"],
+        "frames": np.column_stack([tokens, visits[rows]]),
     }
     paths = _write(Path(out), pool, rows, compared, dt_ps, label, progress)
     return Stitched(*paths, visits[rows], steps)

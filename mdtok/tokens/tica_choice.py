@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
-from mdtok.tokens.dtrajs import draw_trajectories, split_time_blocks
 from mdtok.features.streaming import fit_in_chunks, map_chunks
+from mdtok.tokens.dtrajs import draw_trajectories, split_time_blocks
 
 _MIN_TRAJECTORIES = 10  # fewer are cut into time blocks, so that a fold is not one trajectory
 _MOST_FRAMES = 200_000  # more than that do not change the choice
@@ -42,7 +42,10 @@ class TicaChoice:
     scoring_lagtime: int
 
     def __str__(self):
-        lines = [f"VAMP-2 at a lag of {self.scoring_lagtime} frames, held out", "TICA lag  " + "".join(f"{f'{n} dim.':>16}" for n in self.dims)]
+        lines = [
+            f"VAMP-2 at a lag of {self.scoring_lagtime} frames, held out",
+            "TICA lag  " + "".join(f"{f'{n} dim.':>16}" for n in self.dims),
+        ]
         for k, lag in enumerate(self.lagtimes):
             cells = (f"{score:.3f} ± {error:.3f}" for score, error in zip(self.scores[k], self.errors[k]))
             lines.append(f"{lag:>8}  " + "".join(f"{cell:>16}" for cell in cells))
@@ -94,7 +97,12 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     1
     """
     features = as_features(features)
-    for name, values in (("lagtimes", lagtimes), ("dims", dims), ("scoring_lagtime", [scoring_lagtime]), ("n_folds", [n_folds - 1])):
+    for name, values in (
+        ("lagtimes", lagtimes),
+        ("dims", dims),
+        ("scoring_lagtime", [scoring_lagtime]),
+        ("n_folds", [n_folds - 1]),
+    ):
         if len(values) == 0 or any(isinstance(v, bool) or int(v) != v or v < 1 for v in values):
             raise SettingsError(f"{name} is {values}; whole numbers of at least 1 (of folds 2) were expected.")
     lagtimes, dims = sorted({int(lag) for lag in lagtimes}), sorted({int(n) for n in dims})
@@ -107,18 +115,24 @@ def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, pr
     chosen = [features[k] for k in draw_trajectories(features, most_frames, seed, at_least=n_folds)]
     features = [array for array in chosen if len(array) > longest_lag]
     if len(features) < n_folds:
-        raise DataError(f"{len(features)} trajectories are longer than the lag of {longest_lag} frames; {n_folds} at least were expected.")
+        raise DataError(
+            f"{len(features)} trajectories are longer than the lag of {longest_lag} frames; {n_folds} at least were expected."
+        )
     fold_of = np.random.default_rng(seed).permutation(len(features)) % n_folds
     scores = np.full((n_folds, len(lagtimes), len(dims)), np.nan)
     with tqdm(total=n_folds * len(lagtimes), desc="TICA, cross-validated", delay=2, disable=not progress) as bar:
         for fold in range(n_folds):
-            parts = [[array for array, k in zip(features, fold_of) if (k == fold) == held_out] for held_out in (False, True)]
+            parts = [
+                [array for array, k in zip(features, fold_of) if (k == fold) == held_out] for held_out in (False, True)
+            ]
             for i, lagtime in enumerate(lagtimes):
                 tica = fit_in_chunks(TICA(lagtime=lagtime, dim=max(dims)), parts[0])
                 projected = [[map_chunks(tica.transform, array) for array in part] for part in parts]
                 for j, n_dim in enumerate(dims):
                     if n_dim <= tica.output_dimension:
-                        scores[fold, i, j] = _score(*([array[:, :n_dim] for array in part] for part in projected), scoring_lagtime)
+                        scores[fold, i, j] = _score(
+                            *([array[:, :n_dim] for array in part] for part in projected), scoring_lagtime
+                        )
                 bar.update()
     mean, error = scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(n_folds)
     i, j = _fewest_within_an_error(mean, error)

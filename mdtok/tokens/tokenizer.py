@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.features.arrays import as_features
-from mdtok.tokens.dtrajs import as_dtrajs
-from mdtok.tokens.metastable import metastable_states
 from mdtok.features.streaming import fit_in_chunks
 from mdtok.storage import read_json, whole, write_json
+from mdtok.tokens.dtrajs import as_dtrajs
+from mdtok.tokens.metastable import metastable_states
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,9 @@ class StateTokenizer:
             if int(value) != value or value < least:
                 raise SettingsError(f"{name} is {value}; a whole number of at least {least} was expected.")
         if n_macrostates not in (None, "auto") and not 2 <= n_macrostates <= n_states:
-            raise SettingsError(f"n_macrostates is {n_macrostates}; 2 .. n_states ({n_states}), 'auto' or None was expected.")
+            raise SettingsError(
+                f"n_macrostates is {n_macrostates}; 2 .. n_states ({n_states}), 'auto' or None was expected."
+            )
         if tica_dim is not None and tica_dim < 1:
             raise SettingsError(f"tica_dim is {tica_dim}; at least 1, or None for no TICA, was expected.")
         self.n_states = int(n_states)
@@ -139,7 +141,9 @@ class StateTokenizer:
         self._tica_offset, self._tica_matrix = None, None
         if self.tica_dim is None:
             return
-        model = fit_in_chunks(TICA(lagtime=self.lagtime, dim=self.tica_dim), [array for array in features if len(array) > self.lagtime])
+        model = fit_in_chunks(
+            TICA(lagtime=self.lagtime, dim=self.tica_dim), [array for array in features if len(array) > self.lagtime]
+        )
         # the projection is affine; an offset and a matrix are all that has to be kept of it
         self._tica_offset = model.transform(np.zeros((1, self.n_features_)))[0]
         self._tica_matrix = model.transform(np.eye(self.n_features_)) - self._tica_offset  # (n_features, n_dimensions)
@@ -154,7 +158,9 @@ class StateTokenizer:
     def _fit_centers(self, projected):
         if self.centers is not None:
             if self.centers.shape[1] != projected[0].shape[1]:
-                raise DataError(f"centers has {self.centers.shape[1]} dimensions, the features {projected[0].shape[1]}.")
+                raise DataError(
+                    f"centers has {self.centers.shape[1]} dimensions, the features {projected[0].shape[1]}."
+                )
             return self.centers
         frames = np.concatenate(projected)
         if len(frames) > FIT_FRAMES:
@@ -173,7 +179,9 @@ class StateTokenizer:
         return pairwise_distances_argmin(array, centers).astype(np.int64)
 
     def _find_connected(self, dtrajs):
-        counts = TransitionCountEstimator(self.lagtime, "sliding").fit_fetch([d for d in dtrajs if len(d) > self.lagtime])
+        counts = TransitionCountEstimator(self.lagtime, "sliding").fit_fetch(
+            [d for d in dtrajs if len(d) > self.lagtime]
+        )
         connected = counts.submodel_largest(sort_by_population=True)
         kept = np.asarray(connected.state_symbols)
         self.n_states_, self.n_dropped_ = len(kept), self.n_states - len(kept)
@@ -186,7 +194,11 @@ class StateTokenizer:
             lost = 1 - sum(np.isin(dtraj, kept).sum() for dtraj in dtrajs) / sum(map(len, dtrajs))
             logger.warning(
                 "%d of %d states (%.2g %% of the frames) are left out: they were not both entered and left at lag %d, so "
-                "nothing is known of their populations.", self.n_dropped_, self.n_states, 100 * lost, self.lagtime,
+                "nothing is known of their populations.",
+                self.n_dropped_,
+                self.n_states,
+                100 * lost,
+                self.lagtime,
             )
         return connected
 
@@ -302,14 +314,17 @@ class StateTokenizer:
         if self._tica_matrix is not None:
             _save_array(folder / "tica_matrix.npy", self._tica_matrix)
             _save_array(folder / "tica_offset.npy", self._tica_offset)
-        write_json(folder / "state_tokenizer.json", {
-            "schema": 1,
-            "settings": {name: getattr(self, name) for name in _SETTINGS},
-            "n_features": self.n_features_,
-            "n_dropped": self.n_dropped_,
-            "macrostates": self.macrostates_,
-            "stationary_distribution": self.stationary_distribution_,
-        })
+        write_json(
+            folder / "state_tokenizer.json",
+            {
+                "schema": 1,
+                "settings": {name: getattr(self, name) for name in _SETTINGS},
+                "n_features": self.n_features_,
+                "n_dropped": self.n_dropped_,
+                "macrostates": self.macrostates_,
+                "stationary_distribution": self.stationary_distribution_,
+            },
+        )
 
     @classmethod
     def load(cls, folder):

@@ -12,7 +12,6 @@ import numpy as np
 from scipy.stats import t as student
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens import check_held_out
 from mdtok.kinetics import implied_timescales, likelihood
 from mdtok.kinetics.passages import Passages
 from mdtok.kinetics.rollout_checks import check_rollout
@@ -21,6 +20,7 @@ from mdtok.models import load_model
 from mdtok.models.catalogue import make_models
 from mdtok.models.rollout import Rollout
 from mdtok.storage import write_json
+from mdtok.tokens import check_held_out
 from mdtok.workflows.stages import TokenisedData
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,13 @@ _FEW_ARRIVALS = 10  # passages seen less often in the held-out MD say nothing of
 
 #: Title of each figure of a variant, and how it is written.
 COLUMNS = {
-    "nats": ("held-out nats/token", "{:.4f}"), "timescale_ps": ("slowest timescale (ps)", "{:,.0f}"),
-    "second_ps": ("second (ps)", "{:,.0f}"), "worst_mfpt": ("worst MFPT off by", "×{:.2f}"), "expected_over_observed": ("transitions expected/observed", "{:.2f}"),
-    "nats_drift": ("drift of nats", "{:+.4f}"), "population_drift": ("drift of populations", "{:.3f}"),
+    "nats": ("held-out nats/token", "{:.4f}"),
+    "timescale_ps": ("slowest timescale (ps)", "{:,.0f}"),
+    "second_ps": ("second (ps)", "{:,.0f}"),
+    "worst_mfpt": ("worst MFPT off by", "×{:.2f}"),
+    "expected_over_observed": ("transitions expected/observed", "{:.2f}"),
+    "nats_drift": ("drift of nats", "{:+.4f}"),
+    "population_drift": ("drift of populations", "{:.3f}"),
     "train_seconds": ("training (s)", "{:.0f}"),
 }
 
@@ -53,19 +57,27 @@ class Ablation:
     def __str__(self):
         shown = [key for key in COLUMNS if any(key in figures for figures in self.content["variants"].values())]
         width = max(len("held-out MD"), *(len(name) for name in self.content["variants"]))
-        lines = [f"{'':<{width}}" + "".join(f"  {COLUMNS[key][0]:>30}" for key in shown) + f"  {'nats above the first':>28}"]
+        lines = [
+            f"{'':<{width}}" + "".join(f"  {COLUMNS[key][0]:>30}" for key in shown) + f"  {'nats above the first':>28}"
+        ]
         for name, figures in self.content["variants"].items():
             cells = [_interval(COLUMNS[key][1], figures[key], ("mean", "low", "high")) for key in shown]
             paired = figures["nats_above_first"]
             last = "" if paired is None else _interval("{:+.4f}", paired, ("value", "low", "high"))
             lines.append(f"{name:<{width}}" + "".join(f"  {cell:>30}" for cell in cells) + f"  {last:>28}")
         for title, md in (("held-out MD", self.content["md"]), ("training MD", self.content["training_md"])):
-            cells = [_interval(COLUMNS[key][1], md[key], ("value", "low", "high")) if key in md else "" for key in shown]
+            cells = [
+                _interval(COLUMNS[key][1], md[key], ("value", "low", "high")) if key in md else "" for key in shown
+            ]
             lines.append(f"{title:<{width}}" + "".join(f"  {cell:>30}" for cell in cells))
-        return "\n".join([
-            *lines, "", f"Means over {self.content['n_seeds']} seeds with 95 % intervals (Student); MD with those of its posterior.",
-            "Worst MFPT: of all pairs of macrostates, the factor that is furthest from that of the held-out MD.",
-        ])
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"Means over {self.content['n_seeds']} seeds with 95 % intervals (Student); MD with those of its posterior.",
+                "Worst MFPT: of all pairs of macrostates, the factor that is furthest from that of the held-out MD.",
+            ]
+        )
 
 
 def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, progress=True):
@@ -131,18 +143,24 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
                 figures.setdefault(name, {}).setdefault(key, []).append(value)
             log_probs.setdefault(name, []).append(said)
     content = {
-        "n_seeds": n_seeds, "lagtime": lagtime, "md": _of_md(test, data, lagtime),
-        "training_md": _of_md(train, data, lagtime) | {
-            "worst_mfpt": _certain(_worst_mfpt(_in_macrostates(train, data), held_out_passages)),
+        "n_seeds": n_seeds,
+        "lagtime": lagtime,
+        "md": _of_md(test, data, lagtime),
+        "training_md": _of_md(train, data, lagtime)
+        | {"worst_mfpt": _certain(_worst_mfpt(_in_macrostates(train, data), held_out_passages))},
+        "variants": {
+            name: {key: _over_seeds(values) for key, values in of_variant.items()}
+            for name, of_variant in figures.items()
         },
-        "variants": {name: {key: _over_seeds(values) for key, values in of_variant.items()} for name, of_variant in figures.items()},
     }
     first, *others = log_probs
     for name in log_probs:
         content["variants"][name]["nats_above_first"] = None
     for name in others:
         if len(log_probs[name][0].log_prob[0]) == len(log_probs[first][0].log_prob[0]):  # of one lag
-            difference = likelihood.nats_difference(_mean_over_seeds(log_probs[name]), _mean_over_seeds(log_probs[first]))
+            difference = likelihood.nats_difference(
+                _mean_over_seeds(log_probs[name]), _mean_over_seeds(log_probs[first])
+            )
             content["variants"][name]["nats_above_first"] = difference.to_dict()
     write_json(run / "ablation" / "ablation.json", content)
     return Ablation(content)
@@ -151,14 +169,22 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
 def _judge(model, rollout, train, test, data, lagtime):
     held_out = likelihood.evaluate_held_out(model, test, data.macrostates)
     times = implied_timescales(
-        rollout.dtrajs, [max(1, lagtime // rollout.lagtime)], 2, data.dt_ps * rollout.lagtime, 0, n_states=len(data.macrostates)
+        rollout.dtrajs,
+        [max(1, lagtime // rollout.lagtime)],
+        2,
+        data.dt_ps * rollout.lagtime,
+        0,
+        n_states=len(data.macrostates),
     ).to_dict()
     slowest = np.ravel(next(iter(times.values()))["value"])
     checks = check_rollout(rollout.dtrajs, train, data.macrostates, rollout.lagtime)
     return {
-        "nats": float(likelihood.nats_per_token(held_out).value), "timescale_ps": slowest[0], "second_ps": slowest[1],
+        "nats": float(likelihood.nats_per_token(held_out).value),
+        "timescale_ps": slowest[0],
+        "second_ps": slowest[1],
         "expected_over_observed": float(likelihood.transition_calibration(held_out).value),
-        "nats_drift": float(checks.nats_drift.value), "population_drift": float(checks.population_drift.value),
+        "nats_drift": float(checks.nats_drift.value),
+        "population_drift": float(checks.population_drift.value),
         "train_seconds": getattr(model, "train_seconds_", 0.0),
     }, held_out
 
@@ -193,7 +219,9 @@ def _certain(value):
 def _mean_over_seeds(held_out):
     """The first of some HeldOut with the mean log-probability of all."""
     log_prob = [np.mean(of_seeds, axis=0) for of_seeds in zip(*(h.log_prob for h in held_out))]
-    return likelihood.HeldOut(held_out[0].first_token, log_prob, held_out[0].macro_probability, held_out[0].before, held_out[0].after)
+    return likelihood.HeldOut(
+        held_out[0].first_token, log_prob, held_out[0].macro_probability, held_out[0].before, held_out[0].after
+    )
 
 
 def _over_seeds(values):

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens import windows
 from mdtok.insight import compare_kinetic_distances, summarise_attention, trace_causes
 from mdtok.insight.tracing import CORRUPTIONS
 from mdtok.kinetics.estimators import check_lagtime
@@ -21,6 +20,7 @@ from mdtok.report import (
 )
 from mdtok.report.figures import DPI
 from mdtok.storage import whole, write_json
+from mdtok.tokens import windows
 from mdtok.workflows.stages import TokenisedData
 
 log = logging.getLogger(__name__)
@@ -49,11 +49,15 @@ class Explanation:
         """For JSON."""
         return {
             "tracing": {corrupt: traces.to_dict() for corrupt, traces in self.traces.items()},
-            "attention": self.attention.to_dict(), "kinetic_distances": self.distances.to_dict(), "sentences": str(self).split("\n"),
+            "attention": self.attention.to_dict(),
+            "kinetic_distances": self.distances.to_dict(),
+            "sentences": str(self).split("\n"),
         }
 
 
-def explain(run, name="nanogpt", n_prompts=100, n_frames=None, ends="any", noise=3.0, lagtime=10, seed=0, progress=True):
+def explain(
+    run, name="nanogpt", n_prompts=100, n_frames=None, ends="any", noise=3.0, lagtime=10, seed=0, progress=True
+):
     """Look into a nano-GPT of a run, on its held-out trajectories; writes ``insight/<name>/`` with JSON and figures.
 
     Parameters
@@ -88,18 +92,30 @@ def explain(run, name="nanogpt", n_prompts=100, n_frames=None, ends="any", noise
         raise DataError(f"{run} has no trained model {name!r}; it has {', '.join(there) or 'none'}.")
     model = load_model(run / "models" / name)
     if not isinstance(model, NanoGPT):
-        raise SettingsError(f"{name} is a {type(model).__name__}; a NanoGPT was expected, as only its parts can be traced.")
+        raise SettingsError(
+            f"{name} is a {type(model).__name__}; a NanoGPT was expected, as only its parts can be traced."
+        )
     data = TokenisedData.load(run / "tokens")
     check_lagtime(data.dtrajs, lagtime)
     test, folder = data.part("test"), run / "insight" / name
     traces = {
         corrupt: trace_causes(
-            model, test, corrupt=corrupt, n_prompts=n_prompts, n_frames=n_frames, ends=ends, macrostates=data.macrostates,
-            noise=noise, seed=seed, progress=progress,
+            model,
+            test,
+            corrupt=corrupt,
+            n_prompts=n_prompts,
+            n_frames=n_frames,
+            ends=ends,
+            macrostates=data.macrostates,
+            noise=noise,
+            seed=seed,
+            progress=progress,
         )
         for corrupt in CORRUPTIONS
     }
-    attention = summarise_attention(map(model.attentions, _attended(test, model.settings["n_positions"], seed)), progress=progress)
+    attention = summarise_attention(
+        map(model.attentions, _attended(test, model.settings["n_positions"], seed)), progress=progress
+    )
     found = Explanation(traces, attention, compare_kinetic_distances(model, data.dtrajs, lagtime, seed=seed), folder)
     for corrupt, traced in traces.items():
         _save(plot_causal_traces(traced, dt_ps=data.dt_ps), folder / f"tracing_{corrupt}.png")

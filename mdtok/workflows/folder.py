@@ -54,7 +54,9 @@ class RunFolder:
             self.manifest |= {"settings": settings, "inputs_sha256": hashes}
         else:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise RunFolderError(f"{self.path} exists and is not a run of mdtok (no manifest.json); choose another --out.")
+                raise RunFolderError(
+                    f"{self.path} exists and is not a run of mdtok (no manifest.json); choose another --out."
+                )
             self.manifest = {
                 "schema": 1,
                 "command": sys.argv,
@@ -74,15 +76,19 @@ class RunFolder:
             for key in sorted({*seen, *wanted} - {*by_name})
             if seen.get(key) != wanted.get(key) and begun and stage_of.get(key, begun[0]) in begun
         ]
-        known = set(self.manifest["inputs_sha256"].values())  # a file may be given by another path, not with another content
+        known = set(
+            self.manifest["inputs_sha256"].values()
+        )  # a file may be given by another path, not with another content
         other += [f"{name} has another content" for name, digest in hashes.items() if begun and digest not in known]
         if other:
-            raise RunFolderError(f"{self.path} holds another run ({'; '.join(other)}); choose another --out or these settings.")
+            raise RunFolderError(
+                f"{self.path} holds another run ({'; '.join(other)}); choose another --out or these settings."
+            )
 
     def _reopen(self, first):
         """A stage and those that were begun after it are to be done again; what they said of themselves is added to."""
         begun = self.manifest["begun"]
-        for name in begun[begun.index(first):] if first in begun else []:
+        for name in begun[begun.index(first) :] if first in begun else []:
             if name in self.manifest["stages"]:
                 self.manifest.setdefault("reopened", {})[name] = self.manifest["stages"].pop(name)
 
@@ -96,7 +102,9 @@ class RunFolder:
     def require(self, stage):
         """Raise RunFolderError unless `stage` is done."""
         if not self.is_done(stage):
-            raise RunFolderError(f"{self.path}: the stage '{stage}' is not done yet; run it first (--stage {stage}, or all).")
+            raise RunFolderError(
+                f"{self.path}: the stage '{stage}' is not done yet; run it first (--stage {stage}, or all)."
+            )
 
     @contextlib.contextmanager
     def stage(self, name):

@@ -9,13 +9,13 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer, NativeFraction, native_contacts
-from mdtok.tokens.commitment import count_transitions
-from mdtok.kinetics.folding import FOLDED, UNFOLDED, folding_states
 from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.kinetics.folding import FOLDED, UNFOLDED, folding_states
 from mdtok.kinetics.passages import independent_units
 from mdtok.md import load_system, run_replicas
 from mdtok.md.definition import load_definition
 from mdtok.storage import write_json
+from mdtok.tokens.commitment import count_transitions
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +55,14 @@ class FoldingTemperature:
         for k, temperature in enumerate(self.temperatures_kelvin):
             share = f"{self.folded_share[k]:.3f}"
             lines.append(f"{temperature:>8.1f}  {share:<22}  {self.n_foldings[k]:>8}  {self.n_unfoldings[k]:>10}")
-        return "\n".join([
-            *lines, "", f"folding temperature {self.temperature_kelvin:.1f} K, enthalpy of unfolding {self.enthalpy_kj_mol:.0f} kJ/mol, "
-            f"from {self.length_ns:g} ns at each temperature",
-        ])
+        return "\n".join(
+            [
+                *lines,
+                "",
+                f"folding temperature {self.temperature_kelvin:.1f} K, enthalpy of unfolding {self.enthalpy_kj_mol:.0f} kJ/mol, "
+                f"from {self.length_ns:g} ns at each temperature",
+            ]
+        )
 
     def to_dict(self):
         """For JSON."""
@@ -119,10 +123,17 @@ def fit_folding_temperature(temperatures_kelvin, dtrajs, length_ns=np.nan, n_boo
         drawn = weights @ of_units  # (n_bootstrap, 2)
         drawn_shares[:, k] = drawn[:, FOLDED] / np.maximum(drawn.sum(axis=1), 1)
     samples = np.array([_fit_line(temperatures, drawn) for drawn in drawn_shares])
-    passages = np.array([count_transitions([d[d >= 0] for d in of_temperature if d.max() >= 0], 2, [1])[0] for of_temperature in dtrajs])
+    passages = np.array(
+        [count_transitions([d[d >= 0] for d in of_temperature if d.max() >= 0], 2, [1])[0] for of_temperature in dtrajs]
+    )
     return FoldingTemperature(
-        temperatures, Estimate.from_samples(shares, drawn_shares), passages[:, UNFOLDED, FOLDED], passages[:, FOLDED, UNFOLDED],
-        Estimate.from_samples(at, samples[:, 0]), Estimate.from_samples(heat, samples[:, 1]), length_ns,
+        temperatures,
+        Estimate.from_samples(shares, drawn_shares),
+        passages[:, UNFOLDED, FOLDED],
+        passages[:, FOLDED, UNFOLDED],
+        Estimate.from_samples(at, samples[:, 0]),
+        Estimate.from_samples(heat, samples[:, 1]),
+        length_ns,
     )
 
 
@@ -141,7 +152,15 @@ def _fit_line(temperatures, shares):
 
 
 def find_folding_temperature(
-    name, temperatures_kelvin, out, n_replicas=4, length_ns=20.0, seed=7, structure=None, n_processes=None, progress=True,
+    name,
+    temperatures_kelvin,
+    out,
+    n_replicas=4,
+    length_ns=20.0,
+    seed=7,
+    structure=None,
+    n_processes=None,
+    progress=True,
 ):
     """Simulate a system at several temperatures, half of the replicas from unfolded starts, and fit where it folds.
 
@@ -176,16 +195,22 @@ def find_folding_temperature(
     """
     temperatures = sorted({float(temperature) for temperature in temperatures_kelvin})
     if len(temperatures) < 2:
-        raise SettingsError(f"{len(temperatures)} temperature was given; two at least, around the folding temperature, were expected.")
+        raise SettingsError(
+            f"{len(temperatures)} temperature was given; two at least, around the folding temperature, were expected."
+        )
     systems = [load_system(name, temperature_kelvin=temperature, structure=structure) for temperature in temperatures]
     if not {"folded", "unfolded"} <= set(getattr(systems[0], "starts", ())):
-        raise SettingsError(f"{systems[0].name} has no starts folded and unfolded; a structure-based model was expected.")
+        raise SettingsError(
+            f"{systems[0].name} has no starts folded and unfolded; a structure-based model was expected."
+        )
     native, dtrajs = native_contacts(load_definition(name, structure=structure).structure), []
     for system in tqdm(systems, desc="temperatures", disable=not progress):
         folder = Path(out) / f"{system.temperature_kelvin:g}K"
-        trajs = run_replicas(system, n_replicas, length_ns, seed, out=folder, n_processes=n_processes, progress=progress)
+        trajs = run_replicas(
+            system, n_replicas, length_ns, seed, out=folder, n_processes=n_processes, progress=progress
+        )
         of_system = Featurizer([NativeFraction(native, scheme="ca")]).fit(trajs).transform(trajs, progress=False)
-        dtrajs.append([folding_states(q[int(_EQUILIBRATION * len(q)):, 0]) for q in of_system])
+        dtrajs.append([folding_states(q[int(_EQUILIBRATION * len(q)) :, 0]) for q in of_system])
     found = fit_folding_temperature(temperatures, dtrajs, n_replicas * length_ns, seed=seed)
     write_json(Path(out) / "folding_temperature.json", found.to_dict())
     return found

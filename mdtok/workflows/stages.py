@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtok.workflows.command_line import RunSettings, setting
 from mdtok.errors import DataError, SettingsError
+from mdtok.storage import load_arrays, read_json, save_arrays, whole, write_json
 from mdtok.tokens.dtrajs import cut_outside, split_indices, split_time_blocks
 from mdtok.tokens.held_out import check_held_out
-from mdtok.storage import load_arrays, read_json, save_arrays, whole, write_json
+from mdtok.workflows.command_line import RunSettings, setting
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,12 @@ class ModelSettings(RunSettings):
     models: str = setting("msm,msm10,order4,semi-markov,nanogpt", "Models to fit and to score, separated by commas.")
     training_steps: int = setting(0, "Most training steps of neural models; 0: their own default.")
     lagtime: int = setting(10, "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test.")
-    lagtimes: list[int] = setting([], "Lag times of the implied timescales, in token intervals; from the data if not given.")
-    n_timescales: int = setting(0, "How many of the slowest timescales are compared; 0: one less than macrostates, at most 3.")
+    lagtimes: list[int] = setting(
+        [], "Lag times of the implied timescales, in token intervals; from the data if not given."
+    )
+    n_timescales: int = setting(
+        0, "How many of the slowest timescales are compared; 0: one less than macrostates, at most 3."
+    )
     n_chains: int = setting(0, "Chains that each model generates; 0: four times the MD in all.")
     n_chain_tokens: int = setting(0, "Length of a generated chain in token intervals; 0: that of a test trajectory.")
     test_fraction: float = setting(0.25, "Share of the trajectories that no model sees.")
@@ -38,8 +42,15 @@ class ModelSettings(RunSettings):
     n_blocks: int = setting(20, f"Time blocks in all, where there are fewer than {_FEW_TRAJECTORIES} trajectories.")
 
     STAGE_OF = {
-        "lagtime": "tokenize", "test_fraction": "tokenize", "validation_fraction": "tokenize", "n_blocks": "tokenize",
-        "models": "train", "training_steps": "train", "lagtimes": "rollout", "n_chains": "rollout", "n_chain_tokens": "rollout",
+        "lagtime": "tokenize",
+        "test_fraction": "tokenize",
+        "validation_fraction": "tokenize",
+        "n_blocks": "tokenize",
+        "models": "train",
+        "training_steps": "train",
+        "lagtimes": "rollout",
+        "n_chains": "rollout",
+        "n_chain_tokens": "rollout",
         "n_timescales": "score",
     }
 
@@ -55,16 +66,24 @@ class ModelSettings(RunSettings):
                 raise SettingsError(
                     f"--lagtime {self.lagtime} is no multiple of the lag of {name}, {model.lagtime}; they could not be compared."
                 )
-        if not (0 < self.test_fraction and 0 < self.validation_fraction and self.test_fraction + self.validation_fraction < 1):
+        if not (
+            0 < self.test_fraction
+            and 0 < self.validation_fraction
+            and self.test_fraction + self.validation_fraction < 1
+        ):
             raise SettingsError(
                 f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be positive and "
                 "leave some for training."
             )
         for name in ("n_chains", "n_chain_tokens", "n_timescales"):
             if getattr(self, name) < 0:
-                raise SettingsError(f"{name} is {getattr(self, name)}; it must not be negative, and 0 leaves the choice to mdtok.")
+                raise SettingsError(
+                    f"{name} is {getattr(self, name)}; it must not be negative, and 0 leaves the choice to mdtok."
+                )
         if self.lagtime < 1 or any(lag < 1 for lag in self.lagtimes):
-            raise SettingsError("lagtime and lagtimes are counted in token intervals; whole numbers of at least 1 were expected.")
+            raise SettingsError(
+                "lagtime and lagtimes are counted in token intervals; whole numbers of at least 1 were expected."
+            )
 
 
 @dataclass
@@ -112,10 +131,14 @@ def long_enough(dtrajs, lagtime):
     kept = [dtraj for dtraj in dtrajs if len(dtraj) > lagtime]
     if len(kept) < len(dtrajs):
         n_short = len(dtrajs) - len(kept)
-        log.warning("%d of %d trajectories are not longer than the lag of %d and left out.", n_short, len(dtrajs), lagtime)
+        log.warning(
+            "%d of %d trajectories are not longer than the lag of %d and left out.", n_short, len(dtrajs), lagtime
+        )
     if dtrajs and not kept:
         longest = max(map(len, dtrajs))
-        raise DataError(f"No trajectory is longer than the lag of {lagtime} (the longest has {longest} frames); choose a shorter --lagtime.")
+        raise DataError(
+            f"No trajectory is longer than the lag of {lagtime} (the longest has {longest} frames); choose a shorter --lagtime."
+        )
     return kept
 
 
@@ -130,8 +153,12 @@ def split_in_three(n_trajectories, settings):
     """Indices of training, validation and test trajectories."""
     rest, test = split_indices(n_trajectories, settings.test_fraction, settings.seed)
     if len(rest) < 2:
-        raise DataError(f"{n_trajectories} trajectories cannot be split in training, validation and test; 3 are needed.")
-    train, validation = split_indices(len(rest), settings.validation_fraction / (1 - settings.test_fraction), settings.seed)
+        raise DataError(
+            f"{n_trajectories} trajectories cannot be split in training, validation and test; 3 are needed."
+        )
+    train, validation = split_indices(
+        len(rest), settings.validation_fraction / (1 - settings.test_fraction), settings.seed
+    )
     return {"train": [rest[i] for i in train], "validation": [rest[i] for i in validation], "test": test}
 
 
@@ -176,9 +203,13 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, co
         origins, dtrajs, blocks = cut_outside(tokenizer.transform(encoded), blocks, min_length=settings.lagtime + 1)
         split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
         if not split["test"]:
-            raise DataError("No frame of the test trajectories lies in a connected state; simulate longer or use fewer states.")
+            raise DataError(
+                "No frame of the test trajectories lies in a connected state; simulate longer or use fewer states."
+            )
         if not split["validation"]:
-            log.warning("No frame of the validation trajectories lies in a connected state; models hold out the ends of training ones.")
+            log.warning(
+                "No frame of the validation trajectories lies in a connected state; models hold out the ends of training ones."
+            )
         macro = tokenizer.to_macrostates(dtrajs)
         every, macro_of_every = np.concatenate(blocks), np.concatenate(macro)
         if name_states is None:
@@ -198,7 +229,9 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, co
             save_arrays(run / "tokens" / "of_frames", tokenizer.to_macrostates(uncut) if coarse else uncut)
         n_tokens = sum(map(len, dtrajs))
         figures |= {
-            "n_states": len(macrostates), "n_dropped": tokenizer.n_dropped_, "n_tokens": n_tokens,
+            "n_states": len(macrostates),
+            "n_dropped": tokenizer.n_dropped_,
+            "n_tokens": n_tokens,
             "n_left_out": sum(map(len, table.arrays)) - n_tokens,
         }
         log.info("tokens: %d states in %d macrostates (%s)", len(macrostates), len(names), ", ".join(names))
@@ -230,7 +263,9 @@ def projection(run, columns=None):
     chosen = [table["names"].index(name) for name in columns]
     values = [array[:, chosen] for array in load_arrays(run / "features")]
     data = TokenisedData.load(run / "tokens")
-    return Projection(values, data.dtrajs, tuple(columns), tuple(table["periodic"][k] for k in chosen), data.macrostates)
+    return Projection(
+        values, data.dtrajs, tuple(columns), tuple(table["periodic"][k] for k in chosen), data.macrostates
+    )
 
 
 def check_lag(settings, test_lengths):
@@ -251,7 +286,9 @@ def train(run, settings):
     run.require("tokenize")
     data = TokenisedData.load(run / "tokens")
     check_held_out([*data.part("train"), *data.part("validation")], data.part("test"))
-    models = make_models(settings.models, data.macrostates, settings.seed, settings.training_steps or None, settings.progress)
+    models = make_models(
+        settings.models, data.macrostates, settings.seed, settings.training_steps or None, settings.progress
+    )
     with run.stage("train") as figures:
         for name, model in models.items():
             folder = run / "models" / name
@@ -285,7 +322,15 @@ def roll_out(run, settings):
             model = load_model(run / "models" / name)
             model.progress = settings.progress
             rollout = roll_out_like(
-                model, training, test, data.dtrajs, protocol, settings.n_chains or None, settings.n_chain_tokens or None, settings.seed, pieces,
+                model,
+                training,
+                test,
+                data.dtrajs,
+                protocol,
+                settings.n_chains or None,
+                settings.n_chain_tokens or None,
+                settings.seed,
+                pieces,
             )
             rollout.save(folder)
             shutil.rmtree(pieces, ignore_errors=True)
@@ -323,12 +368,24 @@ def score(run, settings, title, shown_on=None, make_chapters=None):
             if name in models:
                 models[name].train_seconds_ = trained["wall_seconds"]
         card = score_models(
-            models, data.part("train"), data.part("test"), data.dt_ps,
-            validation=data.part("validation"), macrostates=data.macrostates, macrostate_names=data.macrostate_names,
-            lagtimes=settings.lagtimes or None, lagtime=settings.lagtime, n_timescales=settings.n_timescales or None,
-            rollouts=rollouts, seed=settings.seed, progress=settings.progress,
+            models,
+            data.part("train"),
+            data.part("test"),
+            data.dt_ps,
+            validation=data.part("validation"),
+            macrostates=data.macrostates,
+            macrostate_names=data.macrostate_names,
+            lagtimes=settings.lagtimes or None,
+            lagtime=settings.lagtime,
+            n_timescales=settings.n_timescales or None,
+            rollouts=rollouts,
+            seed=settings.seed,
+            progress=settings.progress,
         )
-        chapters = [*(make_chapters(data, card) if make_chapters else ()), memory_chapter(run, data, settings, models, card)]
+        chapters = [
+            *(make_chapters(data, card) if make_chapters else ()),
+            memory_chapter(run, data, settings, models, card),
+        ]
         card.save(run / "report", title=title, projection=shown_on, run=run.manifest, chapters=chapters)
     log.info("\n%s\n\nreport: %s", card, run / "report" / "report.html")
     return card
@@ -342,7 +399,9 @@ def memory_chapter(run, data, settings, models, card):
 
     training = [*data.part("train"), *data.part("validation")]
     networks = [named for named in models.items() if isinstance(named[1], NeuralModel)]
-    network = min(networks, key=lambda named: card.content["models"][named[0]]["nll_nats_per_token"]["value"], default=None)
+    network = min(
+        networks, key=lambda named: card.content["models"][named[0]]["nll_nats_per_token"]["value"], default=None
+    )
     diagnosis = diagnose_memory(
         training, data.part("test"), data.dt_ps, network=network, seed=settings.seed, progress=settings.progress
     )
@@ -366,5 +425,3 @@ def do_model_stages(run, settings, title, map_columns=None, make_chapters=None):
 
 def _names(settings):
     return [name.strip() for name in settings.models.split(",") if name.strip()]
-
-

@@ -6,10 +6,8 @@ Each part is one JSON file in ``judgement/``, computed when it is not there, so 
 import logging
 
 import numpy as np
-
 from sklearn.metrics import pairwise_distances_argmin
 
-from mdtok.tokens import StateTokenizer, cut_outside
 from mdtok.insight import attention_blocks, count_key_steps, summarise_attention
 from mdtok.kinetics import score
 from mdtok.kinetics.bayes_limits import BayesClassifier
@@ -23,6 +21,7 @@ from mdtok.models import MarkovModel
 from mdtok.models.rollout import Rollout, roll_out
 from mdtok.report import Projection
 from mdtok.storage import read_json, write_json
+from mdtok.tokens import StateTokenizer, cut_outside
 from mdtok.workflows.trajectory_stages import (
     LABELLED,
     LONG,
@@ -79,19 +78,26 @@ class Judgement:
         dtrajs = self.tokens_of([thin(x, settings) for x in self.data.long])
         frame_ps = settings.frame_interval_ps * settings.token_interval_frames
         lags = [lag for lag in (1, 2, 5, 10, 20, 50, 100) if 5 * lag <= len(dtrajs[0])]
-        timescales = implied_timescales(dtrajs, lags, 1, frame_ps, 100, settings.seed, self.tokenizer.n_states_).to_dict()
+        timescales = implied_timescales(
+            dtrajs, lags, 1, frame_ps, 100, settings.seed, self.tokenizer.n_states_
+        ).to_dict()
         crossings = []
         for label, name in enumerate(self.names):
             trajectories = np.stack([x for x, y in zip(self.data.labelled, self.data.labels) if y == label])
             distance = np.linalg.norm(trajectories - self.minima[1 - label], axis=-1)
             crossed = (distance < 0.2).any(axis=1)
-            exact = self.classifier.crossing_fraction(label, regions[1 - label], settings.n_frames * settings.frame_interval_ps)
+            exact = self.classifier.crossing_fraction(
+                label, regions[1 - label], settings.n_frames * settings.frame_interval_ps
+            )
             deviation = np.sqrt(exact * (1 - exact) / len(crossed))
             crossings.append({"from": name, "exact": exact, "counted": crossed.mean(), "deviation": deviation})
         return {
-            "relaxation_times_ps": oracle.relaxation_times(3), "populations": self.exact_populations(),
-            "mfpt_ps": [oracle.mfpt(regions[0], regions[1]), oracle.mfpt(regions[1], regions[0])], "names": self.names,
-            "crossings": crossings, "lag_ps": [lag * frame_ps for lag in lags],
+            "relaxation_times_ps": oracle.relaxation_times(3),
+            "populations": self.exact_populations(),
+            "mfpt_ps": [oracle.mfpt(regions[0], regions[1]), oracle.mfpt(regions[1], regions[0])],
+            "names": self.names,
+            "crossings": crossings,
+            "lag_ps": [lag * frame_ps for lag in lags],
             "simulated_timescale_ps": [timescales[str(lag)] for lag in lags],
         }
 
@@ -113,15 +119,24 @@ class Judgement:
         settings = self.settings
         predictor = OracleForecast(self.oracle, settings.frame_interval_ps)
         models = {ORACLE: predictor, **self.models}
-        held_out = self.data.part(LABELLED, "test")[:settings.n_forecasts]
+        held_out = self.data.part(LABELLED, "test")[: settings.n_forecasts]
         scale = np.concatenate(self.data.part(LABELLED, "train")).std(axis=0)
         errors = forecast_errors(
-            models, held_out, settings.n_prompt, settings.n_forecast, ORACLE, scale, seed=settings.seed, progress=settings.progress
+            models,
+            held_out,
+            settings.n_prompt,
+            settings.n_forecast,
+            ORACLE,
+            scale,
+            seed=settings.seed,
+            progress=settings.progress,
         )
         nats = nats_per_frame(models, held_out, ORACLE, seed=settings.seed, progress=settings.progress)
         return {
             name: {
-                **errors[name].to_dict(), "n_parameters": model.n_parameters, "train_seconds": getattr(model, "train_seconds_", None),
+                **errors[name].to_dict(),
+                "n_parameters": model.n_parameters,
+                "train_seconds": getattr(model, "train_seconds_", None),
                 "past_share": model.past_share_ if model.has_density and name in self.berts else None,
                 "density": nats[name].to_dict() if name in nats else None,
             }
@@ -153,8 +168,10 @@ class Judgement:
                 },
             }
         return {
-            "scores": {name: score.to_dict() for name, score in scores.items()}, "slices": slices,
-            "exact_accuracy": self.classifier.accuracy(frame_ps), "n_test": len(labels),
+            "scores": {name: score.to_dict() for name, score in scores.items()},
+            "slices": slices,
+            "exact_accuracy": self.classifier.accuracy(frame_ps),
+            "n_test": len(labels),
         }
 
     def cvs(self):
@@ -167,7 +184,8 @@ class Judgement:
 
         lag = _CV_LAG // _CV_STRIDE
         sets = {
-            "TICA of x, y": fit_tica(every(fitting), lag, _N_CVS), "VAMP of x, y": fit_vamp(every(fitting), lag, _N_CVS),
+            "TICA of x, y": fit_tica(every(fitting), lag, _N_CVS),
+            "VAMP of x, y": fit_vamp(every(fitting), lag, _N_CVS),
         }
         cvs = {name: [np.asarray(model.transform(x)) for x in every(judged)] for name, model in sets.items()}
         for name, bert in self.berts.items():
@@ -175,7 +193,8 @@ class Judgement:
                 continue
             # one trajectory at a time: the embeddings of all frames are gigabytes
             embedded = [
-                [pooled(bert.transform([x]), self.settings.window)[0][::_CV_STRIDE] for x in part] for part in (fitting, judged)
+                [pooled(bert.transform([x]), self.settings.window)[0][::_CV_STRIDE] for x in part]
+                for part in (fitting, judged)
             ]
             reduction = fit_tica(embedded[0], lag, _N_CVS)
             cvs[f"{name}: TICA of pooled embeddings"] = [np.asarray(reduction.transform(x)) for x in embedded[1]]
@@ -187,7 +206,8 @@ class Judgement:
         q = [self.oracle.interpolate(committor, x) for x in every(judged)]
         quality = compare_cvs(cvs, lag, q, "TICA of x, y", seed=self.settings.seed, progress=self.settings.progress)
         return {
-            "lag_ps": _CV_LAG * self.settings.frame_interval_ps, "n_cvs": _N_CVS,
+            "lag_ps": _CV_LAG * self.settings.frame_interval_ps,
+            "n_cvs": _N_CVS,
             "frame_ps": _CV_STRIDE * self.settings.frame_interval_ps,
             "exact_timescale_ps": self.oracle.relaxation_times(1)[0],
             "sets": {name: one.to_dict() for name, one in quality.items()},
@@ -198,13 +218,15 @@ class Judgement:
         models = {}
         for name, bert in self.berts.items():
             row = self.attention_summary(bert).to_dict()
-            counted = count_key_steps(bert, self.looked_at(), _N_SHUFFLES, self.settings.seed, progress=self.settings.progress)
+            counted = count_key_steps(
+                bert, self.looked_at(), _N_SHUFFLES, self.settings.seed, progress=self.settings.progress
+            )
             models[name] = {**row, "key_steps": counted.to_dict()}
         return {"models": models, "n_frames": len(self.looked_at()[0]), "n_trajectories": len(self.looked_at())}
 
     def looked_at(self):
         """Beginnings of held-out trajectories whose attention is analysed."""
-        held_out = self.data.part(LABELLED, "test")[:max(2, self.settings.n_attention)]
+        held_out = self.data.part(LABELLED, "test")[: max(2, self.settings.n_attention)]
         return [x[:_ATTENTION_FRAMES] for x in held_out]
 
     def attention_summary(self, bert):
@@ -216,20 +238,39 @@ class Judgement:
         """Populations and slowest timescale of long rollouts and of MD, against the oracle's."""
         settings = self.settings
         frame_ps = settings.frame_interval_ps * settings.token_interval_frames
-        lag, exact = settings.lagtime, {"timescale": float(self.oracle.relaxation_times(1)[0]), "populations": self.exact_populations()}
-        groups = {"held-out MD": [thin(x, settings) for x in self.data.part(LONG, "test")], **{name: list(x) for name, x in self.rollouts().items()}}
+        lag, exact = (
+            settings.lagtime,
+            {"timescale": float(self.oracle.relaxation_times(1)[0]), "populations": self.exact_populations()},
+        )
+        groups = {
+            "held-out MD": [thin(x, settings) for x in self.data.part(LONG, "test")],
+            **{name: list(x) for name, x in self.rollouts().items()},
+        }
         rows = {}
         for name, trajectories in groups.items():
             dtrajs = self.tokens_of(trajectories)
-            timescale = implied_timescales(dtrajs, [lag], 1, frame_ps, 100, settings.seed, self.tokenizer.n_states_).to_dict()[str(lag)]
-            populations = equilibrium_populations(dtrajs, lag, self.tokenizer.macrostates_, 100, settings.seed).to_dict()
+            timescale = implied_timescales(
+                dtrajs, [lag], 1, frame_ps, 100, settings.seed, self.tokenizer.n_states_
+            ).to_dict()[str(lag)]
+            populations = equilibrium_populations(
+                dtrajs, lag, self.tokenizer.macrostates_, 100, settings.seed
+            ).to_dict()
             off = float(np.abs(np.asarray(populations["value"]) - exact["populations"]).max())
             ratio = float(timescale["value"][0]) / exact["timescale"]
             rows[name] = {
-                "timescale_ps": timescale, "populations": populations, "population_error": off, "timescale_ratio": ratio,
-                "populations_hold": off <= _POPULATION_TOLERANCE, "timescale_holds": abs(ratio - 1) <= _TIMESCALE_TOLERANCE,
+                "timescale_ps": timescale,
+                "populations": populations,
+                "population_error": off,
+                "timescale_ratio": ratio,
+                "populations_hold": off <= _POPULATION_TOLERANCE,
+                "timescale_holds": abs(ratio - 1) <= _TIMESCALE_TOLERANCE,
             }
-        return {"lag_ps": lag * frame_ps, "exact_timescale_ps": exact["timescale"], "exact_populations": exact["populations"], "rows": rows}
+        return {
+            "lag_ps": lag * frame_ps,
+            "exact_timescale_ps": exact["timescale"],
+            "exact_populations": exact["populations"],
+            "rows": rows,
+        }
 
     def rollouts(self):
         """Thinned coordinates that every model of coordinates generated, by name."""
@@ -241,7 +282,9 @@ class Judgement:
         """The scorecard on tokens: the oracle and a Markov model of tokens, and the rollouts of models of coordinates."""
         settings, stride = self.settings, self.settings.token_interval_frames
         frame_ps = settings.frame_interval_ps * stride
-        train, test = (self.tokens_of([thin(x, settings) for x in self.data.part(LONG, part)]) for part in ("train", "test"))
+        train, test = (
+            self.tokens_of([thin(x, settings) for x in self.data.part(LONG, part)]) for part in ("train", "test")
+        )
         coarse = Oracle.of(self.system, _TOKEN_SPACING_NM, max_energy_kt=_TOKEN_MAX_KT)
         tokens = OracleTokens(coarse, self.nearest_state, self.tokenizer.n_states_, frame_ps, settings.progress)
         of_tokens = {"oracle": tokens.fit(train), "msm": MarkovModel().fit(train)}
@@ -251,7 +294,8 @@ class Judgement:
         stratified = populations / (2 * np.bincount(macrostates, weights=populations)[macrostates])
         n_steps = settings.n_long_frames // stride
         rollouts = {
-            name: roll_out(model, train, settings.n_rollouts, n_steps, settings.seed, stratified) for name, model in of_tokens.items()
+            name: roll_out(model, train, settings.n_rollouts, n_steps, settings.seed, stratified)
+            for name, model in of_tokens.items()
         }
         of_coordinates = self.rollouts()
         for name, trajectories in of_coordinates.items():
@@ -259,9 +303,17 @@ class Judgement:
             rollouts[name] = Rollout(self.tokens_of(list(trajectories)), 1, seconds)
         lags = [lag for lag in (1, 2, 5, 10, 20, 50, 100) if 5 * lag <= n_steps]
         return score(
-            {**of_tokens, **{name: self.models[name] for name in of_coordinates}}, train, test, frame_ps, macrostates=macrostates,
-            macrostate_names=self.basin_names(), lagtimes=lags, lagtime=settings.lagtime, rollouts=rollouts,
-            seed=settings.seed, progress=settings.progress,
+            {**of_tokens, **{name: self.models[name] for name in of_coordinates}},
+            train,
+            test,
+            frame_ps,
+            macrostates=macrostates,
+            macrostate_names=self.basin_names(),
+            lagtimes=lags,
+            lagtime=settings.lagtime,
+            rollouts=rollouts,
+            seed=settings.seed,
+            progress=settings.progress,
         )
 
     def basin_names(self):
@@ -280,7 +332,9 @@ class Judgement:
         _, dtrajs, long = cut_outside(self.tokenizer.transform(long), long)
         shown = Projection(long, dtrajs, ("x (nm)", "y (nm)"), (False, False), self.tokenizer.macrostates_)
         write_json(self.run / "report" / "trajectories.json", results)
-        card.save(self.run / "report", title=title, projection=shown, run=self.run.manifest, chapters=chapters(self, results))
+        card.save(
+            self.run / "report", title=title, projection=shown, run=self.run.manifest, chapters=chapters(self, results)
+        )
         log.info("\n%s\n\n%s", card, "\n".join(self.verdicts(results)))
 
     def verdicts(self, results):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtok.workflows.command_line import RunSettings, setting
 from mdtok.errors import SettingsError
-from mdtok.tokens.dtrajs import split_indices
 from mdtok.storage import read_json, whole, write_json
+from mdtok.tokens.dtrajs import split_indices
+from mdtok.workflows.command_line import RunSettings, setting
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,19 @@ class TrajectorySettings(RunSettings):
     def __post_init__(self):
         super().__post_init__()
         counts = (
-            "n_trajectories", "n_frames", "n_long", "n_long_frames", "token_interval_frames", "n_states", "lagtime", "window",
-            "n_rollouts", "n_forecasts", "n_prompt", "n_forecast", "n_attention",
+            "n_trajectories",
+            "n_frames",
+            "n_long",
+            "n_long_frames",
+            "token_interval_frames",
+            "n_states",
+            "lagtime",
+            "window",
+            "n_rollouts",
+            "n_forecasts",
+            "n_prompt",
+            "n_forecast",
+            "n_attention",
         )
         for name in counts:
             if getattr(self, name) < 1:
@@ -82,15 +93,20 @@ class TrajectorySettings(RunSettings):
         for steps in (self.causal_steps, self.faithful_steps):
             if steps and len(steps) != len(self.sizes):
                 raise SettingsError(f"{len(steps)} numbers of training steps were given for {len(self.sizes)} sizes.")
-        make_berts(self)  # an unknown size, or a window longer than the position table, is said before anything is computed
+        make_berts(
+            self
+        )  # an unknown size, or a window longer than the position table, is said before anything is computed
 
     def load_system(self, n_particles):
         """The particle system of these settings."""
         import mdtok
 
         return mdtok.load_system(
-            self.system, n_particles=n_particles, temperature_kelvin=self.temperature_kelvin,
-            diffusion_nm2_per_ps=self.diffusion_nm2_per_ps, frame_interval_ps=self.frame_interval_ps,
+            self.system,
+            n_particles=n_particles,
+            temperature_kelvin=self.temperature_kelvin,
+            diffusion_nm2_per_ps=self.diffusion_nm2_per_ps,
+            frame_interval_ps=self.frame_interval_ps,
         )
 
 
@@ -104,7 +120,11 @@ def make_berts(settings):
         for index, size in enumerate(settings.sizes):
             name = f"trajbert-{size}" if variant == "causal" else f"trajbert-{size}-faithful"
             berts[name] = TrajBert.from_preset(
-                size, variant=variant, window=settings.window, seed=settings.seed, progress=settings.progress,
+                size,
+                variant=variant,
+                window=settings.window,
+                seed=settings.seed,
+                progress=settings.progress,
                 **{**STEPS[variant].get(size, {}), **({"max_steps": steps[index]} if steps else {})},
             )
     return berts
@@ -124,7 +144,9 @@ class TrajectoryData:
     """
 
     def __init__(self, folder):
-        self.labelled, self.long = (list(np.load(folder / f"{kind}.npy", allow_pickle=False).astype(float)) for kind in (LABELLED, LONG))
+        self.labelled, self.long = (
+            list(np.load(folder / f"{kind}.npy", allow_pickle=False).astype(float)) for kind in (LABELLED, LONG)
+        )
         self.labels = np.load(folder / "labels.npy", allow_pickle=False)
         self.split = read_json(folder / "split.json")
 
@@ -144,17 +166,28 @@ def simulate(run, settings):
 
     with run.stage("simulate") as figures:
         for kind, n_particles, n_frames in (
-            (LABELLED, settings.n_trajectories, settings.n_frames), (LONG, settings.n_long, settings.n_long_frames),
+            (LABELLED, settings.n_trajectories, settings.n_frames),
+            (LONG, settings.n_long, settings.n_long_frames),
         ):
             system = settings.load_system(n_particles)
             starts = start_names(system)
             seed = int(np.random.SeedSequence([settings.seed, kind == LONG]).generate_state(1)[0])
             mdtok.run_replicas(
-                system, len(starts), n_frames * settings.frame_interval_ps / 1000, seed, out=run / "md" / kind,
-                n_processes=settings.n_processes or None, platform=settings.platform, starts=starts, progress=settings.progress,
+                system,
+                len(starts),
+                n_frames * settings.frame_interval_ps / 1000,
+                seed,
+                out=run / "md" / kind,
+                n_processes=settings.n_processes or None,
+                platform=settings.platform,
+                starts=starts,
+                progress=settings.progress,
             )
             figures[f"n_{kind}"] = n_particles * len(starts)
-        log.info("simulated: %s", ", ".join(f"{count:,} {name[2:]} trajectories" for name, count in figures.items() if name[:2] == "n_"))
+        log.info(
+            "simulated: %s",
+            ", ".join(f"{count:,} {name[2:]} trajectories" for name, count in figures.items() if name[:2] == "n_"),
+        )
 
 
 def start_names(system):
@@ -166,9 +199,9 @@ def start_names(system):
 
 def tokenize(run, settings):
     """Stage `tokenize`: trajectories as arrays, labels, the split, and tokens of the long trajectories."""
-    from mdtok.tokens import StateTokenizer
     from mdtok.features import split_particles
     from mdtok.md import open_trajectories
+    from mdtok.tokens import StateTokenizer
 
     run.require("simulate")
     system = settings.load_system(settings.n_trajectories)
@@ -180,7 +213,8 @@ def tokenize(run, settings):
             for kind in (LABELLED, LONG):
                 replicas = sorted((run / "md" / kind).glob("replica_*"))
                 trajs = open_trajectories(
-                    [replica / "trajectory.xtc" for replica in replicas], top=replicas[0] / "topology.pdb",
+                    [replica / "trajectory.xtc" for replica in replicas],
+                    top=replicas[0] / "topology.pdb",
                     dt_ps=settings.frame_interval_ps,
                 )
                 arrays = np.stack(split_particles(trajs)).astype(np.float32)
@@ -195,7 +229,9 @@ def tokenize(run, settings):
             write_json(folder / "split.json", split)
         data = TrajectoryData(run / "trajectories")
         thinned = [thin(x, settings) for x in data.long]
-        tokenizer = StateTokenizer(settings.n_states, 2, settings.lagtime, seed=settings.seed).fit(thinned, settings.progress)
+        tokenizer = StateTokenizer(settings.n_states, 2, settings.lagtime, seed=settings.seed).fit(
+            thinned, settings.progress
+        )
         with whole(run / "tokens") as folder:
             folder.mkdir()
             tokenizer.save(folder)
@@ -205,7 +241,7 @@ def tokenize(run, settings):
 
 def thin(trajectory, settings):
     """The frames of a trajectory that become tokens."""
-    return trajectory[settings.token_interval_frames - 1::settings.token_interval_frames]
+    return trajectory[settings.token_interval_frames - 1 :: settings.token_interval_frames]
 
 
 def train(run, settings):
@@ -229,8 +265,11 @@ def train(run, settings):
                 labels = np.concatenate([data.labels_of("train"), np.full(len(long), NO_LABEL)])
                 # the published variant learns from the labelled trajectories, as in the paper
                 model.fit(
-                    [*labelled, *long] if model.is_causal else labelled, data.part(LABELLED, "validation"), checkpoints,
-                    labels=labels if model.is_causal else labels[:len(labelled)], validation_labels=data.labels_of("validation"),
+                    [*labelled, *long] if model.is_causal else labelled,
+                    data.part(LABELLED, "validation"),
+                    checkpoints,
+                    labels=labels if model.is_causal else labels[: len(labelled)],
+                    validation_labels=data.labels_of("validation"),
                 )
             model.save(folder)
             shutil.rmtree(checkpoints, ignore_errors=True)
@@ -270,7 +309,9 @@ def roll_out(run, settings):
                 partial.mkdir()
                 np.save(partial / "thinned.npy", thinned, allow_pickle=False)
                 np.save(partial / "example.npy", np.asarray(chains[0], dtype=np.float32), allow_pickle=False)
-                write_json(partial / "rollout.json", {"seconds": seconds, "n_frames": len(chains) * settings.n_long_frames})
+                write_json(
+                    partial / "rollout.json", {"seconds": seconds, "n_frames": len(chains) * settings.n_long_frames}
+                )
             log.info("%s: %s frames generated in %.1f s", name, f"{len(chains) * settings.n_long_frames:,}", seconds)
 
 
@@ -284,7 +325,7 @@ def draw_prompts(trajectories, tokenizer, settings):
         of_basin = np.argwhere(basins == chain % 2)
         which, draw = of_basin[rng.integers(len(of_basin))]
         end = frames[which, draw] + 1
-        prompts.append(trajectories[which][end - settings.window:end])
+        prompts.append(trajectories[which][end - settings.window : end])
     return prompts
 
 

@@ -14,11 +14,7 @@ from openmm import app, unit
 PHI, PSI = -70.0, -20.0  # near the minimum that this force field has in OBC2
 
 # The ACE carbons and oxygen span the plane in which everything else is placed.
-FIRST_ATOMS = {
-    "ACE CH3": (0.0, 0.0, 0.0),
-    "ACE C": (0.1516, 0.0, 0.0),
-    "ACE O": (0.2146, 0.1057, 0.0),
-}
+FIRST_ATOMS = {"ACE CH3": (0.0, 0.0, 0.0), "ACE C": (0.1516, 0.0, 0.0), "ACE O": (0.2146, 0.1057, 0.0)}
 # atom: bonded to, angle with, dihedral with, length (nm), angle (degrees), dihedral (degrees)
 INTERNAL_COORDINATES = {
     "ACE HH31": ("ACE CH3", "ACE C", "ACE O", 0.109, 109.5, 0.0),

@@ -73,7 +73,8 @@ def add_hydrogens(topology, heavy_positions):
     modeller = app.Modeller(topology, heavy_positions)
     variants = ["HIE" if residue.name == "HIS" else None for residue in topology.residues()]
     modeller.addHydrogens(
-        load_forcefield(["amber14/protein.ff14SB.xml"], "vacuum"), variants=variants,
+        load_forcefield(["amber14/protein.ff14SB.xml"], "vacuum"),
+        variants=variants,
         platform=openmm.Platform.getPlatformByName("Reference"),
     )
     random.setstate(state_of_random)

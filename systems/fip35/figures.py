@@ -111,7 +111,8 @@ def _rebuild(rows, dihedrals):
     positions = vectors[:, -3:] * np.sqrt(values[-3:])
     agree = sum(
         np.sin(np.radians(dihedral)) * np.sin(np.radians(measure_dihedral(positions, range(i, i + 4))))
-        for i, dihedral in enumerate(dihedrals) if dihedral is not None
+        for i, dihedral in enumerate(dihedrals)
+        if dihedral is not None
     )
     return positions if agree > 0 else -positions
 
@@ -146,6 +147,7 @@ def backbone_torsions(topology, positions):
 
 def is_bad_ramachandran(letter, phi, psi):
     """Whether a residue lies outside the regions of the Ramachandran map that are surely allowed (see REGIONS)."""
+
     def within(regions, phi, psi):
         boxes = [box for box in regions if box[0][0] <= phi <= box[0][1] and box[1][0] <= psi <= box[1][1]]
         return any(box != ALPHA or phi + psi <= ALPHA_EDGE for box in boxes)
@@ -185,7 +187,8 @@ def assess(topology, positions, figures):
         "native_pairs_within_1.2_cutoff": float((distances < 1.2 * figures.contact_nm).mean()),
         "missing_pairs": [
             f"{names[i - 1]}-{names[j - 1]} {distance:.2f} nm"
-            for (i, j), distance in zip(figures.native_pairs, distances) if distance >= figures.contact_nm
+            for (i, j), distance in zip(figures.native_pairs, distances)
+            if distance >= figures.contact_nm
         ],
         "bad_ramachandran": [
             f"{name} ({angles['phi']:.0f}, {angles['psi']:.0f})"

@@ -8,73 +8,102 @@ import numpy as np
 from openmm import app, unit
 
 BACKBONE = {  # bond length in nm, then the angle with the bond before, in degrees
-    "N": (0.1329, 116.2), "CA": (0.1458, 121.7), "C": (0.1525, 111.2), "O": (0.1231, 120.8), "CB": (0.1530, 110.4),
+    "N": (0.1329, 116.2),
+    "CA": (0.1458, 121.7),
+    "C": (0.1525, 111.2),
+    "O": (0.1231, 120.8),
+    "CB": (0.1530, 110.4),
 }
-THREE_LETTERS = dict(zip(
-    "ARNDCQEGHILKMFPSTWYV",
-    "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split(),
-))
+THREE_LETTERS = dict(
+    zip(
+        "ARNDCQEGHILKMFPSTWYV",
+        "ALA ARG ASN ASP CYS GLN GLU GLY HIS ILE LEU LYS MET PHE PRO SER THR TRP TYR VAL".split(),
+    )
+)
 # Behind CB: atom, its three forerunners, length, angle, and the dihedral: degrees, or a chi angle and what is added.
 SP3, FLAT, RING5, LONG = (0.1525, 113.0), (0.1390, 120.0), (0.1370, 108.5), (0.1810, 110.0)
 SIDE_CHAINS = {
     "ALA": [],
     "GLY": [],
     "ARG": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD", "CG CB CA", *SP3, "chi2", 0), ("NE", "CD CG CB", *SP3, "chi3", 0),
-        ("CZ", "NE CD CG", 0.1330, 124.0, "chi4", 0), ("NH1", "CZ NE CD", *FLAT, None, 0),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("CD", "CG CB CA", *SP3, "chi2", 0),
+        ("NE", "CD CG CB", *SP3, "chi3", 0),
+        ("CZ", "NE CD CG", 0.1330, 124.0, "chi4", 0),
+        ("NH1", "CZ NE CD", *FLAT, None, 0),
         ("NH2", "CZ NE CD", *FLAT, None, 180),
     ],
     "ASN": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("OD1", "CG CB CA", 0.1231, 121.0, "chi2", 0),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("OD1", "CG CB CA", 0.1231, 121.0, "chi2", 0),
         ("ND2", "CG CB CA", 0.1330, 117.0, "chi2", 180),
     ],
     "ASP": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("OD1", "CG CB CA", 0.1250, 118.0, "chi2", 0),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("OD1", "CG CB CA", 0.1250, 118.0, "chi2", 0),
         ("OD2", "CG CB CA", 0.1250, 118.0, "chi2", 180),
     ],
     "CYS": [("SG", "CB CA N", *LONG, "chi1", 0)],
     "GLN": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD", "CG CB CA", *SP3, "chi2", 0),
-        ("OE1", "CD CG CB", 0.1231, 121.0, "chi3", 0), ("NE2", "CD CG CB", 0.1330, 117.0, "chi3", 180),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("CD", "CG CB CA", *SP3, "chi2", 0),
+        ("OE1", "CD CG CB", 0.1231, 121.0, "chi3", 0),
+        ("NE2", "CD CG CB", 0.1330, 117.0, "chi3", 180),
     ],
     "GLU": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD", "CG CB CA", *SP3, "chi2", 0),
-        ("OE1", "CD CG CB", 0.1250, 118.0, "chi3", 0), ("OE2", "CD CG CB", 0.1250, 118.0, "chi3", 180),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("CD", "CG CB CA", *SP3, "chi2", 0),
+        ("OE1", "CD CG CB", 0.1250, 118.0, "chi3", 0),
+        ("OE2", "CD CG CB", 0.1250, 118.0, "chi3", 180),
     ],
     "HIS": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("ND1", "CG CB CA", 0.1370, 123.0, "chi2", 0),
-        ("CD2", "CG CB CA", 0.1370, 130.0, "chi2", 180), ("CE1", "ND1 CG CB", *RING5, None, 180),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("ND1", "CG CB CA", 0.1370, 123.0, "chi2", 0),
+        ("CD2", "CG CB CA", 0.1370, 130.0, "chi2", 180),
+        ("CE1", "ND1 CG CB", *RING5, None, 180),
         ("NE2", "CD2 CG CB", *RING5, None, 180),
     ],
     "ILE": [
-        ("CG1", "CB CA N", *SP3, "chi1", 0), ("CG2", "CB CA N", *SP3, "chi1", -122),
+        ("CG1", "CB CA N", *SP3, "chi1", 0),
+        ("CG2", "CB CA N", *SP3, "chi1", -122),
         ("CD1", "CG1 CB CA", *SP3, "chi2", 0),
     ],
     "LEU": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD1", "CG CB CA", *SP3, "chi2", 0),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("CD1", "CG CB CA", *SP3, "chi2", 0),
         ("CD2", "CG CB CA", *SP3, "chi2", 122),
     ],
     "LYS": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD", "CG CB CA", *SP3, "chi2", 0), ("CE", "CD CG CB", *SP3, "chi3", 0),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("CD", "CG CB CA", *SP3, "chi2", 0),
+        ("CE", "CD CG CB", *SP3, "chi3", 0),
         ("NZ", "CE CD CG", *SP3, "chi4", 0),
     ],
     "MET": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("SD", "CG CB CA", *LONG, "chi2", 0),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("SD", "CG CB CA", *LONG, "chi2", 0),
         ("CE", "SD CG CB", 0.1810, 100.0, "chi3", 0),
     ],
     "PHE": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD1", "CG CB CA", *FLAT, "chi2", 0),
-        ("CD2", "CG CB CA", *FLAT, "chi2", 180), ("CE1", "CD1 CG CB", *FLAT, None, 180),
-        ("CE2", "CD2 CG CB", *FLAT, None, 180), ("CZ", "CE1 CD1 CG", *FLAT, None, 0),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("CD1", "CG CB CA", *FLAT, "chi2", 0),
+        ("CD2", "CG CB CA", *FLAT, "chi2", 180),
+        ("CE1", "CD1 CG CB", *FLAT, None, 180),
+        ("CE2", "CD2 CG CB", *FLAT, None, 180),
+        ("CZ", "CE1 CD1 CG", *FLAT, None, 0),
     ],
     "PRO": [("CG", "CB CA N", 0.1525, 104.0, "chi1", 0), ("CD", "CG CB CA", 0.1525, 105.0, "chi2", 0)],
     "SER": [("OG", "CB CA N", 0.1417, 111.0, "chi1", 0)],
     "THR": [("OG1", "CB CA N", 0.1433, 109.0, "chi1", 0), ("CG2", "CB CA N", *SP3, "chi1", -120)],
     "TRP": [
-        ("CG", "CB CA N", *SP3, "chi1", 0), ("CD1", "CG CB CA", 0.1370, 127.0, "chi2", 0),
-        ("CD2", "CG CB CA", 0.1430, 127.0, "chi2", 180), ("NE1", "CD1 CG CB", *RING5, None, 180),
-        ("CE2", "CD2 CG CB", 0.1410, 107.0, None, 180), ("CE3", "CD2 CG CB", 0.1400, 134.0, None, 0),
-        ("CZ2", "CE2 CD2 CG", 0.1390, 122.0, None, 180), ("CZ3", "CE3 CD2 CG", 0.1390, 119.0, None, 180),
+        ("CG", "CB CA N", *SP3, "chi1", 0),
+        ("CD1", "CG CB CA", 0.1370, 127.0, "chi2", 0),
+        ("CD2", "CG CB CA", 0.1430, 127.0, "chi2", 180),
+        ("NE1", "CD1 CG CB", *RING5, None, 180),
+        ("CE2", "CD2 CG CB", 0.1410, 107.0, None, 180),
+        ("CE3", "CD2 CG CB", 0.1400, 134.0, None, 0),
+        ("CZ2", "CE2 CD2 CG", 0.1390, 122.0, None, 180),
+        ("CZ3", "CE3 CD2 CG", 0.1390, 119.0, None, 180),
         ("CH2", "CZ2 CE2 CD2", 0.1370, 118.0, None, 0),
     ],
     "VAL": [("CG1", "CB CA N", *SP3, "chi1", 0), ("CG2", "CB CA N", *SP3, "chi1", 122)],
@@ -143,4 +172,3 @@ def _place_residue(name, angles, before, angles_before):
         bonded, angled, twisted = (atoms[forerunner] for forerunner in forerunners.split())
         atoms[atom] = place(bonded, angled, twisted, length, angle, (angles[chi] if chi else 0.0) + added)
     return atoms
-

@@ -21,17 +21,27 @@ from mdtok.md.structure import sequence_of
 from mdtok.storage import whole
 
 # Loop 1 of Fip35 (SRDGR) is one residue shorter and another turn: no residue of it stands for D15, S18 or S19.
-ALIGNMENT = {
-    "crystal": "--KLPPGWEKRMSRSS-GRVYYFNHITNASQWERPSG",
-    "fip35": "GSKLPPGWEKRMSR--DGRVYYFNHITNASQFERPSG",
-}
+ALIGNMENT = {"crystal": "--KLPPGWEKRMSRSS-GRVYYFNHITNASQWERPSG", "fip35": "GSKLPPGWEKRMSR--DGRVYYFNHITNASQFERPSG"}
 FIRST_NUMBER = 6  # of Lys in Pin1
 CONTACT_NM = 0.45  # heavy atoms nearer than this are in contact
 NEAREST_IN_CONTACT = 3  # residues apart along the chain
 SIDE_CHAINS = {  # atoms along the side chain, each with its three forerunners a chi angle
-    "ARG": "CB CG CD NE CZ", "ASN": "CB CG OD1", "GLN": "CB CG CD OE1", "GLU": "CB CG CD OE1", "HIS": "CB CG ND1",
-    "ILE": "CB CG1 CD1", "LEU": "CB CG CD1", "LYS": "CB CG CD CE NZ", "MET": "CB CG SD CE", "PHE": "CB CG CD1",
-    "PRO": "CB CG CD", "SER": "CB OG", "THR": "CB OG1", "TRP": "CB CG CD1", "TYR": "CB CG CD1", "VAL": "CB CG1",
+    "ARG": "CB CG CD NE CZ",
+    "ASN": "CB CG OD1",
+    "GLN": "CB CG CD OE1",
+    "GLU": "CB CG CD OE1",
+    "HIS": "CB CG ND1",
+    "ILE": "CB CG1 CD1",
+    "LEU": "CB CG CD1",
+    "LYS": "CB CG CD CE NZ",
+    "MET": "CB CG SD CE",
+    "PHE": "CB CG CD1",
+    "PRO": "CB CG CD",
+    "SER": "CB OG",
+    "THR": "CB OG1",
+    "TRP": "CB CG CD1",
+    "TYR": "CB CG CD1",
+    "VAL": "CB CG1",
 }
 
 

@@ -11,24 +11,28 @@ from mdtok.features import as_features, encode_periodic
 from mdtok.features.arrays import first_not_finite
 
 
-@pytest.mark.parametrize("given_", [
-    [0.0, 1.0], np.array([0.0, 1.0]), np.array([[0.0], [1.0]]), [np.array([0.0, 1.0])], np.array([0, 1]), [[0, 1]],
-])
+@pytest.mark.parametrize(
+    "given_",
+    [[0.0, 1.0], np.array([0.0, 1.0]), np.array([[0.0], [1.0]]), [np.array([0.0, 1.0])], np.array([0, 1]), [[0, 1]]],
+)
 def test_one_column_in_any_form(given_):
     checked = as_features(given_)
     assert len(checked) == 1 and checked[0].dtype.kind == "f"
     assert checked[0].tolist() == [[0.0], [1.0]]
 
 
-@pytest.mark.parametrize("wrong, message", [
-    ([], "No features were given"),
-    ([np.zeros((3, 2)), np.zeros((3, 4))], "trajectory 1 have 4 columns; 2 were expected"),
-    ([np.zeros((3, 2)), np.array([[0, 0], [0, np.nan]])], "trajectory 1 hold nan at frame 1, column 1"),
-    ([np.array([1, np.inf])], "trajectory 0 hold inf at frame 1, column 0"),
-    (np.zeros((0, 2)), r"shape \(0, 2\)"),
-    (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
-    ([np.array(["a"])], "numbers were expected"),
-])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ([], "No features were given"),
+        ([np.zeros((3, 2)), np.zeros((3, 4))], "trajectory 1 have 4 columns; 2 were expected"),
+        ([np.zeros((3, 2)), np.array([[0, 0], [0, np.nan]])], "trajectory 1 hold nan at frame 1, column 1"),
+        ([np.array([1, np.inf])], "trajectory 0 hold inf at frame 1, column 0"),
+        (np.zeros((0, 2)), r"shape \(0, 2\)"),
+        (np.zeros((2, 2, 2)), r"shape \(2, 2, 2\)"),
+        ([np.array(["a"])], "numbers were expected"),
+    ],
+)
 def test_bad_features(wrong, message):
     with pytest.raises(DataError, match=message):
         as_features(wrong)

@@ -37,9 +37,9 @@ def test_headers_may_come_again_after_a_restart(tmp_path):
     assert table.arrays[0].shape == (4, 3) and table.dt_ps == 1
 
 
-@pytest.mark.parametrize("low, high", [
-    ("-pi", "pi"), ("-pi", "+pi"), ("0", "2*pi"), ("0.0", "2pi"), ("-3.141593", "3.141593"),
-])
+@pytest.mark.parametrize(
+    "low, high", [("-pi", "pi"), ("-pi", "+pi"), ("0", "2*pi"), ("0.0", "2pi"), ("-3.141593", "3.141593")]
+)
 def test_ways_to_write_the_period(tmp_path, low, high):
     header = f"#! FIELDS time phi\n#! SET min_phi {low}\n#! SET max_phi {high}\n"
     assert load_features(colvar(tmp_path / "c", "0 1\n1 2\n", header)).periodic.tolist() == [True]
@@ -81,20 +81,26 @@ def test_patterns_in_natural_order_and_kinds_together(tmp_path):
 # Bad input
 
 
-@pytest.mark.parametrize("rows, message", [
-    ("0 1 1 1\n1 1 nan 1\n", "holds nan in data row 1, column psi"),
-    ("0 1 1 1\n1 1 1 inf\n", "holds inf in data row 1, column d"),
-    ("0 1 1 1\n1 57.3 1 1\n", r"periodic column phi reaches 57\.3.*degrees"),
-    ("0 1 1 1\n1 1 1\n", "cannot be read as a table of numbers"),
-    ("0 1 1 one\n", "cannot be read as a table of numbers"),
-    ("0 1 1\n1 1 1\n", "has 3 columns of numbers, but names 4"),
-    ("", "holds no row of numbers"),
-    ("0 1 1 1\n1 1 1 1\n2 1 1 1\n1 1 1 1\n2 1 1 1\n3 1 1 1\n", r"from time 2 to 1 in data row 3, .* \(a restart\?\)"),
-    ("0 1 1 1\n1 1 1 1\n2 1 1 1\n5 1 1 1\n", "from time 2 to 5 in data row 3"),
-    ("3 1 1 1\n2 1 1 1\n1 1 1 1\n", "from time 3 to 2"),
-    ("1 1 1 1\n1 1 1 1\n1 1 1 1\n", "from time 1 to 1"),
-    ("0 1 1 1\n#! FIELDS time phi psi\n1 1 1\n", "changes its columns"),
-])
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ("0 1 1 1\n1 1 nan 1\n", "holds nan in data row 1, column psi"),
+        ("0 1 1 1\n1 1 1 inf\n", "holds inf in data row 1, column d"),
+        ("0 1 1 1\n1 57.3 1 1\n", r"periodic column phi reaches 57\.3.*degrees"),
+        ("0 1 1 1\n1 1 1\n", "cannot be read as a table of numbers"),
+        ("0 1 1 one\n", "cannot be read as a table of numbers"),
+        ("0 1 1\n1 1 1\n", "has 3 columns of numbers, but names 4"),
+        ("", "holds no row of numbers"),
+        (
+            "0 1 1 1\n1 1 1 1\n2 1 1 1\n1 1 1 1\n2 1 1 1\n3 1 1 1\n",
+            r"from time 2 to 1 in data row 3, .* \(a restart\?\)",
+        ),
+        ("0 1 1 1\n1 1 1 1\n2 1 1 1\n5 1 1 1\n", "from time 2 to 5 in data row 3"),
+        ("3 1 1 1\n2 1 1 1\n1 1 1 1\n", "from time 3 to 2"),
+        ("1 1 1 1\n1 1 1 1\n1 1 1 1\n", "from time 1 to 1"),
+        ("0 1 1 1\n#! FIELDS time phi psi\n1 1 1\n", "changes its columns"),
+    ],
+)
 def test_colvar_that_cannot_be_used(tmp_path, rows, message):
     with pytest.raises(DataError, match=rf"COLVAR.*{message}"):
         load_features(colvar(tmp_path / "COLVAR", rows))
@@ -121,13 +127,16 @@ def test_text_that_is_no_colvar(tmp_path):
         load_features(tmp_path / "none.npy")
 
 
-@pytest.mark.parametrize("values, message", [
-    (np.zeros((2, 2, 2)), r"float64 of shape \(2, 2, 2\)"),
-    (np.zeros((0, 2)), r"shape \(0, 2\)"),
-    (np.array(["a", "b"]), "numbers of shape"),
-    ([[0.0, np.nan]], "holds nan in data row 0, column column 1"),
-    ([[1e300, 0.0]], "holds inf in data row 0"),  # beyond float32
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (np.zeros((2, 2, 2)), r"float64 of shape \(2, 2, 2\)"),
+        (np.zeros((0, 2)), r"shape \(0, 2\)"),
+        (np.array(["a", "b"]), "numbers of shape"),
+        ([[0.0, np.nan]], "holds nan in data row 0, column column 1"),
+        ([[1e300, 0.0]], "holds inf in data row 0"),  # beyond float32
+    ],
+)
 def test_arrays_that_cannot_be_used(tmp_path, values, message):
     with pytest.raises(DataError, match=rf"a\.npy .*{message}"):
         load_features(array(tmp_path / "a.npy", values))
@@ -148,14 +157,17 @@ def test_degrees_in_an_array(tmp_path):
         load_features(path, columns="phi psi", periodic="phi psi")
 
 
-@pytest.mark.parametrize("wrong, message", [
-    ({"columns": "phi chi"}, "'chi' is not in .*; it has phi, psi, d"),
-    ({"columns": [3]}, "column 3 is not in"),
-    ({"columns": "phi phi"}, "twice"),
-    ({"columns": "d", "periodic": "phi"}, "periodic names phi, which is not among"),
-    ({"periodic": "theta"}, "'theta' is not in"),
-    ({"dt_ps": -1}, "dt_ps is -1"),
-])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"columns": "phi chi"}, "'chi' is not in .*; it has phi, psi, d"),
+        ({"columns": [3]}, "column 3 is not in"),
+        ({"columns": "phi phi"}, "twice"),
+        ({"columns": "d", "periodic": "phi"}, "periodic names phi, which is not among"),
+        ({"periodic": "theta"}, "'theta' is not in"),
+        ({"dt_ps": -1}, "dt_ps is -1"),
+    ],
+)
 def test_columns_that_are_not_there(tmp_path, wrong, message):
     with pytest.raises(SettingsError, match=message):
         load_features(colvar(tmp_path / "COLVAR"), **wrong)

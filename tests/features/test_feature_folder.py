@@ -68,26 +68,34 @@ def test_a_killed_run_goes_on(tmp_path):
     assert not list(out.glob("*.partial"))
 
 
-@pytest.mark.parametrize("feature, trajs, words", [
-    (Counted(cutoff_nm=0.79), TRAJS, "other features of trajectory 0"),  # of the same names
-    (Counted(kind="hard"), TRAJS, "other features of trajectory 0"),
-    (Counted(kind="distance"), TRAJS, "other features"),
-    (Counted(), [TRAJS[0], walk(3, 1500), TRAJS[2]], "other features of trajectory 1"),
-    (Counted(), TRAJS[:2], "other trajectories"),
-    (Counted(), [TRAJS[0], TRAJS[1][:-1], TRAJS[2]], "other trajectories"),
-    (Counted(), [walk(0, n_residues=9)], "other features"),
-])
+@pytest.mark.parametrize(
+    "feature, trajs, words",
+    [
+        (Counted(cutoff_nm=0.79), TRAJS, "other features of trajectory 0"),  # of the same names
+        (Counted(kind="hard"), TRAJS, "other features of trajectory 0"),
+        (Counted(kind="distance"), TRAJS, "other features"),
+        (Counted(), [TRAJS[0], walk(3, 1500), TRAJS[2]], "other features of trajectory 1"),
+        (Counted(), TRAJS[:2], "other trajectories"),
+        (Counted(), [TRAJS[0], TRAJS[1][:-1], TRAJS[2]], "other trajectories"),
+        (Counted(), [walk(0, n_residues=9)], "other features"),
+    ],
+)
 def test_features_of_something_else_are_refused(there, feature, trajs, words):
     before = {path.name: path.stat().st_mtime_ns for path in there.iterdir()}
     with pytest.raises(RunFolderError) as caught:
         compute(feature, trajs, out=there)
-    assert words in str(caught.value) and "remove it, or choose another folder" in str(caught.value) and "\n" not in str(caught.value)
+    assert (
+        words in str(caught.value)
+        and "remove it, or choose another folder" in str(caught.value)
+        and "\n" not in str(caught.value)
+    )
     assert {path.name: path.stat().st_mtime_ns for path in there.iterdir()} == before
 
 
-@pytest.mark.parametrize("content, words", [
-    (b"", "cannot be read"), (b"\x93NUMPY no array", "cannot be read"), (None, "another shape of trajectory 0"),
-])
+@pytest.mark.parametrize(
+    "content, words",
+    [(b"", "cannot be read"), (b"\x93NUMPY no array", "cannot be read"), (None, "another shape of trajectory 0")],
+)
 def test_a_broken_file_is_named(there, content, words):
     if content is None:
         np.save(there / "000.npy", np.zeros((5, 10), dtype=np.float32))
@@ -119,7 +127,11 @@ def test_what_memory_has_no_room_for_goes_to_disk(tmp_path):
     featurizer = Featurizer([Counted()], memory_limit_gb=0.5001).fit(TRAJS)
     with pytest.raises(DataError, match="Write them to disk"):
         featurizer.transform(TRAJS, progress=False)
-    assert [len(array) for array in featurizer.transform(TRAJS, progress=False, out=tmp_path / "contacts")] == [2300, 1500, 40]
+    assert [len(array) for array in featurizer.transform(TRAJS, progress=False, out=tmp_path / "contacts")] == [
+        2300,
+        1500,
+        40,
+    ]
 
 
 def test_the_bar_counts_what_is_there_too(there, capfd):

@@ -62,9 +62,9 @@ class Distance:
 @given(st.lists(st.floats(-3.1, 3.1), min_size=1, max_size=6))
 def test_known_torsion_angles(angles):
     traj = four_atoms(np.array(angles))
-    radians, = Featurizer([Dihedrals([(0, 1, 2, 3)], encoding="radians")]).fit_transform(traj, progress=False)
+    (radians,) = Featurizer([Dihedrals([(0, 1, 2, 3)], encoding="radians")]).fit_transform(traj, progress=False)
     np.testing.assert_allclose(radians[:, 0], angles, atol=1e-5)
-    sincos, = Featurizer([Dihedrals([("BUT0-A", "BUT0-B", "BUT0-C", "BUT0-D")])]).fit_transform(traj, progress=False)
+    (sincos,) = Featurizer([Dihedrals([("BUT0-A", "BUT0-B", "BUT0-C", "BUT0-D")])]).fit_transform(traj, progress=False)
     np.testing.assert_allclose(sincos, np.column_stack([np.cos(angles), np.sin(angles)]), atol=1e-5)
     assert sincos.dtype == np.float32
 
@@ -72,11 +72,17 @@ def test_known_torsion_angles(angles):
 def test_named_dihedrals_are_those_of_mdtraj():
     traj = random_trajectory(peptide())
     featurizer = Featurizer([Dihedrals("phi psi omega chi1", encoding="radians")])
-    values, = featurizer.fit_transform(traj, progress=False)
+    (values,) = featurizer.fit_transform(traj, progress=False)
     expected = [compute(traj)[1] for compute in (mdtraj.compute_phi, mdtraj.compute_psi, mdtraj.compute_omega)]
     np.testing.assert_allclose(values, np.hstack([*expected, mdtraj.compute_chi1(traj)[1]]), atol=1e-6)
     assert featurizer.feature_names_ == [
-        "phi SER2", "phi GLY3", "psi GLY1", "psi SER2", "omega GLY1", "omega SER2", "chi1 SER2",
+        "phi SER2",
+        "phi GLY3",
+        "psi GLY1",
+        "psi SER2",
+        "omega GLY1",
+        "omega SER2",
+        "chi1 SER2",
     ]
     assert featurizer.periodic_.all()
 
@@ -84,7 +90,7 @@ def test_named_dihedrals_are_those_of_mdtraj():
 def test_columns_stand_side_by_side_with_names():
     traj = random_trajectory(peptide())
     featurizer = Featurizer([Dihedrals("chi1"), Distance(), Dihedrals("chi1", encoding="radians")])
-    values, = featurizer.fit_transform(traj, progress=False)
+    (values,) = featurizer.fit_transform(traj, progress=False)
     assert featurizer.feature_names_ == ["cos chi1 SER2", "sin chi1 SER2", "distance", "chi1 SER2"]
     assert featurizer.periodic_.tolist() == [False, False, False, True]
     np.testing.assert_allclose(values[:, :2], np.column_stack([np.cos(values[:, 3]), np.sin(values[:, 3])]), atol=1e-6)
@@ -118,13 +124,14 @@ def test_chunks_are_shorter_where_frames_are_large(monkeypatch):
 
     traj = random_trajectory(peptide(), n_frames=25)
     monkeypatch.setattr("mdtok.features.featurizer.CHUNK_BYTES", 10 * (12 * traj.n_atoms + 4))
-    values, = Featurizer([Seen()]).fit_transform(traj, progress=False)
+    (values,) = Featurizer([Seen()]).fit_transform(traj, progress=False)
     assert seen == [10, 10, 5]
     np.testing.assert_array_equal(values, Distance().transform(traj))
 
 
 def test_what_does_not_fit_in_memory_is_refused_before_it_is_read():
     """A million frames of 528 contacts (Fip35, all pairs) are 2.1 GB; half of them fit."""
+
     class Wide(Distance):
         def names(self, topology):
             return [f"column {i}" for i in range(528)]
@@ -179,10 +186,13 @@ def test_broken_features_are_named():
         Featurizer([Broken()]).fit_transform(random_trajectory(peptide()), progress=False)
 
 
-@pytest.mark.parametrize("atoms, message", [
-    ((0, 1, 2, 99), r"atom 99 was asked for; this molecule has the atoms 0 \.\. 13"),
-    (("GLY1-N", "GLY1-CA", "GLY1-C", "GLY9-N"), "'GLY9-N' occurs 0 times"),
-])
+@pytest.mark.parametrize(
+    "atoms, message",
+    [
+        ((0, 1, 2, 99), r"atom 99 was asked for; this molecule has the atoms 0 \.\. 13"),
+        (("GLY1-N", "GLY1-CA", "GLY1-C", "GLY9-N"), "'GLY9-N' occurs 0 times"),
+    ],
+)
 def test_atoms_that_are_not_there(atoms, message):
     with pytest.raises(DataError, match=message):
         Featurizer([Dihedrals([atoms])]).fit(random_trajectory(peptide()))
@@ -193,9 +203,10 @@ def test_atom_names_that_fit_two_chains():
         Dihedrals([("GLY1-N", "GLY1-CA", "GLY1-C", "GLY1-O")]).names(peptide(n_chains=2))
 
 
-@pytest.mark.parametrize("settings", [
-    {"which": "zeta"}, {"which": ""}, {"which": [(0, 1, 2)]}, {"which": [(0, 1, 2, 2)]}, {"encoding": "degrees"},
-])
+@pytest.mark.parametrize(
+    "settings",
+    [{"which": "zeta"}, {"which": ""}, {"which": [(0, 1, 2)]}, {"which": [(0, 1, 2, 2)]}, {"encoding": "degrees"}],
+)
 def test_settings_that_make_no_sense(settings):
     with pytest.raises(SettingsError):
         Dihedrals(**settings)
@@ -224,7 +235,7 @@ def test_real_alanine_dipeptide():
     folder = SHARED / "alanine_dcd"
     trajs = open_trajectories(folder / "trajectory-0.dcd", top=folder / "ala2.pdb", dt_ps=1)
     featurizer = Featurizer([Dihedrals("phi psi")])
-    features, = featurizer.fit_transform(trajs, progress=False)
+    (features,) = featurizer.fit_transform(trajs, progress=False)
     assert featurizer.feature_names_ == [f"{f} {angle} ALA2" for angle in ("phi", "psi") for f in ("cos", "sin")]
     phi = mdtraj.compute_phi(trajs[0].load())[1][:, 0]
     np.testing.assert_allclose(np.arctan2(features[:, 1], features[:, 0]), phi, atol=1e-5)

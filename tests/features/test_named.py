@@ -11,7 +11,7 @@ from mdtok.features import Contacts, Featurizer, named_features
 def test_words_stand_for_features_in_their_order():
     traj = noisy(hairpin(6, atoms=("N", "CA", "C", "O")), 4)
     featurizer = Featurizer(named_features("phi, contacts psi rg ca-distances"))
-    values, = featurizer.fit_transform(traj, progress=False)
+    (values,) = featurizer.fit_transform(traj, progress=False)
     names = featurizer.feature_names_
     assert names[:6] == [*(f"phi {r}" for r in ("TYR2", "GLY3", "SER4", "TRP5", "TYR6")), "psi TRP1"]
     pairs = ["TRP1-SER4", "TRP1-TRP5", "TRP1-TYR6", "TYR2-TRP5", "TYR2-TYR6", "GLY3-TYR6"]

@@ -6,9 +6,9 @@ from dataclasses import replace
 import mdtraj
 import numpy as np
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from conftest import ROOT
 from peptides import CRYSTAL, FIP35, beads, hairpin, noisy
 
 from mdtok.errors import DataError, RunFolderError, SettingsError, StructureError
@@ -18,7 +18,7 @@ RUNGS = ["TRP1-SER12", "TYR2-GLY11", "GLY3-TYR10", "SER4-TRP9"]  # of the ladder
 
 
 def q_of(native, traj, **settings):
-    values, = Featurizer([NativeFraction(native, **settings)]).fit_transform(traj, progress=False)
+    (values,) = Featurizer([NativeFraction(native, **settings)]).fit_transform(traj, progress=False)
     assert values.dtype == np.float32 and values.shape == (len(traj), 1)
     return values[:, 0]
 
@@ -166,23 +166,32 @@ def test_structures_without_native_contacts(tmp_path):
         native_contacts(broken)
 
 
-@pytest.mark.parametrize("make, message", [
-    (lambda native: native_contacts(hairpin(), scheme="cb"), "scheme is 'cb'"),
-    (lambda native: native_contacts(hairpin(), cutoff_nm=-1), "cutoff_nm is -1"),
-    (lambda native: NativeFraction(native, kind="fuzzy"), "kind is 'fuzzy'"),
-    (lambda native: NativeFraction(native, lambda_=0), "lambda_ is 0"),
-    (lambda native: NativeFraction(native, scheme="closest-heavy"), "made from Cα atoms"),
-    (lambda native: NativeFraction(hairpin()), "pass what native_contacts"),
-])
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda native: native_contacts(hairpin(), scheme="cb"), "scheme is 'cb'"),
+        (lambda native: native_contacts(hairpin(), cutoff_nm=-1), "cutoff_nm is -1"),
+        (lambda native: NativeFraction(native, kind="fuzzy"), "kind is 'fuzzy'"),
+        (lambda native: NativeFraction(native, lambda_=0), "lambda_ is 0"),
+        (lambda native: NativeFraction(native, scheme="closest-heavy"), "made from Cα atoms"),
+        (lambda native: NativeFraction(hairpin()), "pass what native_contacts"),
+    ],
+)
 def test_settings_of_native_contacts_that_make_no_sense(make, message):
     with pytest.raises(SettingsError, match=message):
         make(native_contacts(hairpin(), 0.51, scheme="ca"))
 
 
-@pytest.mark.parametrize("change", [
-    {"pairs": np.zeros((0, 2), int)}, {"ca_nm": np.ones(3)}, {"ca_nm": np.array([1, 1, 1, -1.0])}, {"residues": {}},
-    {"atom_pairs": [(0, "CA", 11, "CA")]},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"pairs": np.zeros((0, 2), int)},
+        {"ca_nm": np.ones(3)},
+        {"ca_nm": np.array([1, 1, 1, -1.0])},
+        {"residues": {}},
+        {"atom_pairs": [(0, "CA", 11, "CA")]},
+    ],
+)
 def test_contacts_that_do_not_go_together(change):
     with pytest.raises(DataError, match=r"make them with native_contacts\(structure\)"):
         replace(native_contacts(hairpin(), 0.51, scheme="ca"), **change)

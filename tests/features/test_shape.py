@@ -14,7 +14,7 @@ VECTORS = st.tuples(*[st.floats(-3, 3)] * 3)
 
 
 def column(feature, traj):
-    values, = Featurizer([feature]).fit_transform(traj, progress=False)
+    (values,) = Featurizer([feature]).fit_transform(traj, progress=False)
     assert values.dtype == np.float32 and values.shape == (len(traj), 1)
     return values[:, 0]
 
@@ -102,7 +102,9 @@ def test_fip35_against_a_superposition_by_singular_values():
 
 def test_a_reference_with_other_atoms():
     structure = hairpin()
-    with pytest.raises(DataError, match=r"over 12 atoms of this molecule .* but 'ca' are 6 of the reference .* that both"):
+    with pytest.raises(
+        DataError, match=r"over 12 atoms of this molecule .* but 'ca' are 6 of the reference .* that both"
+    ):
         Featurizer([Rmsd(hairpin(6))]).fit(structure)
     other = mdtraj.Trajectory(structure.xyz, beads(12, names=("TRP", "ALA")))
     with pytest.raises(DataError, match="compares TYR2-CA with ALA2-CA of the reference"):
@@ -117,13 +119,16 @@ def test_the_crystal_structure_of_the_wild_type_has_other_residues():
         Featurizer([Rmsd(CRYSTAL)]).fit(mdtraj.load(str(FIP35)))
 
 
-@pytest.mark.parametrize("atoms, error, message", [
-    ("name of a thing (", SettingsError, "cannot be understood"),
-    ("resname XYZ", DataError, "selects no atom"),
-    ([], SettingsError, "a list of atom indices was expected"),
-    ([0.5], SettingsError, "a list of atom indices was expected"),
-    ([0, 99], DataError, r"atoms 0 \.\. 99 were asked for; this molecule has 0 \.\. 11"),
-])
+@pytest.mark.parametrize(
+    "atoms, error, message",
+    [
+        ("name of a thing (", SettingsError, "cannot be understood"),
+        ("resname XYZ", DataError, "selects no atom"),
+        ([], SettingsError, "a list of atom indices was expected"),
+        ([0.5], SettingsError, "a list of atom indices was expected"),
+        ([0, 99], DataError, r"atoms 0 \.\. 99 were asked for; this molecule has 0 \.\. 11"),
+    ],
+)
 def test_atoms_that_cannot_be_chosen(atoms, error, message):
     with pytest.raises(error, match=message):
         Rmsd(hairpin(), atoms)

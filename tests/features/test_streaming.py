@@ -20,7 +20,9 @@ def features(lengths, idle, seed=0):
 
 
 @pytest.mark.parametrize("estimator", [TICA, VAMP])
-@pytest.mark.parametrize("lengths, idle", [([3000, 1700], 0), ([3000, 1700], 70), ([11, 2000, 11, 12], 0)])  # 11: a single pair
+@pytest.mark.parametrize(
+    "lengths, idle", [([3000, 1700], 0), ([3000, 1700], 70), ([11, 2000, 11, 12], 0)]
+)  # 11: a single pair
 @pytest.mark.parametrize("chunk_numbers", [80, 8000, 10**6])
 def test_fit_and_projection_are_deeptimes(monkeypatch, estimator, lengths, idle, chunk_numbers):
     if chunk_numbers == 80:

@@ -50,7 +50,7 @@ def test_blocks(name, sizes):
     attention = random_attention(MASKS[name])
     blocks = list(attention_blocks(attention))
     assert [block.shape for block in blocks] == [(2, 3, n, n) for n in sizes]
-    np.testing.assert_array_equal(blocks[-1], attention[..., -sizes[-1]:, -sizes[-1]:])
+    np.testing.assert_array_equal(blocks[-1], attention[..., -sizes[-1] :, -sizes[-1] :])
 
 
 @settings(max_examples=30, deadline=None)
@@ -140,7 +140,11 @@ def test_profile_is_the_mean_over_the_pairs_that_may_be_seen():
 def test_figures_for_a_table():
     causal = summarise_attention([random_attention(MASKS["causal"])], n_segments=3, progress=False).to_dict()
     full = summarise_attention([random_attention(MASKS["full"])], n_segments=3, progress=False).to_dict()
-    assert causal["future_share"] == 0 and np.isnan(causal["distance_future"]) and np.isnan(causal["distance_uniform_future"])
+    assert (
+        causal["future_share"] == 0
+        and np.isnan(causal["distance_future"])
+        and np.isnan(causal["distance_uniform_future"])
+    )
     assert full["past_share"] + full["future_share"] < 1 and full["distance_uniform_future"] == pytest.approx(13 / 3)
     assert full["distance_past_by_head"].shape == (2, 3)
 
@@ -148,20 +152,27 @@ def test_figures_for_a_table():
 @pytest.mark.parametrize("variant, sees_the_future", [("causal", False), ("faithful", True)])
 def test_trajbert(variant, sees_the_future):
     walks = list(np.random.default_rng(7).normal(size=(6, 24, 2)).cumsum(axis=1))
-    model = TrajBert.from_preset("small", variant=variant, window=8, max_steps=2, batch_size=4, progress=False).fit(walks)
+    model = TrajBert.from_preset("small", variant=variant, window=8, max_steps=2, batch_size=4, progress=False).fit(
+        walks
+    )
     summary = summarise_attention((model.attentions(walk) for walk in walks), n_segments=4, progress=False)
     assert summary.layer_maps.shape == (4, 24, 24)
-    assert (summary.share("future") > 0).all() == sees_the_future and (summary.share("future") > 0).any() == sees_the_future
+    assert (summary.share("future") > 0).all() == sees_the_future and (
+        summary.share("future") > 0
+    ).any() == sees_the_future
     assert len(list(attention_blocks(model.attentions(walks[0])))) == (1 if sees_the_future else 3)
 
 
-@pytest.mark.parametrize("attention, words", [
-    (np.ones((2, 2, 3, 4)), r"shape \(2, 2, 3, 4\)"),
-    (np.full((1, 1, 3, 3), 0.5), "sums to 1.5"),
-    (np.full((1, 1, 3, 3), np.nan), "not numbers"),
-    (np.array([[[[2.0, -1.0], [0.0, 1.0]]]]), "negative"),
-    (np.eye(3), r"shape \(3, 3\)"),
-])
+@pytest.mark.parametrize(
+    "attention, words",
+    [
+        (np.ones((2, 2, 3, 4)), r"shape \(2, 2, 3, 4\)"),
+        (np.full((1, 1, 3, 3), 0.5), "sums to 1.5"),
+        (np.full((1, 1, 3, 3), np.nan), "not numbers"),
+        (np.array([[[[2.0, -1.0], [0.0, 1.0]]]]), "negative"),
+        (np.eye(3), r"shape \(3, 3\)"),
+    ],
+)
 def test_what_is_no_attention_is_refused(attention, words):
     with pytest.raises(DataError, match=words):
         summarise_attention([attention], n_segments=1, progress=False)

@@ -34,7 +34,7 @@ def attend_by_place(mask, seed=0):
     """Heads of fixed random patterns, among them sinks: the same whatever the frames are."""
     weights = np.where(mask, np.exp(2.5 * np.random.default_rng(seed).normal(size=(2, 3, N, N))), 0.0)
     weights[0, 0, :, 0] += 50.0
-    weights[1, 2, N // 2:, N // 2] += 200.0
+    weights[1, 2, N // 2 :, N // 2] += 200.0
     return lambda x: normalised(weights)
 
 
@@ -95,7 +95,9 @@ def test_noise_has_key_steps_no_more_often_than_stated_and_the_control_says_how_
     counts = count_key_steps(attend_at_random, [walk(seed, 40) for seed in range(120)], seed=3, progress=False)
     # 120 trajectories at 5 %: more than 14 with a probability of 0.1 %
     assert counts.n_with_any <= 14 and counts.p_value > 1e-3
-    assert max(steps.largest_excess.max() for steps in counts.key_steps) > 5  # heavy tails, and yet not taken for key steps
+    assert (
+        max(steps.largest_excess.max() for steps in counts.key_steps) > 5
+    )  # heavy tails, and yet not taken for key steps
     assert 0.01 < counts.expected_by_chance < 0.15
     assert abs(counts.per_trajectory.value - counts.expected_by_chance) < 0.1
 
@@ -161,12 +163,15 @@ def test_untrained_network_has_no_key_steps():
     assert len(find_key_steps(model, walks[0], progress=False)) == 0
 
 
-@pytest.mark.parametrize("settings, words", [
-    ({"n_shuffles": 10}, "n_shuffles is 10; an error rate of 0.05 can be told from 25 on"),
-    ({"error_rate": 0.01}, "from 125 on"),
-    ({"error_rate": 0.0}, "error_rate 0.0 must be between"),
-    ({"least_excess": 0}, "least_excess 0 above 0"),
-])
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"n_shuffles": 10}, "n_shuffles is 10; an error rate of 0.05 can be told from 25 on"),
+        ({"error_rate": 0.01}, "from 125 on"),
+        ({"error_rate": 0.0}, "error_rate 0.0 must be between"),
+        ({"least_excess": 0}, "least_excess 0 above 0"),
+    ],
+)
 def test_settings_out_of_range(settings, words):
     with pytest.raises(SettingsError, match=words):
         find_key_steps(attend_at_random, walk(), progress=False, **settings)

@@ -58,7 +58,10 @@ def test_embeddings_from_the_eigenvectors_of_the_markov_model_correlate_perfectl
 def test_p_values_of_random_embeddings_are_uniform(chains):
     """Kolmogorov and Smirnov at 0.1 %."""
     rng = np.random.default_rng(0)
-    p_values = [compare_kinetic_distances(rng.normal(size=(12, 4)), chains, LAG, n_permutations=99, seed=k).p_value for k in range(40)]
+    p_values = [
+        compare_kinetic_distances(rng.normal(size=(12, 4)), chains, LAG, n_permutations=99, seed=k).p_value
+        for k in range(40)
+    ]
     assert kstest(np.array(p_values) - rng.random(40) / 100, "uniform").pvalue > 0.001
     intervals = compare_kinetic_distances(rng.normal(size=(12, 4)), chains, LAG).correlation
     assert intervals.low < 0.2 and intervals.high > -0.2
@@ -69,20 +72,33 @@ def test_states_that_are_not_connected_are_left_out_and_that_is_said(chains):
     embeddings = np.random.default_rng(1).normal(size=(15, 4))
     compared = compare_kinetic_distances(embeddings, with_others, LAG)
     assert compared.left_out.tolist() == [12, 13, 14] and compared.kinetic_distances.shape == (12, 12)
-    assert "3 of 15 states are left out" in str(compared) and "left out" not in str(compare_kinetic_distances(embeddings[:12], chains, LAG))
-    np.testing.assert_array_equal(compared.kinetic_distances, compare_kinetic_distances(embeddings[:12], chains, LAG).kinetic_distances)
+    assert "3 of 15 states are left out" in str(compared) and "left out" not in str(
+        compare_kinetic_distances(embeddings[:12], chains, LAG)
+    )
+    np.testing.assert_array_equal(
+        compared.kinetic_distances, compare_kinetic_distances(embeddings[:12], chains, LAG).kinetic_distances
+    )
 
 
-@pytest.mark.parametrize("arguments, error, words", [
-    (dict(metric="taxi"), SettingsError, "metric is 'taxi'"),
-    (dict(n_permutations=0), SettingsError, "n_permutations is 0"),
-    (dict(lagtime=3000), DataError, "not shorter than the longest"),
-    (dict(model="nanogpt"), SettingsError, "a str has no embeddings"),
-    (dict(model=np.eye(11)), DataError, "holds the token 11"),
-    (dict(model=np.eye(3), dtrajs=[np.random.default_rng(0).integers(0, 3, 90)]), DataError, "3 states are connected"),
-])
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        (dict(metric="taxi"), SettingsError, "metric is 'taxi'"),
+        (dict(n_permutations=0), SettingsError, "n_permutations is 0"),
+        (dict(lagtime=3000), DataError, "not shorter than the longest"),
+        (dict(model="nanogpt"), SettingsError, "a str has no embeddings"),
+        (dict(model=np.eye(11)), DataError, "holds the token 11"),
+        (
+            dict(model=np.eye(3), dtrajs=[np.random.default_rng(0).integers(0, 3, 90)]),
+            DataError,
+            "3 states are connected",
+        ),
+    ],
+)
 def test_bad_input_is_one_line(chains, arguments, error, words):
     arguments = {"model": np.eye(12), "dtrajs": chains, "lagtime": LAG, **arguments}
     with pytest.raises(error, match="(?i)" + words) as caught:
-        compare_kinetic_distances(arguments.pop("model"), arguments.pop("dtrajs"), arguments.pop("lagtime"), **arguments)
+        compare_kinetic_distances(
+            arguments.pop("model"), arguments.pop("dtrajs"), arguments.pop("lagtime"), **arguments
+        )
     assert "\n" not in str(caught.value)

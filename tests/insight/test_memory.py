@@ -14,7 +14,11 @@ from mdtok.report import plot_memory
 
 def test_a_markov_chain_has_no_memory():
     diagnosis = diagnose_memory(
-        simulate(THREE_STATES, 20, 3000, seed=1), simulate(THREE_STATES, 20, 3000, seed=2), intervals=[1, 5], order=4, progress=False,
+        simulate(THREE_STATES, 20, 3000, seed=1),
+        simulate(THREE_STATES, 20, 3000, seed=2),
+        intervals=[1, 5],
+        order=4,
+        progress=False,
     )
     assert [one.is_markovian for one in diagnosis.intervals] == [True, True]
     assert "Markovian as far as" in str(diagnosis)
@@ -31,7 +35,9 @@ def second_order(n_chains, n_frames, seed):
 
 
 def test_two_tokens_are_enough_where_the_chain_is_of_second_order():
-    diagnosis = diagnose_memory(second_order(10, 3000, 1), second_order(10, 3000, 2), intervals=[1], order=5, progress=False)
+    diagnosis = diagnose_memory(
+        second_order(10, 3000, 1), second_order(10, 3000, 2), intervals=[1], order=5, progress=False
+    )
     one = diagnosis.intervals[0]
     assert one.enough == 2
     entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
@@ -43,20 +49,34 @@ def test_two_tokens_are_enough_where_the_chain_is_of_second_order():
 def test_a_network_finds_the_memory_too():
     """20 runs of 3,000 tokens each way; the gain of two tokens is log 2 less the entropy, its deviation 0.006."""
     train, test = second_order(20, 3000, 1), second_order(20, 3000, 2)
-    model = NanoGPT.from_preset("tiny", progress=False, learning_rate=5e-3, warmup_steps=10, batch_size=32, max_steps=120, evaluate_every_steps=40)
-    diagnosis = diagnose_memory(train, test, intervals=[1], order=3, network=("gpt", model.fit(train, test[:4])), progress=False)
+    model = NanoGPT.from_preset(
+        "tiny",
+        progress=False,
+        learning_rate=5e-3,
+        warmup_steps=10,
+        batch_size=32,
+        max_steps=120,
+        evaluate_every_steps=40,
+    )
+    diagnosis = diagnose_memory(
+        train, test, intervals=[1], order=3, network=("gpt", model.fit(train, test[:4])), progress=False
+    )
     network, entropy = diagnosis.network, -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
     assert network.pasts == [1, 2, 4, 8, 16, 32]
     assert network.enough == 2 and network.gains.value[0] < 0.01  # one token alone tells nothing
     assert network.gains.value[1] == pytest.approx(np.log(2) - entropy, abs=0.03)
-    assert "gpt, which reads the past itself, saves" in str(diagnosis) and "2 ps of past, and hardly more" in str(diagnosis)
+    assert "gpt, which reads the past itself, saves" in str(diagnosis) and "2 ps of past, and hardly more" in str(
+        diagnosis
+    )
     assert json.loads(json.dumps(diagnosis.to_dict(), default=np.ndarray.tolist))["network"]["enough"] == 2
     axes = plot_memory(diagnosis)
     places = [tick.get_text() for tick in axes.get_xticklabels()]
     assert places[:2] == ["1", "2"] and places[-4:] == ["8", "16", "32", "age"]
 
 
-LUMPED = np.array([[0.98, 0.02, 0.00, 0.00], [0.02, 0.78, 0.20, 0.00], [0.00, 0.20, 0.78, 0.02], [0.00, 0.00, 0.02, 0.98]])
+LUMPED = np.array(
+    [[0.98, 0.02, 0.00, 0.00], [0.02, 0.78, 0.20, 0.00], [0.00, 0.20, 0.78, 0.02], [0.00, 0.00, 0.02, 0.98]]
+)
 
 
 def test_finer_states_and_longer_intervals_cure_a_lumping():

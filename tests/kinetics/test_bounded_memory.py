@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mdtok.features import Featurizer
-from mdtok.tokens import choose_tica
 from mdtok.features.feature import Feature
 from mdtok.features.streaming import map_chunks
 from mdtok.kinetics import fit_tica, fit_vamp
+from mdtok.tokens import choose_tica
 
 N_FRAMES, N_COLUMNS = 15_000, 150
 N_BYTES = 2 * N_FRAMES * N_COLUMNS * 4  # 18 MB

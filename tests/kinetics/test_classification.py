@@ -16,9 +16,13 @@ def says(answers, n_classes):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(2, 4).flatmap(lambda n: st.tuples(
-    st.just(n), st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), min_size=2, max_size=30),
-)))
+@given(
+    st.integers(2, 4).flatmap(
+        lambda n: st.tuples(
+            st.just(n), st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)), min_size=2, max_size=30)
+        )
+    )
+)
 def test_scores_are_those_of_scikit_learn(case):
     n_classes, pairs = case
     labels = np.array([label for label, _ in pairs] + list(range(n_classes)))

@@ -53,9 +53,9 @@ def test_intervals_hold_what_they_promise():
     missed = np.zeros(2)
     for seed in range(40):
         quality = compare_cvs({"x": relaxing(60, 300, seed=50 + seed)}, LAG, n_bootstrap=60, seed=seed)["x"]
-        for which, (estimate, exact) in enumerate([
-            (quality.vamp2, 1 + np.exp(-2 * LAG / TIMES).sum()), (quality.timescale_frames, 100),
-        ]):
+        for which, (estimate, exact) in enumerate(
+            [(quality.vamp2, 1 + np.exp(-2 * LAG / TIMES).sum()), (quality.timescale_frames, 100)]
+        ):
             missed[which] += not estimate.low < exact < estimate.high
     assert (missed <= 8).all()
 
@@ -81,10 +81,17 @@ def test_nothing_changes_when_cvs_are_mixed_and_scaled(held_out):
 
 def test_the_slow_coordinate_is_the_better_one_and_noise_is_worth_nothing(held_out):
     rng = np.random.default_rng(9)
-    quality = compare_cvs({
-        "slow": [x[:, :1] for x in held_out], "fast": [x[:, 1:] for x in held_out],
-        "noise": [rng.normal(size=(len(x), 1)) for x in held_out],
-    }, LAG, committor=[1 / (1 + np.exp(-3 * x[:, 0])) for x in held_out], reference="slow", n_bootstrap=60)
+    quality = compare_cvs(
+        {
+            "slow": [x[:, :1] for x in held_out],
+            "fast": [x[:, 1:] for x in held_out],
+            "noise": [rng.normal(size=(len(x), 1)) for x in held_out],
+        },
+        LAG,
+        committor=[1 / (1 + np.exp(-3 * x[:, 0])) for x in held_out],
+        reference="slow",
+        n_bootstrap=60,
+    )
     assert quality["fast"].vamp2_difference.high < 0
     assert halfway_in(quality["fast"].timescale_frames, 10)
     assert quality["noise"].vamp2.value == pytest.approx(1, abs=0.01)

@@ -12,7 +12,14 @@ N_DATA_SETS = 40
 def passes(model, seed):
     chains = simulate(THREE_STATES, 20, 3000, seed)
     card = mdtok.score(
-        {"model": model}, chains[:15], chains[15:], 1.0, lagtimes=[1, 5, 10], lagtime=5, n_posterior_samples=2, seed=seed,
+        {"model": model},
+        chains[:15],
+        chains[15:],
+        1.0,
+        lagtimes=[1, 5, 10],
+        lagtime=5,
+        n_posterior_samples=2,
+        seed=seed,
         progress=False,
     )
     return card.content["models"]["model"]["passes"]

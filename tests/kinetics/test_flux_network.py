@@ -56,7 +56,13 @@ def test_the_rate_is_the_flux_over_the_mass_that_was_last_in_the_source():
 
 def test_macrostates_add_the_fluxes_of_their_states():
     network = reactive_flux(
-        [trajectory_with(COUNTS)], 1, source=0, target=2, macrostates=[0, 1, 1, 2], macrostate_names=["U", "I", "F"], n_samples=0,
+        [trajectory_with(COUNTS)],
+        1,
+        source=0,
+        target=2,
+        macrostates=[0, 1, 1, 2],
+        macrostate_names=["U", "I", "F"],
+        n_samples=0,
     )
     micro = reactive_flux([trajectory_with(COUNTS)], 1, source=0, target=3, n_samples=0)
     flux = micro.net_flux_per_ps.value
@@ -86,7 +92,9 @@ def test_reactive_frames_and_mfpt_agree_with_what_is_counted():
     flux = network.micro_flux
     reactive = flux.stationary_distribution @ (flux.forward_committor * flux.backward_committor)
     paths = find_transition_paths(chains, [0, 1], [3])
-    assert paths.mean_ps.value - 1 == pytest.approx(reactive / flux.total_flux, rel=0.1)  # a path of one frame is between none
+    assert paths.mean_ps.value - 1 == pytest.approx(
+        reactive / flux.total_flux, rel=0.1
+    )  # a path of one frame is between none
     counted = mfpt_counted([macrostates[d] for d in chains], n_bootstrap=2).value[0, 2]
     from_equilibrium = mfpt_from_msm(chains, 1, macrostates, n_samples=0).value[0, 2]
     assert network.mfpt_ps.value == pytest.approx(counted, rel=0.1)
@@ -118,14 +126,17 @@ def test_what_is_not_connected_has_no_committor_and_the_table_is_readable(tmp_pa
     assert content["pathways"][0]["states"] == [0, 1, 3] and content["committors"]["value"][4] is None
 
 
-@pytest.mark.parametrize(("settings", "error", "message"), [
-    ({"source": [0, 1], "target": [1, 3]}, SettingsError, "The states 1 are in source and target"),
-    ({"source": 0, "target": 5}, SettingsError, "source is \\(0,\\), target \\(5,\\); macrostates are 0 .. 4"),
-    ({"source": 0, "target": 4}, DataError, "The target \\(4\\) is not connected to the other states at lag 1"),
-    ({"source": 0, "target": 3, "macrostate_names": ["A"]}, SettingsError, "1 macrostate names were given for 5"),
-    ({"source": 0, "target": 3, "macrostates": [0, 1]}, DataError, "holds the token 3; 0 .. 1 were expected"),
-    ({"source": 0, "target": 3, "lagtime": 10**6}, DataError, "not shorter than the longest trajectory"),
-])
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"source": [0, 1], "target": [1, 3]}, SettingsError, "The states 1 are in source and target"),
+        ({"source": 0, "target": 5}, SettingsError, "source is \\(0,\\), target \\(5,\\); macrostates are 0 .. 4"),
+        ({"source": 0, "target": 4}, DataError, "The target \\(4\\) is not connected to the other states at lag 1"),
+        ({"source": 0, "target": 3, "macrostate_names": ["A"]}, SettingsError, "1 macrostate names were given for 5"),
+        ({"source": 0, "target": 3, "macrostates": [0, 1]}, DataError, "holds the token 3; 0 .. 1 were expected"),
+        ({"source": 0, "target": 3, "lagtime": 10**6}, DataError, "not shorter than the longest trajectory"),
+    ],
+)
 def test_bad_input_is_named(settings, error, message):
     dtrajs = [trajectory_with(COUNTS), np.array([4, 4, 4])]
     with pytest.raises(error, match=message):

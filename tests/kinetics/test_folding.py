@@ -24,9 +24,16 @@ def test_folding_events_of_a_known_chain():
     chains = switching(12, 20_000, seed=3)
     events = FoldingEvents.of(q_of(chains, seed=4), n_contacts=60, dt_ps=10.0)
     jumps = [np.diff(chain) for chain in chains]
-    assert events.n_foldings == sum((j == 1).sum() for j in jumps) and events.n_unfoldings == sum((j == -1).sum() for j in jumps)
-    assert events.mfpt_ps[0, 1].low < 1000 < events.mfpt_ps[0, 1].high and events.mfpt_ps[1, 0].low < 1000 < events.mfpt_ps[1, 0].high  # seeded; 90 % of seeds
-    assert f"{events.n_foldings} foldings" in str(events) and events.profile.basins_at == pytest.approx((0.1, 0.9), abs=0.03)
+    assert events.n_foldings == sum((j == 1).sum() for j in jumps) and events.n_unfoldings == sum(
+        (j == -1).sum() for j in jumps
+    )
+    assert (
+        events.mfpt_ps[0, 1].low < 1000 < events.mfpt_ps[0, 1].high
+        and events.mfpt_ps[1, 0].low < 1000 < events.mfpt_ps[1, 0].high
+    )  # seeded; 90 % of seeds
+    assert f"{events.n_foldings} foldings" in str(events) and events.profile.basins_at == pytest.approx(
+        (0.1, 0.9), abs=0.03
+    )
 
 
 def test_generated_tokens_have_the_profile_of_their_states():
@@ -36,7 +43,9 @@ def test_generated_tokens_have_the_profile_of_their_states():
     same = profile_of_tokens(chains, q, chains, 2, profile.edges)
     assert same.difference_kt.value == pytest.approx(profile.difference_kt.value, abs=1e-9)
     mostly_folded = [np.where(np.arange(1000) % 10 < 9, 1, 0)] * 8
-    assert profile_of_tokens(mostly_folded, q, chains, 2, profile.edges).difference_kt.value == pytest.approx(-np.log(9), abs=1e-6)
+    assert profile_of_tokens(mostly_folded, q, chains, 2, profile.edges).difference_kt.value == pytest.approx(
+        -np.log(9), abs=1e-6
+    )
 
 
 def test_states_without_a_folded_one_are_said():

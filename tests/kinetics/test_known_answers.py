@@ -44,7 +44,9 @@ def test_a_hasty_model_is_outside():
     line = against.summary()["hasty"]
     assert line["inside"] == {"MD": {"timescale": False, "mfpt": 0}} and line["worst_mfpt"][1] < 0.6
     assert against.summary()["MD"]["inside"] == {"MD": {"timescale": True, "mfpt": 6}}
-    both = AgainstKnown(known.figures(), {"MD": md, "hasty": hasty}, yardsticks=("MD", "hasty")).summary()["hasty"]["inside"]
+    both = AgainstKnown(known.figures(), {"MD": md, "hasty": hasty}, yardsticks=("MD", "hasty")).summary()["hasty"][
+        "inside"
+    ]
     assert both["hasty"] == {"timescale": True, "mfpt": 6} and both["MD"]["mfpt"] == 0
     said = str(against)
     assert "0 of 6" in said and "of 11 lie in the 95 % interval of MD" in said

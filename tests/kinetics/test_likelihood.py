@@ -71,7 +71,9 @@ def test_three_transitions_have_the_interval_of_a_poisson_count():
     chain = np.zeros(4000, dtype=int)
     chain[[1000, 2000, 3000]] = 1
     transitions = np.array([[0.999, 0.001], [0.9, 0.1]])
-    _, observed, ratio = pair_calibration(evaluate_held_out(ExactChain(transitions), [chain[:2500], chain[2500:]], np.arange(2)))
+    _, observed, ratio = pair_calibration(
+        evaluate_held_out(ExactChain(transitions), [chain[:2500], chain[2500:]], np.arange(2))
+    )
     assert observed[0, 1] == 3
     assert ratio.low[0, 1] <= ratio.value[0, 1] * 3 / 8.76 and ratio.high[0, 1] >= ratio.value[0, 1] * 3 / 0.62
 

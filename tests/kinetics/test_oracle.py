@@ -68,7 +68,10 @@ def test_rows_of_the_generator_sum_to_zero_and_balance(muller_brown):
     assert abs(flux - flux.T).max() < 1e-12 * abs(flux).max()
 
 
-@pytest.mark.parametrize(("kt", "slowest", "population"), [(1.0, 800.8, 0.9966), (1.5, 50.0, 0.9743), (2.0, 14.34, 0.927), (2.5, 7.05, 0.864)])
+@pytest.mark.parametrize(
+    ("kt", "slowest", "population"),
+    [(1.0, 800.8, 0.9966), (1.5, 50.0, 0.9743), (2.0, 14.34, 0.927), (2.5, 7.05, 0.864)],
+)
 def test_muller_brown_has_the_known_relaxation_times_and_populations(kt, slowest, population):
     system = mdtok.load_system("muller_brown")
     oracle = Oracle.of(system, temperature_kelvin=kt / BOLTZMANN_KJ_MOL_K)
@@ -80,13 +83,17 @@ def test_a_grid_twice_as_fine_changes_nothing(muller_brown):
     system = mdtok.load_system("muller_brown")
     fine = Oracle.of(system, spacing_nm=0.01)
     assert muller_brown.relaxation_times(2) == pytest.approx(fine.relaxation_times(2), rel=0.005)
-    assert muller_brown.mfpt(*basins(muller_brown)) == pytest.approx(fine.mfpt(*basins(fine)), rel=0.02)  # regions are of cells
-    assert Oracle.of(system, max_energy_kt=20).relaxation_times(1) == pytest.approx(muller_brown.relaxation_times(1), rel=0.001)
+    assert muller_brown.mfpt(*basins(muller_brown)) == pytest.approx(
+        fine.mfpt(*basins(fine)), rel=0.02
+    )  # regions are of cells
+    assert Oracle.of(system, max_energy_kt=20).relaxation_times(1) == pytest.approx(
+        muller_brown.relaxation_times(1), rel=0.001
+    )
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("four_state", (0.2313, 0.2313, 0.2687, 0.2687)), ("three_state", (0.3204, 0.3355, 0.3441)),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("four_state", (0.2313, 0.2313, 0.2687, 0.2687)), ("three_state", (0.3204, 0.3355, 0.3441))]
+)
 def test_populations_of_other_systems(name, expected):
     system = mdtok.load_system(name)
     oracle = Oracle.of(system, spacing_nm=0.05)
@@ -152,14 +159,20 @@ def test_bayes_limits(muller_brown):
     assert best.crossing_fraction(1, first, 1000.0) > best.crossing_fraction(0, second, 1000.0) > 0
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda o: Oracle(lambda p: p[:, 0], D, 300, ((0, 1), (0, 1)), spacing_nm=0), "spacing_nm is 0"),
-    (lambda o: Oracle(lambda p: 1e3 * (np.abs(p[:, 0]) < 0.3), D, 300, ((-1, 1), (0, 1)), spacing_nm=0.1), "falls into 2 pieces"),
-    (lambda o: o.committor(o.within((0, 0), 0.3), o.within((0.1, 0), 0.3)), "in common"),
-    (lambda o: o.mfpt(o.within((0, 0), 0.3), o.within((9, 9), 0.1)), "target holds no cell"),
-    (lambda o: o.population(np.zeros(3)), "boolean mask"),
-    (lambda o: o.relaxation_times(0), "relaxation times were asked"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda o: Oracle(lambda p: p[:, 0], D, 300, ((0, 1), (0, 1)), spacing_nm=0), "spacing_nm is 0"),
+        (
+            lambda o: Oracle(lambda p: 1e3 * (np.abs(p[:, 0]) < 0.3), D, 300, ((-1, 1), (0, 1)), spacing_nm=0.1),
+            "falls into 2 pieces",
+        ),
+        (lambda o: o.committor(o.within((0, 0), 0.3), o.within((0.1, 0), 0.3)), "in common"),
+        (lambda o: o.mfpt(o.within((0, 0), 0.3), o.within((9, 9), 0.1)), "target holds no cell"),
+        (lambda o: o.population(np.zeros(3)), "boolean mask"),
+        (lambda o: o.relaxation_times(0), "relaxation times were asked"),
+    ],
+)
 def test_bad_input(spring, make, message):
     with pytest.raises((SettingsError, DataError), match=message) as error:
         make(spring)

@@ -21,7 +21,9 @@ def spring():
 @pytest.fixture(scope="module")
 def wells():
     """Two wells in x, few cells, three tokens along x: not Markovian."""
-    oracle = Oracle(lambda p: 6 * (p[:, 0] ** 2 - 1) ** 2 + 20 * p[:, 1] ** 2, D, 300, ((-1.6, 1.6), (-0.4, 0.4)), spacing_nm=0.1)
+    oracle = Oracle(
+        lambda p: 6 * (p[:, 0] ** 2 - 1) ** 2 + 20 * p[:, 1] ** 2, D, 300, ((-1.6, 1.6), (-0.4, 0.4)), spacing_nm=0.1
+    )
     return OracleTokens(oracle, lambda points: np.digitize(points[:, 0], [-0.35, 0.35]), 3, 20.0, progress=False)
 
 
@@ -85,9 +87,14 @@ def test_nothing_beats_it_on_its_own_tokens(wells):
 
 def test_what_is_predicted_does_not_depend_on_where_the_borders_cut_the_cells():
     """A grid twice as fine predicts the same, though the borders lie otherwise in its cells."""
+
     def model(spacing_nm):
-        oracle = Oracle(lambda p: 6 * (p[:, 0] ** 2 - 1) ** 2 + 20 * p[:, 1] ** 2, D, 300, ((-1.6, 1.6), (-0.4, 0.4)), spacing_nm)
-        return OracleTokens(oracle, lambda points: np.digitize(points[:, 0], [-0.99, 0.0, 0.96]), 4, 20.0, progress=False)
+        oracle = Oracle(
+            lambda p: 6 * (p[:, 0] ** 2 - 1) ** 2 + 20 * p[:, 1] ** 2, D, 300, ((-1.6, 1.6), (-0.4, 0.4)), spacing_nm
+        )
+        return OracleTokens(
+            oracle, lambda points: np.digitize(points[:, 0], [-0.99, 0.0, 0.96]), 4, 20.0, progress=False
+        )
 
     coarse, fine = model(0.1), model(0.05)
     dtrajs = fine.sample([[0], [3]] * 5, 400, seed=6)

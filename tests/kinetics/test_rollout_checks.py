@@ -29,7 +29,10 @@ def test_chains_that_change_on_the_way_drift(train):
     checks = check_rollout([np.concatenate(pair) for pair in zip(first, last)], train, STATES)
     assert checks.nats_drift.low > 0
     stuck = [np.concatenate([d, np.zeros(500, dtype=int)]) for d in first]
-    assert check_rollout(stuck, train, STATES).population_drift.value > 2 * check_rollout(stuck, train, STATES).population_drift_by_chance
+    assert (
+        check_rollout(stuck, train, STATES).population_drift.value
+        > 2 * check_rollout(stuck, train, STATES).population_drift_by_chance
+    )
 
 
 def test_a_cycle_has_no_detailed_balance(train):
@@ -48,5 +51,7 @@ def test_steps_that_md_never_made_are_counted():
 def test_longer_intervals_are_compared_with_thinned_md(train):
     thinned = [d[::5] for d in simulate(THREE_STATES, 100, 2000, seed=8)]
     checks = check_rollout(thinned, train, STATES, stride=5)
-    assert abs(checks.nats_drift.value) < 2.5 * (checks.nats_drift.high - checks.nats_drift.low) / 2  # wrong in 1 in a million
+    assert (
+        abs(checks.nats_drift.value) < 2.5 * (checks.nats_drift.high - checks.nats_drift.low) / 2
+    )  # wrong in 1 in a million
     assert checks.unseen_share == 0

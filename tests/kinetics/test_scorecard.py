@@ -24,7 +24,14 @@ def md():
 def card(md):
     models = {"exact": ExactChain(THREE_STATES), "hasty": ExactChain(HASTY), "msm5": mdtok.MarkovModel(lagtime=5)}
     return mdtok.score(
-        models, *md, dt_ps=0.5, lagtimes=[1, 5, 10], lagtime=5, n_posterior_samples=20, seed=7, progress=False,
+        models,
+        *md,
+        dt_ps=0.5,
+        lagtimes=[1, 5, 10],
+        lagtime=5,
+        n_posterior_samples=20,
+        seed=7,
+        progress=False,
         macrostate_names=["left", "middle", "right"],
     )
 
@@ -66,8 +73,17 @@ def test_the_file_keeps_its_contract(card, tmp_path):
     assert set(content["reference"]["timescales_ps"]["5"]) == {"value", "low", "high"}
     assert set(content["noise_floor"]) == {"populations_jsd", "timescales_ps", "mfpt_ps", "dwell_ks", "ck_rmse"}
     wanted = {
-        "nll_nats_per_token", "n_parameters", "train_seconds", "sample_tokens_per_second", "populations_jsd", "timescales_ps",
-        "mfpt_ps", "dwell_ks", "ck_rmse", "transition_calibration", "verdicts",
+        "nll_nats_per_token",
+        "n_parameters",
+        "train_seconds",
+        "sample_tokens_per_second",
+        "populations_jsd",
+        "timescales_ps",
+        "mfpt_ps",
+        "dwell_ks",
+        "ck_rmse",
+        "transition_calibration",
+        "verdicts",
     }
     for row in content["models"].values():
         assert wanted <= set(row)
@@ -77,10 +93,19 @@ def test_the_file_keeps_its_contract(card, tmp_path):
 
 def test_same_seed_same_scorecard(md, card):
     again = mdtok.score(
-        {"exact": ExactChain(THREE_STATES)}, *md, dt_ps=0.5, lagtimes=[1, 5, 10], lagtime=5, n_posterior_samples=20, seed=7, progress=False,
+        {"exact": ExactChain(THREE_STATES)},
+        *md,
+        dt_ps=0.5,
+        lagtimes=[1, 5, 10],
+        lagtime=5,
+        n_posterior_samples=20,
+        seed=7,
+        progress=False,
     )
     for key in ("timescales_ps", "mfpt_ps", "populations"):
-        assert json.dumps(_listed(again.content["models"]["exact"][key])) == json.dumps(_listed(card.content["models"]["exact"][key]))
+        assert json.dumps(_listed(again.content["models"]["exact"][key])) == json.dumps(
+            _listed(card.content["models"]["exact"][key])
+        )
 
 
 def _listed(value):
@@ -96,7 +121,9 @@ def test_the_noise_floor_shrinks_with_the_length_compared():
     as_halves, longer = floor.scaled(10_000, 10_000), floor.scaled(40_000, 40_000)
     assert as_halves.summary("dwell_ks")["high"] == pytest.approx(2 * longer.summary("dwell_ks")["high"])
     assert as_halves.summary("populations_jsd")["high"] == pytest.approx(4 * longer.summary("populations_jsd")["high"])
-    assert np.log(as_halves.summary("timescales_ps")["high"]) == pytest.approx(2 * np.log(longer.summary("timescales_ps")["high"]))
+    assert np.log(as_halves.summary("timescales_ps")["high"]) == pytest.approx(
+        2 * np.log(longer.summary("timescales_ps")["high"])
+    )
 
 
 def test_md_that_is_too_short_is_said_and_not_judged():
@@ -115,7 +142,13 @@ def test_a_planted_leak_is_caught_before_anything_is_computed(md, part):
     train, test = md
     whole = {part: [*train, np.concatenate([train[0], test[1][700:2200]])]}
     with pytest.raises(DataError, match="of held-out trajectory 1, from frame .* word for word") as raised:
-        mdtok.score({"exact": ExactChain(THREE_STATES)}, whole.get("train", train), test, 1.0, validation=whole.get("validation"))
+        mdtok.score(
+            {"exact": ExactChain(THREE_STATES)},
+            whole.get("train", train),
+            test,
+            1.0,
+            validation=whole.get("validation"),
+        )
     assert "\n" not in str(raised.value)
 
 
@@ -133,7 +166,14 @@ def test_a_planted_leak_is_caught_before_anything_is_computed(md, part):
     ],
 )
 def test_bad_input_is_one_clear_line(md, change, error, words):
-    arguments = {"models": {"exact": ExactChain(THREE_STATES)}, "train": md[0], "test": md[1], "dt_ps": 1.0, "lagtime": 5, "progress": False} | change
+    arguments = {
+        "models": {"exact": ExactChain(THREE_STATES)},
+        "train": md[0],
+        "test": md[1],
+        "dt_ps": 1.0,
+        "lagtime": 5,
+        "progress": False,
+    } | change
     with pytest.raises(error, match=words) as raised:
         mdtok.score(**arguments)
     assert "\n" not in str(raised.value)

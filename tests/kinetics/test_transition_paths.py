@@ -58,7 +58,7 @@ def test_bootstrap_intervals_cover():
 
 
 def test_one_long_trajectory_is_cut_for_its_interval_but_not_its_paths():
-    dtraj, = simulate(ROW, 1, 20_000, seed=5)
+    (dtraj,) = simulate(ROW, 1, 20_000, seed=5)
     paths = find_transition_paths([dtraj], 0, N_SITES - 1)
     assert len(paths) == len(spans_by_hand(dtraj, {0}, {N_SITES - 1}))
     assert paths.mean_ps.low < paths.mean_ps.value < paths.mean_ps.high
@@ -79,16 +79,21 @@ def test_trajectories_without_a_path_have_no_mean(tmp_path):
 
 def test_what_is_printed_says_how_many_and_how_long():
     paths = find_transition_paths([np.array([0, 1, 1, 2])] * 20, 0, 2, dt_ps=10.0)
-    assert str(paths) == "20 transition paths 0 → 2: mean 30 [30, 30] ps; 5 %, 50 %, 95 % of them last up to 30, 30, 30 ps"
+    assert (
+        str(paths) == "20 transition paths 0 → 2: mean 30 [30, 30] ps; 5 %, 50 %, 95 % of them last up to 30, 30, 30 ps"
+    )
 
 
-@pytest.mark.parametrize(("source", "target", "error", "message"), [
-    ([0, 1], [1, 2], SettingsError, "The states 1 are in source and target"),
-    ([], 2, SettingsError, "source is \\[\\]; a state, or a list of states"),
-    (0, 0.5, SettingsError, "target is 0.5; a state"),
-    (0, 7, DataError, "No frame is in the target \\(7\\); the trajectories visit 0, 1, 2"),
-    ([8, 9], 2, DataError, "No frame is in the source \\(8, 9\\)"),
-])
+@pytest.mark.parametrize(
+    ("source", "target", "error", "message"),
+    [
+        ([0, 1], [1, 2], SettingsError, "The states 1 are in source and target"),
+        ([], 2, SettingsError, "source is \\[\\]; a state, or a list of states"),
+        (0, 0.5, SettingsError, "target is 0.5; a state"),
+        (0, 7, DataError, "No frame is in the target \\(7\\); the trajectories visit 0, 1, 2"),
+        ([8, 9], 2, DataError, "No frame is in the source \\(8, 9\\)"),
+    ],
+)
 def test_ends_that_cannot_be_used_are_named(source, target, error, message):
     with pytest.raises(error, match=message):
         find_transition_paths([np.array([0, 1, 2, -1])] * 8, source, target)
@@ -112,7 +117,9 @@ def test_the_last_crossing_counts_and_what_breaks_again_has_not_formed():
     assert order.n_first.tolist() == [0, 8] and order.n_undecided == 0
     # none of 8: the exact two-sided 95 % limit is 1 - 0.025^(1/8)
     assert order.shares.value.tolist() == [0, 1]
-    assert order.shares.high[0] == pytest.approx(1 - 0.025 ** (1 / 8)) and order.shares.low[1] == pytest.approx(0.025 ** (1 / 8))
+    assert order.shares.high[0] == pytest.approx(1 - 0.025 ** (1 / 8)) and order.shares.low[1] == pytest.approx(
+        0.025 ** (1 / 8)
+    )
 
 
 def test_on_the_way_back_a_coordinate_crosses_downwards():
@@ -124,7 +131,9 @@ def test_on_the_way_back_a_coordinate_crosses_downwards():
 def test_ties_are_undecided_and_what_crossed_before_or_never_is_at_the_ends():
     together = order_on([0, 0, 1, 1, 1, 1, 1.0], [0, 0, 1, 1, 1, 1, 1.0])
     assert together.n_undecided == 8 and np.isnan(together.shares.value).all()
-    before_and_never = order_on([0.2, 0.6, 1, 1, 1, 1, 1.0], [0, 0, 1, 1, 1, 1, 1.0], thresholds={"first": 0.5, "second": 2})
+    before_and_never = order_on(
+        [0.2, 0.6, 1, 1, 1, 1, 1.0], [0, 0, 1, 1, 1, 1, 1.0], thresholds={"first": 0.5, "second": 2}
+    )
     assert before_and_never.crossing_ps[0].tolist() == [0.0, np.inf] and before_and_never.n_first.tolist() == [8, 0]
 
 
@@ -160,12 +169,20 @@ def test_the_table_of_an_order_has_a_line_a_coordinate(tmp_path):
     assert json.loads((tmp_path / "order.json").read_text())["n_first"] == [0, 8]
 
 
-@pytest.mark.parametrize(("first", "settings", "error", "message"), [
-    ([0, 0, 1, 1, 1, 1], {}, DataError, "first has shape \\(6,\\) for trajectory 0 of shape \\(7,\\)"),
-    ([0, 0, 1, np.nan, 1, 1, 1], {}, DataError, "first holds NaN"),
-    ([1, 1, 0, 0, 0, 0, 1], {}, DataError, "first is 1 on average in source and target alike"),
-    ([0, 0, 1, 1, 1, 1, 1], {"thresholds": {"third": 1}}, SettingsError, "thresholds has third; the coordinates are first, second"),
-])
+@pytest.mark.parametrize(
+    ("first", "settings", "error", "message"),
+    [
+        ([0, 0, 1, 1, 1, 1], {}, DataError, "first has shape \\(6,\\) for trajectory 0 of shape \\(7,\\)"),
+        ([0, 0, 1, np.nan, 1, 1, 1], {}, DataError, "first holds NaN"),
+        ([1, 1, 0, 0, 0, 0, 1], {}, DataError, "first is 1 on average in source and target alike"),
+        (
+            [0, 0, 1, 1, 1, 1, 1],
+            {"thresholds": {"third": 1}},
+            SettingsError,
+            "thresholds has third; the coordinates are first, second",
+        ),
+    ],
+)
 def test_coordinates_that_cannot_be_used_are_named(first, settings, error, message):
     with pytest.raises(error, match=message):
         order_on(first, [0, 0, 1, 1, 1, 1, 1.0], **settings)

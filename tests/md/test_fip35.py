@@ -176,9 +176,19 @@ def test_rmsd_is_that_of_mdtraj(crystal, seed, n_atoms):
 @pytest.mark.parametrize(
     ("letter", "phi", "psi", "bad"),
     [
-        ("A", -63, -43, False), ("A", -120, 130, False), ("A", 57, 40, False), ("A", 60, -60, True),
-        ("A", 0, 0, True), ("A", -60, 20, True), ("A", 85, 10, True), ("G", 85, -10, False), ("G", 85, 10, False),
-        ("G", 0, 60, True), ("P", -65, 145, False), ("P", -120, 130, True), ("P", 57, 40, True),
+        ("A", -63, -43, False),
+        ("A", -120, 130, False),
+        ("A", 57, 40, False),
+        ("A", 60, -60, True),
+        ("A", 0, 0, True),
+        ("A", -60, 20, True),
+        ("A", 85, 10, True),
+        ("G", 85, -10, False),
+        ("G", 85, 10, False),
+        ("G", 0, 60, True),
+        ("P", -65, 145, False),
+        ("P", -120, 130, True),
+        ("P", 57, 40, True),
     ],
 )
 def test_ramachandran_regions(crystal, letter, phi, psi, bad):

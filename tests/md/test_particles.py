@@ -132,8 +132,14 @@ def test_a_run_that_names_no_start_is_one_of_the_first(folder, tmp_path):
 
 def test_whatever_decides_a_run_is_in_its_settings():
     changes = [
-        {}, {"temperature_kelvin": 310}, {"diffusion_nm2_per_ps": 2e-3}, {"timestep_fs": 10}, {"n_particles": 2},
-        {"parameters": {"scale": 0.2}}, {"start_square_nm": 0.1}, {"dynamics": "langevin"},
+        {},
+        {"temperature_kelvin": 310},
+        {"diffusion_nm2_per_ps": 2e-3},
+        {"timestep_fs": 10},
+        {"n_particles": 2},
+        {"parameters": {"scale": 0.2}},
+        {"start_square_nm": 0.1},
+        {"dynamics": "langevin"},
         {"dynamics": "langevin", "friction_per_ps": 3},
     ]
     seen = [json.dumps(mdtok.load_system("muller_brown", **change).settings, sort_keys=True) for change in changes]
@@ -151,23 +157,26 @@ def test_a_potential_that_falls_off_is_one_clear_line(folder, tmp_path):
         trajectory(hill, 1000, tmp_path / "run")
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (("0.5*k*(x^2 + y^2)", "0.5*k*(x^2 + y^2"), "syntax error"),
-    (("0.5*k*(x^2 + y^2)", "0.5*q*x^2"), "names 'q'"),
-    (("0.5*k*(x^2 + y^2)", "log(x^2 + y^2)"), "at the state 'middle'"),
-    (("diffusion_nm2_per_ps: 0.001", "diffusion_nm2_per_ps: -1"), "diffusion_nm2_per_ps is -1"),
-    (("diffusion_nm2_per_ps: 0.001\n", ""), "diffusion_nm2_per_ps is None"),
-    (("brownian", "newtonian"), "dynamics is 'newtonian'"),
-    (("frame_interval_ps: 1", "frame_interval_ps: 0.03"), "whole number of time steps"),
-    (("states: {middle: [0, 0]}", "states: {middle: 0}"), "states must read like"),
-    (("states: {middle: [0, 0]}", "states: {1: [0, 0]}"), "states must read like"),
-    (("states: {middle: [0, 0]}\n", ""), "lacks states"),
-    (("states: {middle: [0, 0]}", "states: {middle: [0, 0]}\nstarts: [left]"), "start 'left' is none"),
-    (("bounds: {x: [-1, 1], y: [-1, 1]}", "bounds: {x: [1, -1], y: [-1, 1]}"), "bounds must read like"),
-    (("bounds: {x: [-1, 1], y: [-1, 1]}\n", ""), "lacks bounds"),
-    (("timestep_fs: 20", "timestep_fs: 20\nstructure: a.pdb"), "both a structure and a potential"),
-    (("timestep_fs: 20", "timestep_fs: 20\nsolvent: obc2"), "unknown key solvent"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("0.5*k*(x^2 + y^2)", "0.5*k*(x^2 + y^2"), "syntax error"),
+        (("0.5*k*(x^2 + y^2)", "0.5*q*x^2"), "names 'q'"),
+        (("0.5*k*(x^2 + y^2)", "log(x^2 + y^2)"), "at the state 'middle'"),
+        (("diffusion_nm2_per_ps: 0.001", "diffusion_nm2_per_ps: -1"), "diffusion_nm2_per_ps is -1"),
+        (("diffusion_nm2_per_ps: 0.001\n", ""), "diffusion_nm2_per_ps is None"),
+        (("brownian", "newtonian"), "dynamics is 'newtonian'"),
+        (("frame_interval_ps: 1", "frame_interval_ps: 0.03"), "whole number of time steps"),
+        (("states: {middle: [0, 0]}", "states: {middle: 0}"), "states must read like"),
+        (("states: {middle: [0, 0]}", "states: {1: [0, 0]}"), "states must read like"),
+        (("states: {middle: [0, 0]}\n", ""), "lacks states"),
+        (("states: {middle: [0, 0]}", "states: {middle: [0, 0]}\nstarts: [left]"), "start 'left' is none"),
+        (("bounds: {x: [-1, 1], y: [-1, 1]}", "bounds: {x: [1, -1], y: [-1, 1]}"), "bounds must read like"),
+        (("bounds: {x: [-1, 1], y: [-1, 1]}\n", ""), "lacks bounds"),
+        (("timestep_fs: 20", "timestep_fs: 20\nstructure: a.pdb"), "both a structure and a potential"),
+        (("timestep_fs: 20", "timestep_fs: 20\nsolvent: obc2"), "unknown key solvent"),
+    ],
+)
 def test_a_bad_system_file_is_one_clear_line(folder, change, message):
     assert change[0] in SPRING
     with pytest.raises(MdtokError, match=message) as error:
@@ -175,18 +184,21 @@ def test_a_bad_system_file_is_one_clear_line(folder, change, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "settings", "message"), [
-    ("muller_brown", {"n_particles": 0}, "n_particles is 0"),
-    ("muller_brown", {"n_particles": 2.5}, "n_particles is 2.5"),
-    ("muller_brown", {"friction_per_ps": 5}, "brownian dynamics, which friction_per_ps does not enter"),
-    ("four_state", {"diffusion_nm2_per_ps": 0.1}, "langevin dynamics, which diffusion_nm2_per_ps does not enter"),
-    ("muller_brown", {"parameters": {"scale": float("nan")}}, "parameter scale is nan"),
-    ("muller_brown", {"solvent": "obc2"}, "has no setting solvent"),
-    ("muller_brown", {"parameters": {"depth": 1.0}}, "no parameter 'depth'"),
-    ("muller_brown", {"diffusion_nm2_per_ps": 0.0}, "diffusion_nm2_per_ps is 0.0"),
-    ("alanine_dipeptide", {"n_particles": 3}, "is a molecule"),
-    ("alanine_dipeptide", {"dynamics": "brownian"}, "has no setting dynamics"),
-])
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("muller_brown", {"n_particles": 0}, "n_particles is 0"),
+        ("muller_brown", {"n_particles": 2.5}, "n_particles is 2.5"),
+        ("muller_brown", {"friction_per_ps": 5}, "brownian dynamics, which friction_per_ps does not enter"),
+        ("four_state", {"diffusion_nm2_per_ps": 0.1}, "langevin dynamics, which diffusion_nm2_per_ps does not enter"),
+        ("muller_brown", {"parameters": {"scale": float("nan")}}, "parameter scale is nan"),
+        ("muller_brown", {"solvent": "obc2"}, "has no setting solvent"),
+        ("muller_brown", {"parameters": {"depth": 1.0}}, "no parameter 'depth'"),
+        ("muller_brown", {"diffusion_nm2_per_ps": 0.0}, "diffusion_nm2_per_ps is 0.0"),
+        ("alanine_dipeptide", {"n_particles": 3}, "is a molecule"),
+        ("alanine_dipeptide", {"dynamics": "brownian"}, "has no setting dynamics"),
+    ],
+)
 def test_settings_that_do_not_fit(name, settings, message):
     with pytest.raises(SettingsError, match=message):
         mdtok.load_system(name, **settings)

@@ -3,7 +3,8 @@
 import numpy as np
 import openmm
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from openmm import unit
 
 from mdtok.errors import DataError, SettingsError
@@ -97,9 +98,9 @@ def test_muller_brown_has_its_minima_saddles_and_barriers():
     assert barrier == pytest.approx(0.15 * (146.700 - 40.665) / 2.494, rel=1e-3)
 
 
-@pytest.mark.parametrize(("name", "expected"), [
-    ("four_state", (0.2687, 0.2313, 0.2313, 0.2687)), ("three_state", (0.3204, 0.3441, 0.3355)),
-])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("four_state", (0.2687, 0.2313, 0.2313, 0.2687)), ("three_state", (0.3204, 0.3441, 0.3355))]
+)
 def test_boltzmann_populations_by_quadrature(name, expected):
     system = load_system(name)
     axis = np.linspace(-5, 5, 501)
@@ -160,14 +161,30 @@ def test_definitions_may_build_on_those_after_them():
     assert Potential("-x^2").energy([[3.0, 0.0]]) == pytest.approx(-9.0)  # as in OpenMM: the power first
 
 
-@pytest.mark.parametrize(("expression", "message"), [
-    ("x^2 + (y", "syntax error near .* never closed"), ("x^2 +* y", "syntax error near"), ("k*x^2", "names 'k'"),
-    ("x**2", r"powers are written x\^2"), ("exp + x", "names 'exp'"), ("foo(x)", "calls 'foo"), ("exp(x, y)", "calls"),
-    ("", "an expression in x and y"), (3, "an expression in x and y"), ("x; r 2", "after a semicolon"),
-    ("a; a = b; b = a", "names 'a'"), ("__import__('os')", "calls"), ("x.real", "not arithmetic"),
-    ("'text'", "numbers were expected"), ("x if y else 1", "not arithmetic"), ("[x]", "not arithmetic"),
-    ("x // y", "'x // y', which is not arithmetic"), ("x % 2", "not arithmetic"), ("z^2", "names 'z'"),
-])
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("x^2 + (y", "syntax error near .* never closed"),
+        ("x^2 +* y", "syntax error near"),
+        ("k*x^2", "names 'k'"),
+        ("x**2", r"powers are written x\^2"),
+        ("exp + x", "names 'exp'"),
+        ("foo(x)", "calls 'foo"),
+        ("exp(x, y)", "calls"),
+        ("", "an expression in x and y"),
+        (3, "an expression in x and y"),
+        ("x; r 2", "after a semicolon"),
+        ("a; a = b; b = a", "names 'a'"),
+        ("__import__('os')", "calls"),
+        ("x.real", "not arithmetic"),
+        ("'text'", "numbers were expected"),
+        ("x if y else 1", "not arithmetic"),
+        ("[x]", "not arithmetic"),
+        ("x // y", "'x // y', which is not arithmetic"),
+        ("x % 2", "not arithmetic"),
+        ("z^2", "names 'z'"),
+    ],
+)
 def test_a_bad_expression_is_one_clear_line(expression, message):
     with pytest.raises(SettingsError, match=message) as error:
         Potential(expression)

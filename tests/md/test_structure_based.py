@@ -63,7 +63,9 @@ def test_forces_are_the_slope_of_the_energy(system):
 def test_a_contact_has_the_published_form(tmp_path, barrier):
     made = mdtok.load_system(make_folder(tmp_path / "own", desolvation_barrier=barrier, contact_energy_kj_mol=1.0))
     contact = next(
-        force for force in made.system.getForces() if isinstance(force, openmm.CustomBondForce) and force.getNumPerBondParameters()
+        force
+        for force in made.system.getForces()
+        if isinstance(force, openmm.CustomBondForce) and force.getNumPerBondParameters()
     )
     pair = openmm.System()
     for _ in range(2):
@@ -109,15 +111,18 @@ def test_it_is_simulated_like_any_other_system(system, tmp_path):
     assert q[0].mean() > 0.5 > 0.2 > q[1].mean()  # the first replica starts folded, the second stretched out
 
 
-@pytest.mark.parametrize("changes, words", [
-    ({"contact_energy_kj_mol": -1.0}, "contact_energy_kj_mol is -1.0"),
-    ({"desolvation_barrier": -0.1}, "desolvation_barrier is -0.1"),
-    ({"contacts": "nowhere.json"}, "nowhere.json is no list of contacts"),
-    ({"contact_nm": 0.1}, "has no contact under 0.1 nm"),
-    ({"solvent": "obc2"}, "unknown key solvent"),
-    ({"structure": str(ROOT / "systems" / "alanine_dipeptide" / "alanine_dipeptide.pdb")}, "one chain of residues"),
-    ({"sequence": "GGGGG"}, "has the sequence GSKLPPGWEKRMSRDGRVYYFNHITNASQFERPSG"),
-])
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"contact_energy_kj_mol": -1.0}, "contact_energy_kj_mol is -1.0"),
+        ({"desolvation_barrier": -0.1}, "desolvation_barrier is -0.1"),
+        ({"contacts": "nowhere.json"}, "nowhere.json is no list of contacts"),
+        ({"contact_nm": 0.1}, "has no contact under 0.1 nm"),
+        ({"solvent": "obc2"}, "unknown key solvent"),
+        ({"structure": str(ROOT / "systems" / "alanine_dipeptide" / "alanine_dipeptide.pdb")}, "one chain of residues"),
+        ({"sequence": "GGGGG"}, "has the sequence GSKLPPGWEKRMSRDGRVYYFNHITNASQFERPSG"),
+    ],
+)
 def test_bad_input_is_one_line(tmp_path, changes, words):
     with pytest.raises((SettingsError, StructureError)) as caught:
         mdtok.load_system(make_folder(tmp_path / "own", **changes))

@@ -188,7 +188,7 @@ def test_truncated_xtc_says_how_many_frames_are_sound(files, tmp_path, part):
     with pytest.raises(DataError, match=rf"cut\.xtc is .*: {n_sound} frames are sound"):
         open_trajectories(path, top=files[0])
     if n_sound:  # the remedy that the message names
-        path.write_bytes(whole[:ends[n_sound - 1]])
+        path.write_bytes(whole[: ends[n_sound - 1]])
         assert open_trajectories(path, top=files[0], dt_ps=DT_PS).n_frames == n_sound
 
 
@@ -198,7 +198,7 @@ def test_truncated_dcd_says_how_many_frames_are_sound(files, tmp_path, n_whole, 
     frame = 3 * (8 + 4 * 30)
     first = len(whole) - N_FRAMES * frame
     path = tmp_path / "cut.dcd"
-    path.write_bytes(whole[:first + n_whole * frame + n_bytes])
+    path.write_bytes(whole[: first + n_whole * frame + n_bytes])
     with pytest.raises(DataError, match=rf"cut\.dcd .*\b{n_whole} (sound frames|frames are sound)"):
         open_trajectories(path, top=files[0], dt_ps=DT_PS)
 
@@ -220,6 +220,7 @@ def test_dcd_with_a_wrong_frame_count(files, tmp_path):
 
 def test_big_endian_dcd(files, tmp_path):
     """Written by hand after the CHARMM layout: every record between two markers of its length."""
+
     def record(data):
         return struct.pack(">i", len(data)) + data + struct.pack(">i", len(data))
 
@@ -298,7 +299,7 @@ def test_file_that_shrinks_after_opening(files, tmp_path):
     path = tmp_path / "shrinks.xtc"
     path.write_bytes(files[1]["xtc"].read_bytes())
     file = open_trajectories(path, top=files[0])[0]
-    path.write_bytes(path.read_bytes()[:frame_ends(path)[9]])
+    path.write_bytes(path.read_bytes()[: frame_ends(path)[9]])
     with pytest.raises(DataError, match=r"shrinks\.xtc"):
         list(file.chunks(20))
 

@@ -98,7 +98,7 @@ def test_every_row_is_a_distribution(model, dtraj):
 def test_no_row_knows_the_future(model, dtraj):
     whole = model.predict_log_proba(dtraj)
     start = model.predict_log_proba(dtraj[:10])
-    np.testing.assert_array_equal(start, whole[:len(start)])
+    np.testing.assert_array_equal(start, whole[: len(start)])
 
 
 def test_log_prob_is_read_off_the_rows(model):
@@ -106,7 +106,7 @@ def test_log_prob_is_read_off_the_rows(model):
     log_probs = model.log_prob(test)
     for dtraj, log_prob in zip(test, log_probs):
         rows = model.predict_log_proba(dtraj)
-        np.testing.assert_allclose(log_prob, rows[np.arange(len(rows)), dtraj[model.lagtime:]], rtol=1e-10)
+        np.testing.assert_allclose(log_prob, rows[np.arange(len(rows)), dtraj[model.lagtime :]], rtol=1e-10)
     assert model.nats_per_token(test) == pytest.approx(-np.concatenate(log_probs).mean())
 
 
@@ -139,7 +139,9 @@ def test_without_prompts_chains_start_in_equilibrium(model):
     equilibrium = model.stationary_distribution_
     assert equilibrium.shape == (N_STATES,) and equilibrium.sum() == pytest.approx(1)
     counts = np.bincount(np.concatenate(model.sample(20_000, n_steps=1, seed=17)), minlength=N_STATES)
-    expected = equilibrium @ np.exp([model.predict_log_proba(np.repeat([k, 0], model.lagtime))[-1] for k in range(N_STATES)])
+    expected = equilibrium @ np.exp(
+        [model.predict_log_proba(np.repeat([k, 0], model.lagtime))[-1] for k in range(N_STATES)]
+    )
     assert chisquare(counts, 20_000 * expected).pvalue > 1e-4
     with pytest.raises(SettingsError, match="0 chains were asked for"):
         model.sample(0, n_steps=1, seed=0)
@@ -150,8 +152,8 @@ def test_later_sampled_tokens_follow_the_predicted_rows(model):
     surprise, variance = 0.0, 0.0
     for chain in model.sample([[0, 1], [2]] * 20, n_steps=400, seed=13):
         frames = np.repeat(chain, model.lagtime)
-        log_rows = model.predict_log_proba(frames)[::model.lagtime][60:]  # the prompt's memory has faded
-        observed = log_rows[np.arange(len(log_rows)), chain[61:61 + len(log_rows)]]
+        log_rows = model.predict_log_proba(frames)[:: model.lagtime][60:]  # the prompt's memory has faded
+        observed = log_rows[np.arange(len(log_rows)), chain[61 : 61 + len(log_rows)]]
         mean = (np.exp(log_rows) * log_rows).sum(axis=1)
         surprise += (observed - mean).sum()
         variance += (np.exp(log_rows) * (log_rows - mean[:, None]) ** 2).sum()

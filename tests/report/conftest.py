@@ -24,8 +24,17 @@ def chains():
 def scored(chains):
     models = {"msm": mdtok.MarkovModel(), "every-2": mdtok.MarkovModel(lagtime=2)}
     return mdtok.score(
-        models, chains[:7], chains[7:], dt_ps=2.0, lagtimes=[2, 4], lagtime=4, macrostate_names=["A", "B", "C"], n_splits=10,
-        n_posterior_samples=20, seed=7, progress=False,
+        models,
+        chains[:7],
+        chains[7:],
+        dt_ps=2.0,
+        lagtimes=[2, 4],
+        lagtime=4,
+        macrostate_names=["A", "B", "C"],
+        n_splits=10,
+        n_posterior_samples=20,
+        seed=7,
+        progress=False,
     )
 
 
@@ -66,7 +75,10 @@ def poor_card(card):
     row["nll_nats_per_token"] = dict.fromkeys(("value", "low", "high"))
     row["transition_calibration"] = dict.fromkeys(("value", "low", "high"))
     row["checks"]["mfpt_ps"] = {"verdict": "off by ×∞", "sentence": "MFPT A → B: never", "ratio": None, "allowed": 1.5}
-    row["checks"]["timescales_ps"] = {"verdict": "MD too short to tell", "sentence": "implied timescales: the MD is too short to tell"}
+    row["checks"]["timescales_ps"] = {
+        "verdict": "MD too short to tell",
+        "sentence": "implied timescales: the MD is too short to tell",
+    }
     row["verdicts"].update(mfpt_ps="off by ×∞", timescales_ps="MD too short to tell")
     content["noise_floor"]["timescales_ps"] = {"value": None, "high": None}
     return card

@@ -15,7 +15,9 @@ N = 60
 
 
 def attention_of(mask, n_layers=3, n_heads=4, seed=0, sharpness=1.0):
-    weights = np.where(mask, np.exp(sharpness * np.random.default_rng(seed).normal(size=(n_layers, n_heads, *mask.shape))), 0.0)
+    weights = np.where(
+        mask, np.exp(sharpness * np.random.default_rng(seed).normal(size=(n_layers, n_heads, *mask.shape))), 0.0
+    )
     return weights / weights.sum(axis=-1, keepdims=True)
 
 

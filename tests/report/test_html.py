@@ -73,16 +73,24 @@ def test_figures_are_written_and_not_blank(written):
 def test_the_first_screen_says_who_passes_and_by_how_much(written, scored):
     _, page = written
     first = page.source[: page.source.index("</header>")]
-    assert "Three states" in first and "30 ns of MD, one frame every 2 ps: 7 trajectories to learn from and 3 held out (9 ns)" in first
+    assert (
+        "Three states" in first
+        and "30 ns of MD, one frame every 2 ps: 7 trajectories to learn from and 3 held out (9 ns)" in first
+    )
     for sentence in scored.sentences:
         assert escape(sentence) in first
-    assert first.count('class="chip') == 2 and first.count("✓ passes") + first.count("✗ fails") + first.count("? open") == 2
+    assert (
+        first.count('class="chip') == 2
+        and first.count("✓ passes") + first.count("✗ fails") + first.count("? open") == 2
+    )
     for row in scored.content["models"].values():
         assert f"{float(row['nll_nats_per_token']['value']):.4f}" in first
         assert all(verdict in first for metric, verdict in row["verdicts"].items() if metric != "nll_nats_per_token")
     told = {attributes["title"] for tag, attributes in page.tags if tag == "td" and "title" in attributes}
     assert told == {
-        check["sentence"] for row in scored.content["models"].values() for metric, check in row["checks"].items()
+        check["sentence"]
+        for row in scored.content["models"].values()
+        for metric, check in row["checks"].items()
         if metric != "nll_nats_per_token"
     }
     assert "MD noise floor" in first and "best" in first
@@ -131,7 +139,11 @@ def test_a_projection_brings_maps_and_a_report_without_takes_them_away(card, pro
 
 def test_training_history_and_provenance_are_shown(card, tmp_path):
     card.content["models"]["msm"]["history"] = [{"step": 1, "train_nats": 0.5, "validation_nats": 0.4, "seconds": 1.0}]
-    run = {"settings": {"seed": 7, "models": ["msm", "lstm"]}, "versions": {}, "stages": {"train": {"wall_seconds": 12.5}}}
+    run = {
+        "settings": {"seed": 7, "models": ["msm", "lstm"]},
+        "versions": {},
+        "stages": {"train": {"wall_seconds": 12.5}},
+    }
     page = Page(write_report(card, tmp_path, run=run))
     assert (tmp_path / "figures" / "training.png").exists()
     assert all(text in page.text for text in ("settings · seed", "msm lstm", "stages · train · wall_seconds", "12.5"))
@@ -168,8 +180,12 @@ def test_many_states_still_make_a_page(card, tmp_path):
     mfpt = {"value": times, "low": times * 0.9, "high": times * 1.1}
     for part in (content["reference"], content["md"], *content["models"].values()):
         part.update(
-            populations=np.full(n, 1 / n), mfpt_ps=mfpt, reference_mfpt_ps=mfpt, passages=np.full((n, n), 20),
-            propagators=np.full((content["ck_steps"], n, n), 1 / n), dwell_survival=[part["dwell_survival"][0]] * n,
+            populations=np.full(n, 1 / n),
+            mfpt_ps=mfpt,
+            reference_mfpt_ps=mfpt,
+            passages=np.full((n, n), 20),
+            propagators=np.full((content["ck_steps"], n, n), 1 / n),
+            dwell_survival=[part["dwell_survival"][0]] * n,
         )
     page = Page(write_report(card, tmp_path))
     assert "The 30 slowest of 132 pairs." in page.text

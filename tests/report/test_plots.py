@@ -19,7 +19,9 @@ HISTORY = [
     {"step": 200, "train_nats": 0.4, "validation_nats": 0.7, "seconds": 2.0},
 ]
 ONE_AXES = {
-    "timescales": lambda content, ax=None: report.plot_timescales(rows_with_md(content, "timescales_ps"), content["dt_ps"], ax=ax),
+    "timescales": lambda content, ax=None: report.plot_timescales(
+        rows_with_md(content, "timescales_ps"), content["dt_ps"], ax=ax
+    ),
     "mfpt": report.plot_mfpt_parity,
     "populations": report.plot_populations,
 }
@@ -70,7 +72,11 @@ def test_matplotlib_is_left_as_it_was(card, projection):
 
 def test_timescales_are_where_the_scorecard_says_and_not_below_the_lag():
     timescales = {"10": {"value": [500.0, 15.0], "low": [400.0, 10.0], "high": [600.0, 30.0]}}
-    timescales["20"] = {"value": [510.0, 15.0], "low": [400.0, 10.0], "high": [700.0, 30.0]}  # the second is below 2 × 20 ps
+    timescales["20"] = {
+        "value": [510.0, 15.0],
+        "low": [400.0, 10.0],
+        "high": [700.0, 30.0],
+    }  # the second is below 2 × 20 ps
     ax = report.plot_timescales({"MD": timescales, "gpt": timescales}, dt_ps=2.0)
     slow, fast = ax.get_lines()[:2]
     np.testing.assert_allclose(slow.get_xydata(), [[20, 500], [40, 510]])
@@ -79,7 +85,9 @@ def test_timescales_are_where_the_scorecard_says_and_not_below_the_lag():
     assert ax.get_xscale() == ax.get_yscale() == "log"
 
 
-@pytest.mark.parametrize(("largest_ps", "unit"), [(5.0, "ps"), (9_999.0, "ps"), (10_000.0, "ns"), (2e7, "µs"), (np.nan, "ps")])
+@pytest.mark.parametrize(
+    ("largest_ps", "unit"), [(5.0, "ps"), (9_999.0, "ps"), (10_000.0, "ns"), (2e7, "µs"), (np.nan, "ps")]
+)
 def test_time_units_suit_the_times(largest_ps, unit):
     assert time_unit([0.1, np.inf, largest_ps])[0] == unit
 
@@ -106,7 +114,9 @@ def test_parity_labels_no_more_than_can_be_read(card):
     times = 10.0 + np.arange(n * n, dtype=float).reshape(n, n)
     estimate = {"value": times, "low": times, "high": times}
     content = {
-        "dt_ps": 1.0, "macrostate_names": list("ABCDEFGH"), "reference": {"mfpt_ps": estimate},
+        "dt_ps": 1.0,
+        "macrostate_names": list("ABCDEFGH"),
+        "reference": {"mfpt_ps": estimate},
         "models": {"msm": {"mfpt_ps": {part: times * 3 for part in estimate}}},
     }
     labels = report.plot_mfpt_parity(content).texts
@@ -228,11 +238,14 @@ def test_md_started_out_of_equilibrium_is_weighted_back():
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=8), min_size=1, max_size=3),
-    st.lists(st.integers(0, 6), max_size=20), st.integers(0, 2**32 - 1),
+    st.lists(st.integers(0, 6), max_size=20),
+    st.integers(0, 2**32 - 1),
 )
 def test_frames_of_tokens_are_frames_of_those_states(dtrajs, tokens, seed):
     dtrajs = [np.array(dtraj) for dtraj in dtrajs]
-    values = [np.stack([dtraj, np.arange(len(dtraj))], axis=1) for dtraj in dtrajs]  # the first column is the state itself
+    values = [
+        np.stack([dtraj, np.arange(len(dtraj))], axis=1) for dtraj in dtrajs
+    ]  # the first column is the state itself
     drawn = report.frames_of_tokens(np.array(tokens, dtype=int), dtrajs, values, seed)
     known = np.isin(tokens, np.concatenate(dtrajs)) if tokens else np.zeros(0, dtype=bool)
     assert drawn.shape == (len(tokens), 2)
@@ -242,7 +255,9 @@ def test_frames_of_tokens_are_frames_of_those_states(dtrajs, tokens, seed):
 
 
 def test_frames_of_a_state_are_drawn_evenly():
-    drawn = report.frames_of_tokens(np.zeros(4000, dtype=int), [np.array([0, 1, 0])], [np.array([[1.0], [2.0], [3.0]])], seed=7)
+    drawn = report.frames_of_tokens(
+        np.zeros(4000, dtype=int), [np.array([0, 1, 0])], [np.array([[1.0], [2.0], [3.0]])], seed=7
+    )
     assert abs((drawn == 1.0).mean() - 0.5) < 4 * 0.5 / np.sqrt(4000)
 
 
@@ -257,12 +272,15 @@ def test_state_map_names_each_macrostate_where_it_is_densest(projection):
     assert np.unique(report.plot_state_map(merged).collections[0].get_array().compressed()).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("values", "dtrajs", "macrostates", "message"), [
-    ([np.zeros((3, 2))], [np.array([0, 1])], None, r"array of shape \(3, 2\) where its tokens ask for \(2, 2\)"),
-    ([np.zeros((2, 3))], [np.array([0, 1])], None, r"\(2, 3\) where its tokens ask for \(2, 2\)"),
-    ([], [np.array([0, 1])], None, "shape 0 where its tokens ask for 1"),
-    ([np.zeros((2, 2))], [np.array([0, 5])], [0, 1], "holds the token 5; macrostates are given for 0 .. 1"),
-])
+@pytest.mark.parametrize(
+    ("values", "dtrajs", "macrostates", "message"),
+    [
+        ([np.zeros((3, 2))], [np.array([0, 1])], None, r"array of shape \(3, 2\) where its tokens ask for \(2, 2\)"),
+        ([np.zeros((2, 3))], [np.array([0, 1])], None, r"\(2, 3\) where its tokens ask for \(2, 2\)"),
+        ([], [np.array([0, 1])], None, "shape 0 where its tokens ask for 1"),
+        ([np.zeros((2, 2))], [np.array([0, 5])], [0, 1], "holds the token 5; macrostates are given for 0 .. 1"),
+    ],
+)
 def test_projection_and_tokens_that_do_not_match_are_refused(values, dtrajs, macrostates, message):
     with pytest.raises(DataError, match=message):
         report.Projection(values, dtrajs, macrostates=macrostates)

@@ -25,8 +25,21 @@ def traces_of(n_blocks, p_value=0.01):
     p_values = {kind: np.ones((n, N)) for kind, n in rows.items()}
     p_values["residual"][0, 4] = p_values["mlp"][-1, -1] = 0.002
     return CausalTraces(
-        corrupt="early", n_prompts=50, n_transitions=20, n_frames=N, clean=estimate(1.2), corrupted=estimate(1.9), total_effect=estimate(0.7),
-        effects=effects, probability={}, donor_effects={}, p_values=p_values, p_value=p_value, error_rate=0.05, least_share=0.0, anchored=False,
+        corrupt="early",
+        n_prompts=50,
+        n_transitions=20,
+        n_frames=N,
+        clean=estimate(1.2),
+        corrupted=estimate(1.9),
+        total_effect=estimate(0.7),
+        effects=effects,
+        probability={},
+        donor_effects={},
+        p_values=p_values,
+        p_value=p_value,
+        error_rate=0.05,
+        least_share=0.0,
+        anchored=False,
     )
 
 
@@ -37,8 +50,12 @@ def traces():
 
 def comparison_of(n_states):
     rng = np.random.default_rng(0)
-    placed, kinetic = (np.linalg.norm(points[:, None] - points, axis=-1) for points in rng.normal(size=(2, n_states, 3)))
-    return KineticDistanceComparison(np.arange(n_states), np.array([]), placed, kinetic, estimate(0.31), 0.004, "cosine", 10)
+    placed, kinetic = (
+        np.linalg.norm(points[:, None] - points, axis=-1) for points in rng.normal(size=(2, n_states, 3))
+    )
+    return KineticDistanceComparison(
+        np.arange(n_states), np.array([]), placed, kinetic, estimate(0.31), 0.004, "cosine", 10
+    )
 
 
 def painted(ax):
@@ -50,7 +67,11 @@ def painted(ax):
 
 def test_draw_on_the_axes_given_or_on_their_own(traces):
     before = dict(matplotlib.rcParams)
-    for plot, content in ((plot_causal_traces, traces), (plot_kinetic_distances, comparison_of(30)), (plot_kinetic_distances, comparison_of(4))):
+    for plot, content in (
+        (plot_causal_traces, traces),
+        (plot_kinetic_distances, comparison_of(30)),
+        (plot_kinetic_distances, comparison_of(4)),
+    ):
         ax = Figure().subplots()
         assert plot(content, ax=ax) is ax and painted(ax) > 0.01
         assert painted(plot(content)) > 0.01
@@ -84,7 +105,9 @@ def test_every_pair_of_states_is_a_point():
     comparison = comparison_of(30)
     points, median = plot_kinetic_distances(comparison).get_lines()
     i, j = np.triu_indices(30, 1)
-    np.testing.assert_array_equal(points.get_xydata(), np.column_stack([comparison.kinetic_distances[i, j], comparison.embedding_distances[i, j]]))
+    np.testing.assert_array_equal(
+        points.get_xydata(), np.column_stack([comparison.kinetic_distances[i, j], comparison.embedding_distances[i, j]])
+    )
     assert len(median.get_xdata()) == 12
     assert len(plot_kinetic_distances(comparison_of(4)).get_lines()) == 1  # too few for bins
     assert "Spearman 0.31 [0.21, 0.41], p = 0.004" in plot_kinetic_distances(comparison).get_title()

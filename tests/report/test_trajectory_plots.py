@@ -62,9 +62,10 @@ def test_potential_of_a_grid_is_that_of_the_function():
 def test_potential_with_starts_states_and_trajectories():
     starts = {"A": np.full((5, 2), 0.1), "B": np.full((5, 2), -0.3)}
     ax = Figure().subplots()
-    assert report.plot_potential(
-        bowl, BOUNDS, 300.0, ax, states={"A": (0.0, 0.0)}, starts=starts, trajectories=walks(2)
-    ) is ax
+    assert (
+        report.plot_potential(bowl, BOUNDS, 300.0, ax, states={"A": (0.0, 0.0)}, starts=starts, trajectories=walks(2))
+        is ax
+    )
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["starts, A", "starts, B"]
     assert [text.get_text() for text in ax.texts] == ["A"]
     assert any(len(line.get_xdata()) == 80 for line in ax.get_lines()) and painted(ax) > 0.1
@@ -93,7 +94,9 @@ def test_generated_against_true():
     np.testing.assert_allclose(by_label["mean, or the one forecast"].get_ydata()[1:], samples[..., 1].mean(axis=0))
     np.testing.assert_allclose(by_label["prompt"].get_xdata(), np.arange(-29, 1))
     band = axes[2].collections[0].get_paths()[0].vertices
-    share = (samples[:, 9, 1] > band[band[:, 0] == 10.0, 1].min()) & (samples[:, 9, 1] < band[band[:, 0] == 10.0, 1].max())
+    share = (samples[:, 9, 1] > band[band[:, 0] == 10.0, 1].min()) & (
+        samples[:, 9, 1] < band[band[:, 0] == 10.0, 1].max()
+    )
     assert share.mean() == pytest.approx(0.9, abs=0.03)
     assert not axes[3].collections  # one forecast has no band
     with pytest.raises(DataError, match=r"continuations of bad have the shape \(1, 19, 2\)"):
@@ -103,13 +106,22 @@ def test_generated_against_true():
 @pytest.mark.parametrize("as_dict", [False, True])
 def test_forecast_error(as_dict):
     horizon = np.arange(1, 101)
-    errors = {"oracle": ForecastError(estimate(0.5), estimate(0.002 * horizon)), "gpt": ForecastError(estimate(0.5), estimate(0.003 * horizon))}
+    errors = {
+        "oracle": ForecastError(estimate(0.5), estimate(0.002 * horizon)),
+        "gpt": ForecastError(estimate(0.5), estimate(0.003 * horizon)),
+    }
     if as_dict:
-        errors = {name: {part: {k: v.tolist() for k, v in one.items()} for part, one in error.to_dict().items()} for name, error in errors.items()}
+        errors = {
+            name: {part: {k: v.tolist() for k, v in one.items()} for part, one in error.to_dict().items()}
+            for name, error in errors.items()
+        }
     ax = report.plot_forecast_error(errors, dt_ps=2.0, optimal="oracle", looks=looks_of(["other", "gpt"]))
     lines = {line.get_label(): line for line in ax.get_lines()}
     np.testing.assert_allclose(lines["gpt"].get_xydata(), np.column_stack([2.0 * horizon, 0.003 * horizon]))
-    assert lines["oracle"].get_linestyle() == "--" and lines["gpt"].get_color() == looks_of(["other", "gpt"])["gpt"]["color"]
+    assert (
+        lines["oracle"].get_linestyle() == "--"
+        and lines["gpt"].get_color() == looks_of(["other", "gpt"])["gpt"]["color"]
+    )
     assert len(ax.collections) == 2 and painted(ax) > 0.01
     ratio = report.plot_forecast_error(errors, dt_ps=2.0, optimal="oracle", relative=True)
     np.testing.assert_allclose(ratio.get_lines()[1].get_ydata(), 1.5)
@@ -118,7 +130,9 @@ def test_forecast_error(as_dict):
 
 
 def test_unbiased_errors_below_zero_are_left_out():
-    errors = {"gpt": {"by_horizon": {"value": [-0.01, 0.02, 0.03], "low": [-0.02, -0.01, 0.01], "high": [0.01, 0.03, 0.05]}}}
+    errors = {
+        "gpt": {"by_horizon": {"value": [-0.01, 0.02, 0.03], "low": [-0.02, -0.01, 0.01], "high": [0.01, 0.03, 0.05]}}
+    }
     ax = report.plot_forecast_error(errors, dt_ps=1.0)
     assert np.isnan(ax.get_lines()[0].get_ydata()[0]) and painted(ax) > 0.01
 

@@ -12,10 +12,19 @@ from mdtok.tokens.dtrajs import as_dtrajs, count_states, draw_trajectories, spli
 dtraj_lists = st.lists(st.lists(st.integers(-5, 9), min_size=1, max_size=20), min_size=1, max_size=4)
 
 
-@pytest.mark.parametrize("given_", [
-    [0, 1, 2], (0, 1, 2), np.array([0, 1, 2]), np.array([0, 1, 2], dtype=np.uint8),
-    [[0, 1, 2]], [np.array([0, 1, 2])], [np.array([0.0, 1.0, 2.0])], np.array([[0, 1, 2]]),
-])
+@pytest.mark.parametrize(
+    "given_",
+    [
+        [0, 1, 2],
+        (0, 1, 2),
+        np.array([0, 1, 2]),
+        np.array([0, 1, 2], dtype=np.uint8),
+        [[0, 1, 2]],
+        [np.array([0, 1, 2])],
+        [np.array([0.0, 1.0, 2.0])],
+        np.array([[0, 1, 2]]),
+    ],
+)
 def test_one_trajectory_in_any_form(given_):
     checked = as_dtrajs(given_)
     assert len(checked) == 1 and checked[0].dtype == np.int64
@@ -26,16 +35,19 @@ def test_rows_of_a_matrix_are_trajectories():
     assert [d.tolist() for d in as_dtrajs(np.array([[0, 1], [2, 3]]))] == [[0, 1], [2, 3]]
 
 
-@pytest.mark.parametrize("wrong, message", [
-    ([], "No discrete trajectory"),
-    ([np.zeros((2, 2), int)], r"shape \(2, 2\)"),
-    ([np.array([0, 1]), np.array([])], "trajectory 1 has 0 frames"),
-    ([[0, 1.5]], "not whole numbers"),
-    ([[0, np.nan]], "not whole numbers"),
-    ([[0, -2]], "token -2; tokens start at 0"),
-    ([[0, 4]], r"token 4; 0 \.\. 3 were expected"),
-    ([["a", "b"]], "not whole numbers"),
-])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ([], "No discrete trajectory"),
+        ([np.zeros((2, 2), int)], r"shape \(2, 2\)"),
+        ([np.array([0, 1]), np.array([])], "trajectory 1 has 0 frames"),
+        ([[0, 1.5]], "not whole numbers"),
+        ([[0, np.nan]], "not whole numbers"),
+        ([[0, -2]], "token -2; tokens start at 0"),
+        ([[0, 4]], r"token 4; 0 \.\. 3 were expected"),
+        ([["a", "b"]], "not whole numbers"),
+    ],
+)
 def test_bad_tokens(wrong, message):
     with pytest.raises(DataError, match=message):
         as_dtrajs(wrong, n_states=4)
@@ -65,14 +77,17 @@ def test_one_frame_is_a_trajectory(tmp_path):
     assert [d.tolist() for d in load_dtrajs([tmp_path / "one.npy", tmp_path / "one.txt"])] == [[7], [7]]
 
 
-@pytest.mark.parametrize("text, message", [
-    ("", "no number in it"),
-    ("one two\n", "cannot be read as tokens"),
-    ("0.5\n1.5\n", "not whole numbers"),
-    ("nan\n1\n", "not whole numbers"),
-    ("0 1\n2 3\n", r"shape \(2, 2\)"),
-    ("0 1\n2\n", "cannot be read as tokens"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "no number in it"),
+        ("one two\n", "cannot be read as tokens"),
+        ("0.5\n1.5\n", "not whole numbers"),
+        ("nan\n1\n", "not whole numbers"),
+        ("0 1\n2 3\n", r"shape \(2, 2\)"),
+        ("0 1\n2\n", "cannot be read as tokens"),
+    ],
+)
 def test_text_that_is_no_dtraj(tmp_path, text, message):
     (tmp_path / "bad.txt").write_text(text)
     with pytest.raises(DataError, match=rf"bad\.txt .*({message})"):
@@ -135,7 +150,7 @@ def test_time_blocks_keep_every_frame_in_order(lengths, n_blocks):
     blocks = split_time_blocks(trajectories, n_blocks)
     assert len(blocks) == n_blocks * len(lengths)
     for i, trajectory in enumerate(trajectories):
-        mine = blocks[i * n_blocks:(i + 1) * n_blocks]
+        mine = blocks[i * n_blocks : (i + 1) * n_blocks]
         np.testing.assert_array_equal(np.concatenate(mine), trajectory)
         assert max(map(len, mine)) - min(map(len, mine)) <= 1
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mdtok.errors import DataError
 from mdtok.tokens import check_held_out
@@ -18,7 +19,7 @@ def persistent(seed, n_frames=20_000, n_states=4, leave=0.05):
 def test_a_piece_of_training_data_is_found_wherever_it_stands(seed, n_states, leave, start):
     train, test = persistent(seed, 30_000, n_states, leave), persistent(seed + 1, 20_000, n_states, leave)
     check_held_out([train], [test])
-    test[4000:16_000] = train[start:start + 12_000]
+    test[4000:16_000] = train[start : start + 12_000]
     with pytest.raises(DataError, match="word for word"):
         check_held_out([train[:5], train], [persistent(seed + 2, 500), test])
 
@@ -32,8 +33,19 @@ def test_a_file_given_twice_is_said_before_training(run_protocol, tmp_path):
     for name, seed in (("a", 1), ("b", 2)):
         np.save(tmp_path / f"{name}.npy", persistent(seed))
     process = run_protocol(
-        "analyze_tokens", "--train", tmp_path / "a.npy", tmp_path / "b.npy", "--test", tmp_path / "b.npy", "--dt-ps", 1, "--models", "msm",
-        "--out", tmp_path / "run", "--no-progress",
+        "analyze_tokens",
+        "--train",
+        tmp_path / "a.npy",
+        tmp_path / "b.npy",
+        "--test",
+        tmp_path / "b.npy",
+        "--dt-ps",
+        1,
+        "--models",
+        "msm",
+        "--out",
+        tmp_path / "run",
+        "--no-progress",
     )
     assert process.returncode == 2 and "word for word" in process.stderr
     assert not (tmp_path / "run" / "models").exists()

@@ -9,7 +9,15 @@ NAMES, PERIODIC = ["phi ALA2", "psi ALA2"], [True, True]
 
 def test_usual_places_have_their_usual_names():
     phi, psi = np.array([[-60, -45], [-150, 155], [-75, 145], [55, 45], [65, -60], [-80, 170], [-160, -170]]).T
-    assert np.array(["αR", "β", "αL", "C7ax"])[ramachandran_basins(phi, psi)].tolist() == ["αR", "β", "β", "αL", "C7ax", "β", "β"]
+    assert np.array(["αR", "β", "αL", "C7ax"])[ramachandran_basins(phi, psi)].tolist() == [
+        "αR",
+        "β",
+        "β",
+        "αL",
+        "C7ax",
+        "β",
+        "β",
+    ]
 
 
 def test_a_state_of_two_basins_has_both_names_and_a_name_given_twice_a_number():

@@ -26,7 +26,9 @@ def opening(n_frames, seed=0):
 
 
 def stitch(folder, tokens, dtrajs, trajs, **settings):
-    return stitch_frames(tokens, dtrajs, trajs, folder / "walk", of="test, rollout 0", **{"progress": False, **settings})
+    return stitch_frames(
+        tokens, dtrajs, trajs, folder / "walk", of="test, rollout 0", **{"progress": False, **settings}
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -86,13 +88,17 @@ def test_files_on_disk_are_read_frame_by_frame_and_the_seed_repeats(tmp_path):
 def test_the_files_say_that_they_are_stitched_and_from_what(tmp_path):
     found = stitch(tmp_path, [0, 1], [np.array([0, 1])], [noisy(STRUCTURE, 2)], dt_ps=3.0, seed=4)
     assert [path.name for path in (found.path, found.topology_path, found.label_path)] == [
-        "walk_stitched.xtc", "walk_stitched.pdb", "walk_stitched.json",
+        "walk_stitched.xtc",
+        "walk_stitched.pdb",
+        "walk_stitched.json",
     ]
     label = json.loads(found.label_path.read_text())
     assert "not a simulation" in label["what"] and label["of"] == "test, rollout 0"
     assert label["columns_of_frames"] == ["token", "MD trajectory", "MD frame"]
     assert label["frames"] == [[0, 0, 0], [1, 0, 1]] and label["seed"] == 4 and label["dt_ps"] == 3.0
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in (found.path, found.topology_path, found.label_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        p.name for p in (found.path, found.topology_path, found.label_path)
+    )
 
 
 def test_an_interrupted_write_leaves_no_trajectory(tmp_path, monkeypatch):
@@ -114,19 +120,50 @@ MD, TOKENS = noisy(STRUCTURE, 4), np.array([0, 1, 0, 1])
 BROKEN = mdtraj.Trajectory(np.where(np.arange(4)[:, None, None] == 2, np.nan, MD.xyz), MD.topology)
 
 
-@pytest.mark.parametrize(("tokens", "dtrajs", "trajs", "settings", "error", "message"), [
-    ([0, 2], [TOKENS], [MD], {}, DataError, "No MD frame is in state 2"),
-    ([0, 1], [TOKENS, TOKENS], [MD], {}, DataError, "The trajectories do not match the MD tokens \\(1 of them, 2 of tokens\\)"),
-    ([0, 1], [TOKENS[:3]], [MD], {}, DataError, "4 frames in number 0, its tokens 3"),
-    ([0, 1], [TOKENS], [MD], {"features": [np.zeros((3, 1))]}, DataError, "The features do not match .*3 frames in number 0"),
-    ([0, 1], [TOKENS], [MD], {"n_candidates": 0}, SettingsError, "n_candidates is 0"),
-    ([0, 1], [TOKENS], [MD], {"memory_limit_gb": 0.4}, DataError, "4 candidate frames need 0.5 GB; memory_limit_gb is 0.4. Raise it"),
-    ([0, 1], [TOKENS], [MD], {"atoms": [0, 1]}, DataError, "2 atoms; frames are superposed on three or more"),
-    ([0, 1], [TOKENS], [BROKEN], {}, DataError, "trajectory 0 hold NaN"),
-    ([0, 1], [TOKENS] * 2, [MD, noisy(hairpin(10), 4)], {}, DataError, "Trajectory 1 has 10 atoms, the first one 8"),
-    ([0], [TOKENS[:1]], [MD[0]], {"dt_ps": None}, SettingsError, "pass dt_ps="),
-    ([-1, 0], [TOKENS], [MD], {}, DataError, "holds the token -1"),
-])
+@pytest.mark.parametrize(
+    ("tokens", "dtrajs", "trajs", "settings", "error", "message"),
+    [
+        ([0, 2], [TOKENS], [MD], {}, DataError, "No MD frame is in state 2"),
+        (
+            [0, 1],
+            [TOKENS, TOKENS],
+            [MD],
+            {},
+            DataError,
+            "The trajectories do not match the MD tokens \\(1 of them, 2 of tokens\\)",
+        ),
+        ([0, 1], [TOKENS[:3]], [MD], {}, DataError, "4 frames in number 0, its tokens 3"),
+        (
+            [0, 1],
+            [TOKENS],
+            [MD],
+            {"features": [np.zeros((3, 1))]},
+            DataError,
+            "The features do not match .*3 frames in number 0",
+        ),
+        ([0, 1], [TOKENS], [MD], {"n_candidates": 0}, SettingsError, "n_candidates is 0"),
+        (
+            [0, 1],
+            [TOKENS],
+            [MD],
+            {"memory_limit_gb": 0.4},
+            DataError,
+            "4 candidate frames need 0.5 GB; memory_limit_gb is 0.4. Raise it",
+        ),
+        ([0, 1], [TOKENS], [MD], {"atoms": [0, 1]}, DataError, "2 atoms; frames are superposed on three or more"),
+        ([0, 1], [TOKENS], [BROKEN], {}, DataError, "trajectory 0 hold NaN"),
+        (
+            [0, 1],
+            [TOKENS] * 2,
+            [MD, noisy(hairpin(10), 4)],
+            {},
+            DataError,
+            "Trajectory 1 has 10 atoms, the first one 8",
+        ),
+        ([0], [TOKENS[:1]], [MD[0]], {"dt_ps": None}, SettingsError, "pass dt_ps="),
+        ([-1, 0], [TOKENS], [MD], {}, DataError, "holds the token -1"),
+    ],
+)
 def test_bad_input_is_named_and_nothing_is_written(tmp_path, tokens, dtrajs, trajs, settings, error, message):
     with pytest.raises(error, match=message):
         stitch(tmp_path, tokens, dtrajs, trajs, **{"dt_ps": 1.0, **settings})
@@ -145,5 +182,7 @@ def test_too_many_candidates_are_refused_before_a_frame_is_read_with_a_number_th
             raise AssertionError("read")
 
     dtrajs = [np.arange(5000) % 10]
-    with pytest.raises(DataError, match="1,000 candidate frames need 1.7 GB; memory_limit_gb is 1. Take n_candidates=41"):
+    with pytest.raises(
+        DataError, match="1,000 candidate frames need 1.7 GB; memory_limit_gb is 1. Take n_candidates=41"
+    ):
         stitch(tmp_path, np.arange(10), dtrajs, [Huge()], memory_limit_gb=1)

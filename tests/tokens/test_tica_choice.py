@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens import choose_tica
 from mdtok.features.streaming import fit_in_chunks
+from mdtok.tokens import choose_tica
 
 
 def relaxing(rates, n_trajectories, n_frames, seed):
@@ -50,10 +50,15 @@ def test_of_many_numbers_ten_blocks_or_more_are_looked_at(monkeypatch, lengths):
     assert all(2800 < sum(part) * 5 / 4 < 4500 for part in seen)  # folds are not equally long
 
 
-@pytest.mark.parametrize("arguments, error, words", [
-    (([], [1], 10), SettingsError, "lagtimes is []"), (([5], [0], 10), SettingsError, r"dims is [0]"),
-    (([5], [1], 0), SettingsError, "scoring_lagtime is [0]"), (([500], [1], 10), DataError, "longer than the lag of 500"),
-])
+@pytest.mark.parametrize(
+    "arguments, error, words",
+    [
+        (([], [1], 10), SettingsError, "lagtimes is []"),
+        (([5], [0], 10), SettingsError, r"dims is [0]"),
+        (([5], [1], 0), SettingsError, "scoring_lagtime is [0]"),
+        (([500], [1], 10), DataError, "longer than the lag of 500"),
+    ],
+)
 def test_bad_input_is_one_line(arguments, error, words):
     with pytest.raises(error) as caught:
         choose_tica(relaxing([0.1], 12, 100, seed=0), *arguments, progress=False)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
-from mdtok.tokens import StateTokenizer, cut_outside
 from mdtok.features import encode_periodic
 from mdtok.md.trajectory import open_trajectories
+from mdtok.tokens import StateTokenizer, cut_outside
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 STATIONARY = np.array([0.5, 0.3, 0.2])
@@ -87,7 +87,7 @@ def test_states_that_are_left_for_ever_are_dropped(caplog):
     features[:300] -= 10
     tokenizer = StateTokenizer(n_states=20, n_macrostates=3, lagtime=5, seed=1)
     with caplog.at_level(logging.WARNING, "mdtok"):
-        dtraj, = tokenizer.fit_transform(features, progress=False)
+        (dtraj,) = tokenizer.fit_transform(features, progress=False)
     assert tokenizer.n_dropped_ > 0 and tokenizer.n_states_ == 20 - tokenizer.n_dropped_
     assert np.array_equal(np.unique(dtraj), np.arange(-1, tokenizer.n_states_))
     assert np.all(dtraj[:300] == -1) and np.all(dtraj[300:] >= 0)
@@ -231,9 +231,10 @@ def test_not_fitted():
             getattr(StateTokenizer(), verb)([np.zeros((5, 2))])
 
 
-@pytest.mark.parametrize("settings", [
-    {"n_states": 1}, {"n_states": 2.5}, {"n_macrostates": 1}, {"n_macrostates": 101}, {"lagtime": 0}, {"tica_dim": 0},
-])
+@pytest.mark.parametrize(
+    "settings",
+    [{"n_states": 1}, {"n_states": 2.5}, {"n_macrostates": 1}, {"n_macrostates": 101}, {"lagtime": 0}, {"tica_dim": 0}],
+)
 def test_settings_out_of_range(settings):
     with pytest.raises(SettingsError, match=next(iter(settings))):
         StateTokenizer(**settings)
@@ -262,7 +263,7 @@ def test_real_alanine_dipeptide():
     angles = np.load(SHARED / "alanine_dihedrals" / "dihedral_traj0.npy")
     features = encode_periodic(angles, [True, True])
     tokenizer = StateTokenizer(n_states=100, n_macrostates=4, lagtime=10, seed=0).fit(features, progress=False)
-    macro, = tokenizer.to_macrostates(tokenizer.transform(features))
+    (macro,) = tokenizer.to_macrostates(tokenizer.transform(features))
     counted = np.bincount(macro, minlength=4) / len(macro)
     stationary = np.bincount(tokenizer.macrostates_, tokenizer.stationary_distribution_)
     np.testing.assert_allclose(stationary, counted, atol=0.003)  # one long trajectory: both see the same frames
@@ -276,7 +277,9 @@ def test_given_centres_are_the_states():
     x = np.sin(np.linspace(0.123, 60, 5000))[:, None]
     middles = (np.arange(10) + 0.5) / 5 - 1
     tokenizer = StateTokenizer(10, None, 1, centers=middles[:, None]).fit([x], progress=False)
-    assert tokenizer.n_states_ == 10 and np.array_equal(tokenizer.transform([x])[0], np.minimum((x[:, 0] + 1) * 5, 9).astype(int))
+    assert tokenizer.n_states_ == 10 and np.array_equal(
+        tokenizer.transform([x])[0], np.minimum((x[:, 0] + 1) * 5, 9).astype(int)
+    )
     with pytest.raises(SettingsError, match=r"\(10, n_dimensions\)"):
         StateTokenizer(10, None, 1, centers=middles)
     with pytest.raises(DataError, match="centers has 2 dimensions"):

@@ -37,7 +37,9 @@ def trajectory_files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trajectories")
     one = mdtraj.load(str(PDB))
     rng = np.random.default_rng(1)
-    many = mdtraj.Trajectory(one.xyz + 0.001 * rng.standard_normal((40, one.n_atoms, 3)), one.topology, time=np.arange(40.0))
+    many = mdtraj.Trajectory(
+        one.xyz + 0.001 * rng.standard_normal((40, one.n_atoms, 3)), one.topology, time=np.arange(40.0)
+    )
     many.save_dcd(str(folder / "whole.dcd"))
     many.save_xtc(str(folder / "whole.xtc"))
     for name in ("dcd", "xtc"):
@@ -96,20 +98,35 @@ def test_nan_in_features(fails, tmp_path):
     angles = np.zeros((500, 2))
     angles[123, 1] = np.nan
     np.save(tmp_path / "angles.npy", angles)
-    line = fails("analyze_trajectories", "--feature-files", tmp_path / "angles.npy", "--dt-ps", 1, "--out", tmp_path / "run")
+    line = fails(
+        "analyze_trajectories", "--feature-files", tmp_path / "angles.npy", "--dt-ps", 1, "--out", tmp_path / "run"
+    )
     assert "angles.npy" in line and "123" in line and "nan" in line.lower()
 
 
 def test_feature_file_without_time(fails, tmp_path):
     np.save(tmp_path / "angles.npy", np.zeros((500, 2)))
-    assert "--dt-ps" in fails("analyze_trajectories", "--feature-files", tmp_path / "angles.npy", "--out", tmp_path / "run")
+    assert "--dt-ps" in fails(
+        "analyze_trajectories", "--feature-files", tmp_path / "angles.npy", "--out", tmp_path / "run"
+    )
 
 
 def test_degrees_for_radians(fails, tmp_path):
     np.save(tmp_path / "angles.npy", np.linspace(-180, 180, 1000).reshape(500, 2))
     line = fails(
-        "analyze_trajectories", "--feature-files", tmp_path / "angles.npy", "--columns", "phi", "psi", "--periodic", "phi", "psi",
-        "--dt-ps", 1, "--out", tmp_path / "run",
+        "analyze_trajectories",
+        "--feature-files",
+        tmp_path / "angles.npy",
+        "--columns",
+        "phi",
+        "psi",
+        "--periodic",
+        "phi",
+        "psi",
+        "--dt-ps",
+        1,
+        "--out",
+        tmp_path / "run",
     )
     assert "degrees" in line and "radians" in line
 
@@ -118,15 +135,28 @@ def test_a_single_state_left_after_discretisation(fails, tmp_path):
     steps = np.linspace(0, 1, 2000)[:, None]  # drifts away and never comes back
     np.save(tmp_path / "drift.npy", steps)
     line = fails(
-        "analyze_trajectories", "--feature-files", tmp_path / "drift.npy", "--dt-ps", 1, "--n-states", 5, "--n-macrostates", 2,
-        "--n-blocks", 3, "--out", tmp_path / "run",
+        "analyze_trajectories",
+        "--feature-files",
+        tmp_path / "drift.npy",
+        "--dt-ps",
+        1,
+        "--n-states",
+        5,
+        "--n-macrostates",
+        2,
+        "--n-blocks",
+        3,
+        "--out",
+        tmp_path / "run",
     )
     assert "single" in line and "state" in line
 
 
 def test_a_single_token(fails, tmp_path):
     np.savetxt(tmp_path / "tokens.txt", np.full(500, 3), fmt="%d")
-    assert "single state" in fails("analyze_tokens", "--train", tmp_path / "tokens.txt", "--dt-ps", 1, "--out", tmp_path / "run")
+    assert "single state" in fails(
+        "analyze_tokens", "--train", tmp_path / "tokens.txt", "--dt-ps", 1, "--out", tmp_path / "run"
+    )
 
 
 def test_negative_tokens(fails, tmp_path):
@@ -142,19 +172,45 @@ def tokens(tmp_path):
 
 
 def test_lag_longer_than_the_trajectories(fails, tokens, tmp_path):
-    line = fails("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--lagtime", 900, "--models", "msm", "--out", tmp_path / "run")
+    line = fails(
+        "analyze_tokens",
+        "--train",
+        tokens,
+        "--dt-ps",
+        1,
+        "--lagtime",
+        900,
+        "--models",
+        "msm",
+        "--out",
+        tmp_path / "run",
+    )
     assert "900" in line and "lag" in line and not (tmp_path / "run").exists()
 
 
 def test_trajectories_shorter_than_the_lag(fails, tmp_path):
     for k in range(3):
         np.save(tmp_path / f"{k}.npy", np.arange(8) % 2)
-    line = fails("analyze_tokens", "--train", *(tmp_path / f"{k}.npy" for k in range(3)), "--dt-ps", 1, "--out", tmp_path / "run")
+    line = fails(
+        "analyze_tokens", "--train", *(tmp_path / f"{k}.npy" for k in range(3)), "--dt-ps", 1, "--out", tmp_path / "run"
+    )
     assert "lag of 10" in line and "8 frames" in line
 
 
 def test_lag_that_no_model_of_a_longer_lag_divides(fails, tokens, tmp_path):
-    line = fails("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--lagtime", 15, "--models", "msm10", "--out", tmp_path / "run")
+    line = fails(
+        "analyze_tokens",
+        "--train",
+        tokens,
+        "--dt-ps",
+        1,
+        "--lagtime",
+        15,
+        "--models",
+        "msm10",
+        "--out",
+        tmp_path / "run",
+    )
     assert "msm10" in line and not (tmp_path / "run").exists()
 
 
@@ -167,9 +223,14 @@ def test_unknown_setting_in_yaml(fails, tmp_path):
 @pytest.mark.parametrize(
     "arguments, word",
     [
-        (["--solvent", "ethanol"], "ethanol"), (["--temperature-kelvin", "-3"], "-3"), (["--platform", "Abacus"], "Abacus"),
-        (["--token-interval-ps", "0.3"], "0.3"), (["--models", "msm,oracle9000"], "oracle9000"), (["--n-replicas", "1"], "1"),
-        (["--tokens", "words"], "words"), (["--simulation", "no/such/run"], "no/such/run"),
+        (["--solvent", "ethanol"], "ethanol"),
+        (["--temperature-kelvin", "-3"], "-3"),
+        (["--platform", "Abacus"], "Abacus"),
+        (["--token-interval-ps", "0.3"], "0.3"),
+        (["--models", "msm,oracle9000"], "oracle9000"),
+        (["--n-replicas", "1"], "1"),
+        (["--tokens", "words"], "words"),
+        (["--simulation", "no/such/run"], "no/such/run"),
     ],
 )
 def test_alanine_settings_that_cannot_be(fails, tmp_path, arguments, word):
@@ -179,31 +240,50 @@ def test_alanine_settings_that_cannot_be(fails, tmp_path, arguments, word):
 def test_folder_of_another_run_is_never_overwritten(fails, tokens, tmp_path):
     out = tmp_path / "run"
     out.mkdir()
-    (out / "manifest.json").write_text('{"settings": {"seed": 1}, "inputs_sha256": {}, "begun": ["tokenize"], "stages": {}}')
+    (out / "manifest.json").write_text(
+        '{"settings": {"seed": 1}, "inputs_sha256": {}, "begun": ["tokenize"], "stages": {}}'
+    )
     line = fails("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--seed", 2, "--models", "msm", "--out", out)
     assert "another run" in line and "seed: 1 there, 2 asked for" in line
     assert (out / "manifest.json").read_text().startswith('{"settings": {"seed": 1}')  # as it was
 
 
 def test_folder_that_is_no_run(fails, tokens, tmp_path):
-    assert "not a run of mdtok" in fails("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--models", "msm", "--out", tmp_path)
+    assert "not a run of mdtok" in fails(
+        "analyze_tokens", "--train", tokens, "--dt-ps", 1, "--models", "msm", "--out", tmp_path
+    )
 
 
 def test_a_stage_before_its_time(fails, tokens, tmp_path):
-    line = fails("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--models", "msm", "--stage", "score", "--out", tmp_path / "run")
+    line = fails(
+        "analyze_tokens",
+        "--train",
+        tokens,
+        "--dt-ps",
+        1,
+        "--models",
+        "msm",
+        "--stage",
+        "score",
+        "--out",
+        tmp_path / "run",
+    )
     assert "'rollout' is not done yet" in line
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("--window", 2000), "window of 2000 frames is longer than the position table"),
-    (("--sizes", "huge"), "no preset 'huge'"),
-    (("--n-prompt", 990), "longer than a trajectory"),
-    (("--n-trajectories", 3), "20 at least"),
-    (("--lagtime", 900), "more than a fifth"),
-    (("--causal-steps", "10"), "1 numbers of training steps were given for 2 sizes"),
-    (("--system", "nowhere"), "no system 'nowhere'"),
-    (("--system", "alanine_dipeptide"), "has no setting"),
-    (("--frame-interval-ps", 0.03), "whole number of time steps"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--window", 2000), "window of 2000 frames is longer than the position table"),
+        (("--sizes", "huge"), "no preset 'huge'"),
+        (("--n-prompt", 990), "longer than a trajectory"),
+        (("--n-trajectories", 3), "20 at least"),
+        (("--lagtime", 900), "more than a fifth"),
+        (("--causal-steps", "10"), "1 numbers of training steps were given for 2 sizes"),
+        (("--system", "nowhere"), "no system 'nowhere'"),
+        (("--system", "alanine_dipeptide"), "has no setting"),
+        (("--frame-interval-ps", 0.03), "whole number of time steps"),
+    ],
+)
 def test_settings_of_muller_brown(fails, tmp_path, arguments, message):
     assert message in fails("run_muller_brown", *arguments, "--out", tmp_path / "run")

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mdtok.workflows.command_line import RunSettings, parse_settings, run_script
 from mdtok.errors import DataError, SettingsError
+from mdtok.workflows.command_line import RunSettings, parse_settings, run_script
 
 
 @dataclass
@@ -38,7 +38,9 @@ def test_dashes_and_underscores_both_work():
     assert parse("--n-replicas", "3").n_replicas == parse("--n_replicas=3").n_replicas == 3
 
 
-@pytest.mark.parametrize("arguments, quick", [([], False), (["--quick"], True), (["--quick", "false"], False), (["--quick=true"], True)])
+@pytest.mark.parametrize(
+    "arguments, quick", [([], False), (["--quick"], True), (["--quick", "false"], False), (["--quick=true"], True)]
+)
 def test_quick_is_a_switch(arguments, quick):
     settings = parse(*arguments)
     assert settings.quick is quick and settings.n_replicas == (2 if quick else 20)
@@ -68,7 +70,12 @@ def test_wrong_flags_are_one_clear_line(arguments, words):
 
 @pytest.mark.parametrize(
     "text, words",
-    [("lenght_ns: 3", "unknown setting 'lenght_ns' .did you mean 'length_ns'"), ("a: [", "not valid YAML"), ("3", "name: value"), ("seed: x", "invalid int")],
+    [
+        ("lenght_ns: 3", "unknown setting 'lenght_ns' .did you mean 'length_ns'"),
+        ("a: [", "not valid YAML"),
+        ("3", "name: value"),
+        ("seed: x", "invalid int"),
+    ],
 )
 def test_wrong_yaml_is_one_clear_line(tmp_path, text, words):
     with pytest.raises(SettingsError, match=words) as raised:
@@ -81,7 +88,10 @@ def test_operational_settings_do_not_decide_what_is_computed():
     assert one.computed() == other.computed() and "n_replicas" in one.computed()
 
 
-@pytest.mark.parametrize("error, status, words", [(DataError("two\nlines"), 2, "error: two lines"), (KeyboardInterrupt(), 130, "goes on from here")])
+@pytest.mark.parametrize(
+    "error, status, words",
+    [(DataError("two\nlines"), 2, "error: two lines"), (KeyboardInterrupt(), 130, "goes on from here")],
+)
 def test_exit_statuses(error, status, words, capsys):
     def main():
         raise error

@@ -8,8 +8,30 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-TINY = ("--temperature-kelvin", 340, "--n-replicas", 4, "--length-ns", 3, "--n-states", 12, "--n-macrostates", 2, "--models", "msm,order2", "--tica-lagtimes", 10,
-        "--tica-dims", 1, 2, "--lagtimes", 20, "--n-processes", 1, "--no-progress")
+TINY = (
+    "--temperature-kelvin",
+    340,
+    "--n-replicas",
+    4,
+    "--length-ns",
+    3,
+    "--n-states",
+    12,
+    "--n-macrostates",
+    2,
+    "--models",
+    "msm,order2",
+    "--tica-lagtimes",
+    10,
+    "--tica-dims",
+    1,
+    2,
+    "--lagtimes",
+    20,
+    "--n-processes",
+    1,
+    "--no-progress",
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +57,22 @@ def test_trajectories_of_ones_own_take_the_same_path(folded, run_protocol, tmp_p
     out, _ = folded
     replicas = sorted((out / "md").glob("replica_*"))
     process = run_protocol(
-        "run_fip35", *TINY, "--traj", *(folder / "trajectory.xtc" for folder in replicas), "--top", replicas[0] / "topology.pdb",
-        "--stage", "tokenize", "--out", tmp_path / "own",
+        "run_fip35",
+        *TINY,
+        "--traj",
+        *(folder / "trajectory.xtc" for folder in replicas),
+        "--top",
+        replicas[0] / "topology.pdb",
+        "--stage",
+        "tokenize",
+        "--out",
+        tmp_path / "own",
     )
     assert process.returncode == 0, process.stderr[-3000:]
-    one, other = (json.loads((folder / "tokens" / "tokens.json").read_text(encoding="utf-8")) for folder in (out, tmp_path / "own"))
+    one, other = (
+        json.loads((folder / "tokens" / "tokens.json").read_text(encoding="utf-8"))
+        for folder in (out, tmp_path / "own")
+    )
     assert one == other
 
 
@@ -48,7 +81,9 @@ def test_trajectories_of_ones_own_take_the_same_path(folded, run_protocol, tmp_p
 def test_quick_reaches_a_report(run_protocol, tmp_path, seed):
     """Some 40 seconds each: so little MD has as few macrostates as it has, and the quick settings must not ask for more."""
     process = run_protocol("run_fip35", "--quick", "--seed", seed, "--no-progress", "--out", tmp_path / "run")
-    assert process.returncode == 0 and "How it folds" in (tmp_path / "run" / "report" / "report.html").read_text(encoding="utf-8")
+    assert process.returncode == 0 and "How it folds" in (tmp_path / "run" / "report" / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_two_runs_are_compared_in_how_they_fold(folded, run_protocol, tmp_path):
@@ -61,14 +96,17 @@ def test_two_runs_are_compared_in_how_they_fold(folded, run_protocol, tmp_path):
     assert process.returncode == 2 and "of their own each" in process.stderr and process.stderr.strip().count("\n") == 0
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (("--model", "martini"), "calpha or allatom was expected"),
-    (("--traj", "x.dcd"), "--traj needs --top"),
-    (("--solvent", "obc2"), "The Cα model has no solvent"),
-    (("--n-replicas", 2), "--n-replicas 2 is too few"),
-    (("--structure", "nowhere.pdb"), "nowhere.pdb does not exist"),
-    (("--structure", ROOT / "systems" / "alanine_dipeptide" / "alanine_dipeptide.pdb"), "has the sequence"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--model", "martini"), "calpha or allatom was expected"),
+        (("--traj", "x.dcd"), "--traj needs --top"),
+        (("--solvent", "obc2"), "The Cα model has no solvent"),
+        (("--n-replicas", 2), "--n-replicas 2 is too few"),
+        (("--structure", "nowhere.pdb"), "nowhere.pdb does not exist"),
+        (("--structure", ROOT / "systems" / "alanine_dipeptide" / "alanine_dipeptide.pdb"), "has the sequence"),
+    ],
+)
 def test_bad_input_is_one_line(run_protocol, tmp_path, arguments, words):
     process = run_protocol("run_fip35", *arguments, "--out", tmp_path / "run")
     assert process.returncode == 2 and words in process.stderr and process.stderr.strip().count("\n") == 0
@@ -83,8 +121,14 @@ def test_trajectories_of_another_molecule_are_refused(run_protocol, tmp_path):
     traj = mdtraj.Trajectory(np.random.default_rng(0).random((50, 35, 3)), topology, time=np.arange(50.0))
     traj.save_xtc(str(tmp_path / "other.xtc"))
     traj[0].save_pdb(str(tmp_path / "other.pdb"))
-    process = run_protocol("run_fip35", "--traj", tmp_path / "other.xtc", "--top", tmp_path / "other.pdb", "--out", tmp_path / "run")
-    assert process.returncode == 2 and "of the native contacts is" in process.stderr and process.stderr.strip().count("\n") == 0
+    process = run_protocol(
+        "run_fip35", "--traj", tmp_path / "other.xtc", "--top", tmp_path / "other.pdb", "--out", tmp_path / "run"
+    )
+    assert (
+        process.returncode == 2
+        and "of the native contacts is" in process.stderr
+        and process.stderr.strip().count("\n") == 0
+    )
 
 
 def test_a_rollout_becomes_a_trajectory_that_says_what_it_is(folded, run_protocol):
@@ -100,7 +144,13 @@ def test_a_rollout_becomes_a_trajectory_that_says_what_it_is(folded, run_protoco
     assert [row[0] for row in label["frames"]] == tokens.tolist()
 
 
-@pytest.mark.parametrize("arguments, words", [(("lstm",), "has no rollout of 'lstm'; it has msm, order2"), (("msm", "--chain", 900), "generated the chains 0 .. ")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("lstm",), "has no rollout of 'lstm'; it has msm, order2"),
+        (("msm", "--chain", 900), "generated the chains 0 .. "),
+    ],
+)
 def test_what_cannot_be_stitched_is_one_line(folded, run_protocol, arguments, words):
     process = run_protocol("stitch_rollout", folded[0], *arguments)
     assert process.returncode == 2 and words in process.stderr and process.stderr.strip().count("\n") == 0
@@ -116,9 +166,32 @@ def test_all_atom_trajectories_take_the_same_path(run_protocol, tmp_path):
         xyz = size[:, None, None] * centred + 0.01 * rng.normal(size=(200, *centred.shape)) + 5
         mdtraj.Trajectory(xyz, structure.topology, time=200.0 * np.arange(200)).save_dcd(str(tmp_path / f"{k}.dcd"))
     process = run_protocol(
-        "run_fip35", "--traj", tmp_path / "*.dcd", "--top", ROOT / "systems" / "fip35" / "fip35.pdb", "--dt-ps", 200, "--n-states", 10,
-        "--n-macrostates", 2, "--tica-lagtimes", 1, "--tica-dims", 1, "--lagtime", 1, "--lagtimes", 1, "--n-timescales", 1,
-        "--models", "msm,order2", "--no-progress", "--out", tmp_path / "run",
+        "run_fip35",
+        "--traj",
+        tmp_path / "*.dcd",
+        "--top",
+        ROOT / "systems" / "fip35" / "fip35.pdb",
+        "--dt-ps",
+        200,
+        "--n-states",
+        10,
+        "--n-macrostates",
+        2,
+        "--tica-lagtimes",
+        1,
+        "--tica-dims",
+        1,
+        "--lagtime",
+        1,
+        "--lagtimes",
+        1,
+        "--n-timescales",
+        1,
+        "--models",
+        "msm,order2",
+        "--no-progress",
+        "--out",
+        tmp_path / "run",
     )
     assert process.returncode == 0, process.stderr[-3000:]
     found = json.loads((tmp_path / "run" / "report" / "folding.json").read_text(encoding="utf-8"))

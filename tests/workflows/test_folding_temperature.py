@@ -33,7 +33,9 @@ def test_the_line_of_two_states_is_found_within_its_interval():
     temperatures = np.array([325.0, 332, 340, 348, 355])
     inside = 0
     for seed in range(20):
-        found = fit_folding_temperature(temperatures, two_state_chains(temperatures, 341.0, 250.0, seed, n_frames=1000), seed=seed)
+        found = fit_folding_temperature(
+            temperatures, two_state_chains(temperatures, 341.0, 250.0, seed, n_frames=1000), seed=seed
+        )
         at, heat = found.temperature_kelvin, found.enthalpy_kj_mol
         inside += int(at.low <= 341 <= at.high) + int(heat.low <= 250 <= heat.high)
     assert inside >= 31  # of 40; binomial with 0.93 (a bootstrap of 8 is a little narrow) gives fewer once in 10,000
@@ -49,18 +51,23 @@ def test_passages_between_the_cores_are_counted():
     assert found.n_foldings.tolist() == [4, 8] and found.n_unfoldings.tolist() == [8, 16]
 
 
-@pytest.mark.parametrize("shares, words", [((0.0, 0.0), "folded share is 0.00, 0.00"), ((0.3, 0.7), "More is folded at higher")])
+@pytest.mark.parametrize(
+    "shares, words", [((0.0, 0.0), "folded share is 0.00, 0.00"), ((0.3, 0.7), "More is folded at higher")]
+)
 def test_shares_that_have_no_line_are_refused(shares, words):
     chains = [[(np.arange(100) < 100 * share).astype(int)] * 8 for share in shares]
     with pytest.raises(DataError, match=words):
         fit_folding_temperature([300.0, 310.0], chains)
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (("fip35_calpha", "--temperatures", 340), "1 temperature was given"),
-    (("four_state", "--temperatures", 10, 20), "no starts folded and unfolded"),
-    (("fip35_calpha", "--structure", "nowhere.pdb"), "nowhere.pdb does not exist"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("fip35_calpha", "--temperatures", 340), "1 temperature was given"),
+        (("four_state", "--temperatures", 10, 20), "no starts folded and unfolded"),
+        (("fip35_calpha", "--structure", "nowhere.pdb"), "nowhere.pdb does not exist"),
+    ],
+)
 def test_bad_input_is_one_line(run_protocol, tmp_path, arguments, words):
     process = run_protocol("find_folding_temperature", *arguments, "--out", tmp_path / "out")
     assert process.returncode == 2 and words in process.stderr and process.stderr.strip().count("\n") == 0
@@ -69,7 +76,9 @@ def test_bad_input_is_one_line(run_protocol, tmp_path, arguments, words):
 
 @pytest.mark.slow
 def test_fip35_calpha_folds_near_340_kelvin(run_protocol, tmp_path):
-    process = run_protocol("find_folding_temperature", "fip35_calpha", "--length-ns", 10, "--out", tmp_path / "out", timeout=1800)
+    process = run_protocol(
+        "find_folding_temperature", "fip35_calpha", "--length-ns", 10, "--out", tmp_path / "out", timeout=1800
+    )
     assert process.returncode == 0, process.stderr[-2000:]
     found = json.loads((tmp_path / "out" / "folding_temperature.json").read_text(encoding="utf-8"))
     assert 325 < found["temperature_kelvin"]["value"] < 355 and sum(found["n_foldings"]) > 20

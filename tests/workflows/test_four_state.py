@@ -6,8 +6,27 @@ import numpy as np
 import pytest
 
 TINY = (
-    "--n-runs", 4, "--length-ps", 20_000, "--n-training-runs", 2, "--models", "msm,order2", "--lagtimes", 50, "--lagtime", 50,
-    "--n-chains", 20, "--n-chain-tokens", 4000, "--no-progress", "--seed", 5, "--platform", "Reference",
+    "--n-runs",
+    4,
+    "--length-ps",
+    20_000,
+    "--n-training-runs",
+    2,
+    "--models",
+    "msm,order2",
+    "--lagtimes",
+    50,
+    "--lagtime",
+    50,
+    "--n-chains",
+    20,
+    "--n-chain-tokens",
+    4000,
+    "--no-progress",
+    "--seed",
+    5,
+    "--platform",
+    "Reference",
 )
 
 
@@ -46,14 +65,22 @@ def test_real_transitions_outlast_the_commit_time_and_recrossings_do_not(four_st
 def test_published_tokens_stay_as_long_as_they_must(four_state, run_protocol, tmp_path):
     out, _ = four_state
     process = run_protocol("run_four_state", *TINY, "--out", out, "--tokens", "published", "--stage", "tokenize")
-    assert process.returncode == 2 and "tokens" in process.stderr  # tokenised otherwise before: another folder is needed
+    assert (
+        process.returncode == 2 and "tokens" in process.stderr
+    )  # tokenised otherwise before: another folder is needed
     assert len(process.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (("--n-runs", 6), "multiple of 4"), (("--n-training-runs", 7), "two at least"), (("--tokens", "raw"), "core or published"),
-    (("--length-ps", 500), "longest lag time"), (("--n-chains", -1), "must not be negative"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--n-runs", 6), "multiple of 4"),
+        (("--n-training-runs", 7), "two at least"),
+        (("--tokens", "raw"), "core or published"),
+        (("--length-ps", 500), "longest lag time"),
+        (("--n-chains", -1), "must not be negative"),
+    ],
+)
 def test_bad_settings_are_one_line(run_protocol, tmp_path, arguments, words):
     process = run_protocol("run_four_state", *arguments, "--out", tmp_path / "run")
     assert process.returncode == 2 and words in process.stderr

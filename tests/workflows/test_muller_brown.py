@@ -6,10 +6,43 @@ import numpy as np
 import pytest
 
 TINY = (
-    "--n-trajectories", 40, "--n-frames", 200, "--n-long", 20, "--n-long-frames", 200, "--n-states", 8, "--lagtime", 4,
-    "--window", 20, "--sizes", "small", "--causal-steps", 30, "--faithful-steps", 4, "--n-rollouts", 20, "--n-forecasts", 8,
-    "--n-prompt", 50, "--n-forecast", 10, "--n-attention", 2, "--frame-interval-ps", 5, "--no-progress", "--seed", 3,
-    "--token-interval-frames", 5,
+    "--n-trajectories",
+    40,
+    "--n-frames",
+    200,
+    "--n-long",
+    20,
+    "--n-long-frames",
+    200,
+    "--n-states",
+    8,
+    "--lagtime",
+    4,
+    "--window",
+    20,
+    "--sizes",
+    "small",
+    "--causal-steps",
+    30,
+    "--faithful-steps",
+    4,
+    "--n-rollouts",
+    20,
+    "--n-forecasts",
+    8,
+    "--n-prompt",
+    50,
+    "--n-forecast",
+    10,
+    "--n-attention",
+    2,
+    "--frame-interval-ps",
+    5,
+    "--no-progress",
+    "--seed",
+    3,
+    "--token-interval-frames",
+    5,
 )
 
 
@@ -25,12 +58,22 @@ def muller_brown(run_protocol, tmp_path_factory):
 def test_it_ends_in_a_report_with_every_table(muller_brown):
     out, process = muller_brown
     page = (out / "report" / "report.html").read_text(encoding="utf-8")
-    for chapter in ("Long rollouts", "exact dynamics", "Forecasts", "Classification", "Collective variables", "Attention"):
+    for chapter in (
+        "Long rollouts",
+        "exact dynamics",
+        "Forecasts",
+        "Classification",
+        "Collective variables",
+        "Attention",
+    ):
         assert chapter in page
     assert "trajbert-small" in process.stderr and "Bayes-optimal" in process.stderr
     card = json.loads((out / "report" / "scorecard.json").read_text(encoding="utf-8"))
     assert {"oracle", "msm", "trajbert-small", "grid-msm", "ornstein-uhlenbeck"} == set(card["models"])
-    assert card["models"]["oracle"]["nll_nats_per_token"]["value"] < card["models"]["msm"]["nll_nats_per_token"]["value"] + 0.2
+    assert (
+        card["models"]["oracle"]["nll_nats_per_token"]["value"]
+        < card["models"]["msm"]["nll_nats_per_token"]["value"] + 0.2
+    )
     assert card["models"]["trajbert-small"]["nll_nats_per_token"] is None
 
 
@@ -66,7 +109,8 @@ def test_a_potential_with_a_syntax_error_is_one_line(run_protocol, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "system.yaml").write_text(
         "potential: x^2 + (y^2\ntemperature_kelvin: 300\ntimestep_fs: 20\nframe_interval_ps: 1\ndiffusion_nm2_per_ps: 0.001\n"
-        "bounds: {x: [-1, 1], y: [-1, 1]}\nstates: {a: [0, 0], b: [0.5, 0]}\n", encoding="utf-8",
+        "bounds: {x: [-1, 1], y: [-1, 1]}\nstates: {a: [0, 0], b: [0.5, 0]}\n",
+        encoding="utf-8",
     )
     process = run_protocol("run_muller_brown", "--system", tmp_path / "mine", "--out", tmp_path / "run")
     errors = [line for line in process.stderr.splitlines() if line.startswith("error:")]

@@ -23,8 +23,23 @@ def finished(process):
 
 # seed 0 holds out replicas that start in αR and β, so that the test does not hang on a rare crossing in 0.1 ns
 TINY_ALANINE = (
-    "--n-replicas", 8, "--length-ns", 0.1, "--n-states", 12, "--n-macrostates", 0, "--models", "msm,nanogpt-tiny",
-    "--training-steps", 20, "--seed", 0, "--no-progress", "--lagtime", 5,
+    "--n-replicas",
+    8,
+    "--length-ns",
+    0.1,
+    "--n-states",
+    12,
+    "--n-macrostates",
+    0,
+    "--models",
+    "msm,nanogpt-tiny",
+    "--training-steps",
+    20,
+    "--seed",
+    0,
+    "--no-progress",
+    "--lagtime",
+    5,
 )
 
 
@@ -63,18 +78,47 @@ def test_same_seed_same_tokens_same_generated_sequence(alanine, run_protocol, tm
     finished(run_protocol("run_alanine", *TINY_ALANINE, "--out", tmp_path / "again"))
     for folder in ("tokens", "rollouts/msm", "rollouts/nanogpt-tiny"):
         for file in sorted((out / folder).glob("*.npy")):
-            assert np.array_equal(np.load(file), np.load(tmp_path / "again" / folder / file.name)), f"{folder}/{file.name}"
+            assert np.array_equal(np.load(file), np.load(tmp_path / "again" / folder / file.name)), (
+                f"{folder}/{file.name}"
+            )
 
 
 @pytest.mark.parametrize("tokens", ["macrostates", "sin-phi"])
 def test_other_tokens_of_the_same_simulation(alanine, run_protocol, tmp_path, tokens):
     run, _ = alanine
-    finished(run_protocol("run_alanine", *TINY_ALANINE, "--simulation", run, "--tokens", tokens, "--stage", "simulate", "--out", tmp_path / "run"))
-    finished(run_protocol("run_alanine", *TINY_ALANINE, "--simulation", run, "--tokens", tokens, "--stage", "tokenize", "--out", tmp_path / "run"))
+    finished(
+        run_protocol(
+            "run_alanine",
+            *TINY_ALANINE,
+            "--simulation",
+            run,
+            "--tokens",
+            tokens,
+            "--stage",
+            "simulate",
+            "--out",
+            tmp_path / "run",
+        )
+    )
+    finished(
+        run_protocol(
+            "run_alanine",
+            *TINY_ALANINE,
+            "--simulation",
+            run,
+            "--tokens",
+            tokens,
+            "--stage",
+            "tokenize",
+            "--out",
+            tmp_path / "run",
+        )
+    )
     tokens_of = json.loads((tmp_path / "run" / "tokens" / "tokens.json").read_text(encoding="utf-8"))
     micro = json.loads((run / "tokens" / "tokens.json").read_text(encoding="utf-8"))
     angles, states = (
-        np.concatenate([np.load(path) for path in sorted((tmp_path / "run" / kind).glob("[0-9]*.npy"))]) for kind in ("features", "tokens")
+        np.concatenate([np.load(path) for path in sorted((tmp_path / "run" / kind).glob("[0-9]*.npy"))])
+        for kind in ("features", "tokens")
     )
     if tokens == "macrostates":
         assert tokens_of["macrostates"] == list(range(len(micro["macrostate_names"])))
@@ -83,15 +127,33 @@ def test_other_tokens_of_the_same_simulation(alanine, run_protocol, tmp_path, to
         assert len(tokens_of["macrostates"]) <= 20
         width = [np.ptp(np.sin(angles[states == k, 0])) for k in np.unique(states)]
         assert max(width) <= 0.1 + 1e-6  # a bin, exactly
-    process = run_protocol("run_alanine", *TINY_ALANINE, "--length-ns", 0.2, "--simulation", run, "--out", tmp_path / "other")
+    process = run_protocol(
+        "run_alanine", *TINY_ALANINE, "--length-ns", 0.2, "--simulation", run, "--out", tmp_path / "other"
+    )
     assert process.returncode == 2 and "another length_ns" in process.stderr
 
 
 def test_your_coordinates(alanine, run_protocol, tmp_path):
     out, _ = alanine
     process = run_protocol(
-        "analyze_trajectories", "--traj", out / "md" / "replica_*" / "trajectory.xtc", "--top", out / "md" / "replica_000" / "topology.pdb",
-        "--features", "phi psi", "--stride", 5, "--n-states", 12, "--models", "msm", "--lagtime", 5, "--out", tmp_path / "run", "--no-progress",
+        "analyze_trajectories",
+        "--traj",
+        out / "md" / "replica_*" / "trajectory.xtc",
+        "--top",
+        out / "md" / "replica_000" / "topology.pdb",
+        "--features",
+        "phi psi",
+        "--stride",
+        5,
+        "--n-states",
+        12,
+        "--models",
+        "msm",
+        "--lagtime",
+        5,
+        "--out",
+        tmp_path / "run",
+        "--no-progress",
     )
     finished(process)
     assert report_of(tmp_path / "run")["dt_ps"] == pytest.approx(1.0)
@@ -106,7 +168,15 @@ def test_your_feature_files(run_protocol, tmp_path):
         header = "#! FIELDS time phi d\n#! SET min_phi -pi\n#! SET max_phi pi\n"
         (tmp_path / f"COLVAR.{k}").write_text(header + "\n".join(rows) + "\n")
     process = run_protocol(
-        "analyze_trajectories", "--feature-files", tmp_path / "COLVAR.*", "--n-states", 8, "--models", "msm,semi-markov", "--out", tmp_path / "run",
+        "analyze_trajectories",
+        "--feature-files",
+        tmp_path / "COLVAR.*",
+        "--n-states",
+        8,
+        "--models",
+        "msm,semi-markov",
+        "--out",
+        tmp_path / "run",
         "--no-progress",
     )
     finished(process)
@@ -123,8 +193,19 @@ def test_your_tokens_with_a_test_set_of_their_own(run_protocol, tmp_path):
     np.savetxt(tmp_path / "0.txt", np.append(chains[0] * 10 + 5, [-1, -1]), fmt="%d")  # -1: outside of all states
     np.savetxt(tmp_path / "short.txt", [5, 15, 5], fmt="%d")  # shorter than the lag: left out, and said so
     process = run_protocol(
-        "analyze_tokens", "--train", *(tmp_path / f"{k}.txt" for k in range(3)), tmp_path / "short.txt", "--test", tmp_path / "3.txt", "--dt-ps", 200,
-        "--models", "msm,order2,semi-markov", "--out", tmp_path / "run", "--no-progress",
+        "analyze_tokens",
+        "--train",
+        *(tmp_path / f"{k}.txt" for k in range(3)),
+        tmp_path / "short.txt",
+        "--test",
+        tmp_path / "3.txt",
+        "--dt-ps",
+        200,
+        "--models",
+        "msm,order2,semi-markov",
+        "--out",
+        tmp_path / "run",
+        "--no-progress",
     )
     assert "1 of 4 trajectories are not longer than the lag" in finished(process).stderr
     assert "2 of 12005 frames are -1" in process.stderr
@@ -135,8 +216,16 @@ def test_your_tokens_with_a_test_set_of_their_own(run_protocol, tmp_path):
 
 def test_lumped_chain_the_lag_one_msm_is_off_and_semi_markov_better(shared_data, run_protocol, tmp_path):
     process = run_protocol(
-        "analyze_tokens", "--train", shared_data / "markov" / "8state_macrotraj.txt", "--dt-ps", 1, "--models", "msm,semi-markov", "--out",
-        tmp_path / "run", "--no-progress",
+        "analyze_tokens",
+        "--train",
+        shared_data / "markov" / "8state_macrotraj.txt",
+        "--dt-ps",
+        1,
+        "--models",
+        "msm,semi-markov",
+        "--out",
+        tmp_path / "run",
+        "--no-progress",
     )
     finished(process)
     rows = report_of(tmp_path / "run")["models"]

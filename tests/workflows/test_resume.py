@@ -32,8 +32,23 @@ def kill_when(condition, name, *arguments, timeout=120):
 def test_simulation_killed_in_the_middle(run_protocol, tmp_path):
     out = tmp_path / "run"
     arguments = [
-        "--n-replicas", 8, "--length-ns", 0.3, "--n-states", 10, "--n-macrostates", 0, "--models", "msm", "--out", out, "--no-progress",
-        "--lagtime", 5, "--seed", 0,
+        "--n-replicas",
+        8,
+        "--length-ns",
+        0.3,
+        "--n-states",
+        10,
+        "--n-macrostates",
+        0,
+        "--models",
+        "msm",
+        "--out",
+        out,
+        "--no-progress",
+        "--lagtime",
+        5,
+        "--seed",
+        0,
     ]
     last = out / "md" / "replica_005" / "trajectory.xtc"
     kill_when(lambda: last.exists() and last.stat().st_size > 20_000, "run_alanine", *arguments)
@@ -52,7 +67,14 @@ def test_training_killed_in_the_middle(run_protocol, tmp_path):
     for k, chain in enumerate(simulate(THREE_STATES, 8, 3000, seed=9)):
         np.save(tmp_path / f"{k}.npy", chain)
     arguments = [
-        "--train", *(tmp_path / f"{k}.npy" for k in range(8)), "--dt-ps", 1, "--models", "msm,nanogpt-tiny", "--training-steps", 400,
+        "--train",
+        *(tmp_path / f"{k}.npy" for k in range(8)),
+        "--dt-ps",
+        1,
+        "--models",
+        "msm,nanogpt-tiny",
+        "--training-steps",
+        400,
         "--no-progress",
     ]
     checkpoints = out / "models" / "nanogpt-tiny.checkpoints"
@@ -74,7 +96,18 @@ def test_stages_one_by_one_reach_the_same_report(run_protocol, tmp_path_factory,
     tokens = folder / "tokens.npy"
     np.save(tokens, np.concatenate(simulate(THREE_STATES, 1, 8000, seed=5)))
     process = run_protocol(
-        "analyze_tokens", "--train", tokens, "--dt-ps", 1, "--models", "msm,order2", "--out", folder / "run", "--no-progress", "--stage", stage,
+        "analyze_tokens",
+        "--train",
+        tokens,
+        "--dt-ps",
+        1,
+        "--models",
+        "msm,order2",
+        "--out",
+        folder / "run",
+        "--no-progress",
+        "--stage",
+        stage,
     )
     assert process.returncode == 0, process.stderr[-2000:]
     assert (folder / "run" / "report" / "report.html").exists() == (stage == "score")
@@ -90,4 +123,8 @@ def test_a_model_is_added_to_a_finished_run(run_protocol, tmp_path):
     assert process.returncode == 0, process.stderr[-2000:]
     assert "semi-markov: trained" in process.stderr and "order2: trained" not in process.stderr
     assert (out / "models" / "order2" / "arrays.npz").stat().st_mtime_ns == written
-    assert list(json.loads((out / "report" / "scorecard.json").read_text())["models"]) == ["msm", "order2", "semi-markov"]
+    assert list(json.loads((out / "report" / "scorecard.json").read_text())["models"]) == [
+        "msm",
+        "order2",
+        "semi-markov",
+    ]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mdtok.errors import DataError, RunFolderError
-from mdtok.workflows.folder import RunFolder
 from mdtok.storage import hash_file, load_arrays, read_json, save_arrays, whole, write_json
+from mdtok.workflows.folder import RunFolder
 
 
 def test_a_file_that_is_not_finished_does_not_appear(tmp_path):
@@ -33,7 +33,10 @@ def test_arrays_keep_their_order_beyond_a_thousand(tmp_path):
 
 
 def test_json_is_strict_and_knows_numpy(tmp_path):
-    write_json(tmp_path / "a.json", {"x": np.float32(0.5), "y": np.array([1, 2]), "z": float("nan"), 3: np.inf, "b": np.bool_(True)})
+    write_json(
+        tmp_path / "a.json",
+        {"x": np.float32(0.5), "y": np.array([1, 2]), "z": float("nan"), 3: np.inf, "b": np.bool_(True)},
+    )
     text = (tmp_path / "a.json").read_text()
     assert json.loads(text, parse_constant=pytest.fail) == {"x": 0.5, "y": [1, 2], "z": None, "3": None, "b": True}
 

@@ -252,7 +252,15 @@ class GridMarkov(_Baseline):
 
     _settings = ("cell_nm",)
     _arrays = (
-        "cells_", "means_", "frames_", "first_frame_", "counts_", "origins_", "targets_", "gaussian_", "outside_",
+        "cells_",
+        "means_",
+        "frames_",
+        "first_frame_",
+        "counts_",
+        "origins_",
+        "targets_",
+        "gaussian_",
+        "outside_",
     )
     _frames_kept = 200  # a cell, for sampling
     _largest_matrix = 50_000_000  # entries: 600 MB

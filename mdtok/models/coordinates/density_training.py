@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from mdtok.models.networks.held_out_choice import SHARES, least_share
 from mdtok.models.coordinates.mixture_density import MixtureDensity
 from mdtok.models.coordinates.stratification import frame_weights, region_of, spread_centers
+from mdtok.models.networks.held_out_choice import SHARES, least_share
 from mdtok.models.networks.training import train_network
 
 _N_REGIONS = 200  # of the space of frames, in which visits are counted
@@ -44,7 +44,10 @@ def fit_frame_density(network, train, held_out, settings, checkpoint_folder=None
         As of `train_network`.
     """
     settings = replace(
-        settings, max_steps=2 * settings.max_steps, evaluate_every_steps=max(1, settings.max_steps // 5), learning_rate=3e-3,
+        settings,
+        max_steps=2 * settings.max_steps,
+        evaluate_every_steps=max(1, settings.max_steps // 5),
+        learning_rate=3e-3,
         batch_size=int(np.clip(train["frames"][:, 1:, 0].size // 20, 16, _FRAMES_AT_ONCE)),
     )
     with torch.random.fork_rng():
@@ -53,8 +56,13 @@ def fit_frame_density(network, train, held_out, settings, checkpoint_folder=None
     density = DensityOfFrames(network)
     n_draws = min(_MOST_DRAWS, settings.max_steps * settings.batch_size)
     history = train_network(
-        density, draw_frames(train, n_draws, settings.seed), draw_frames(held_out, n_draws // 10 + 1, settings.seed), settings,
-        checkpoint_folder, progress, mean_nats_of_frames,
+        density,
+        draw_frames(train, n_draws, settings.seed),
+        draw_frames(held_out, n_draws // 10 + 1, settings.seed),
+        settings,
+        checkpoint_folder,
+        progress,
+        mean_nats_of_frames,
     )
     density.of_frame.requires_grad_(False)
     return history
@@ -77,7 +85,10 @@ class DensityOfFrames(nn.Module):
 def draw_frames(windows, n_draws, seed):
     """Frames (n_draws, n_dim) drawn with replacement in proportion to their weights, and the displacements after them."""
     frames = windows["frames"]
-    before, displacements = frames[:, :-1].reshape(-1, frames.shape[-1]), np.diff(frames, axis=1).reshape(-1, frames.shape[-1])
+    before, displacements = (
+        frames[:, :-1].reshape(-1, frames.shape[-1]),
+        np.diff(frames, axis=1).reshape(-1, frames.shape[-1]),
+    )
     weights = windows["weights"][:, :-1].ravel() if "weights" in windows else np.ones(len(before))
     until = np.cumsum(weights, dtype=float)
     drawn = np.searchsorted(until, until[-1] * np.random.default_rng(seed).random(n_draws), side="right")
@@ -113,7 +124,11 @@ def choose_past_share(network, held_out, batch_size=32):
     for start in range(0, len(losses), batch_size):
         rows = slice(start, start + batch_size)
         frames = torch.from_numpy(held_out["frames"][rows]).to(network.device)
-        weights = torch.from_numpy(held_out["weights"][rows]).to(network.device) if "weights" in held_out else torch.ones_like(frames[..., 0])
+        weights = (
+            torch.from_numpy(held_out["weights"][rows]).to(network.device)
+            if "weights" in held_out
+            else torch.ones_like(frames[..., 0])
+        )
         embeddings = network.embed(frames)
         for column, share in enumerate(SHARES):
             density = network.density(network.frame_head(embeddings, frames, share)[:, :-1])

@@ -13,7 +13,9 @@ def check_labels(labels, n_trajectories, n_classes=None):
         return np.full(n_trajectories, NO_LABEL), n_classes or 0
     labels = np.asarray(labels)
     if labels.shape != (n_trajectories,) or labels.dtype.kind not in "iu":
-        raise DataError(f"{labels.size} labels were given for {n_trajectories} trajectories; one whole number each was expected.")
+        raise DataError(
+            f"{labels.size} labels were given for {n_trajectories} trajectories; one whole number each was expected."
+        )
     labels = labels.astype(np.int64)
     seen = set(labels[labels != NO_LABEL].tolist())
     wanted = set(range(n_classes)) if n_classes else set(range(max(seen, default=0) + 1))
@@ -47,7 +49,9 @@ def piece_length(trajectories, labels, n_positions):
             f"Labelled trajectories have {labelled[0]} frames, the position table {n_positions}; cut them or raise n_positions."
         )
     if len(labelled) and lengths.min() < labelled[0]:
-        raise DataError(f"An unlabelled trajectory has {lengths.min()} frames; at least {labelled[0]} (the labelled ones' length) were expected.")
+        raise DataError(
+            f"An unlabelled trajectory has {lengths.min()} frames; at least {labelled[0]} (the labelled ones' length) were expected."
+        )
     return int(labelled[0]) if len(labelled) else int(min(n_positions, lengths.min()))
 
 
@@ -56,7 +60,7 @@ def cut_in_pieces(trajectory, length):
     starts = list(range(0, len(trajectory) - length + 1, length))
     if starts[-1] + length < len(trajectory):
         starts.append(len(trajectory) - length)
-    return np.stack([trajectory[start:start + length] for start in starts])
+    return np.stack([trajectory[start : start + length] for start in starts])
 
 
 def own_statistics(frames):

@@ -9,12 +9,12 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.coordinates.density_training import choose_past_share, fit_frame_density, weigh_frames
-from mdtok.models.networks.network_model import NetworkModel
+from mdtok.models.coordinates.pieces import check_labels, cut_in_pieces, own_statistics, piece_length
 from mdtok.models.coordinates.trajbert_generation import continue_causal, continue_faithful
 from mdtok.models.coordinates.trajbert_network import TrajBertConfig, TrajBertNetwork, attention_maps
-from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
-from mdtok.models.coordinates.pieces import check_labels, cut_in_pieces, own_statistics, piece_length
+from mdtok.models.networks.network_model import NetworkModel
 from mdtok.models.networks.training import TrainingSettings, train_network
+from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
 from mdtok.storage import read_json, write_json
 
 PRESETS = {
@@ -95,10 +95,30 @@ class TrajBert(NetworkModel, TrajectoryModel):
     presets = PRESETS
 
     def __init__(
-        self, variant="causal", window=100, hidden_size=64, n_layer=8, n_head=16, intermediate_size=256, n_positions=1024,
-        n_components=3, dropout=0.0, gamma=1.0, lambda_=1.0, stratify=0.5, n_forecast_samples=64, learning_rate=2e-3,
-        adam_betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=50, batch_size=16, max_steps=500, evaluate_every_steps=100,
-        patience=5, seed=0, progress=True,
+        self,
+        variant="causal",
+        window=100,
+        hidden_size=64,
+        n_layer=8,
+        n_head=16,
+        intermediate_size=256,
+        n_positions=1024,
+        n_components=3,
+        dropout=0.0,
+        gamma=1.0,
+        lambda_=1.0,
+        stratify=0.5,
+        n_forecast_samples=64,
+        learning_rate=2e-3,
+        adam_betas=(0.9, 0.98),
+        weight_decay=0.01,
+        warmup_steps=50,
+        batch_size=16,
+        max_steps=500,
+        evaluate_every_steps=100,
+        patience=5,
+        seed=0,
+        progress=True,
     ):
         given = dict(locals())
         self.settings = {name: value for name, value in given.items() if name not in ("self", "progress")}
@@ -113,7 +133,9 @@ class TrajBert(NetworkModel, TrajectoryModel):
         if not isinstance(window, int) or window < 2:
             raise SettingsError(f"window is {window!r}; a whole number of at least 2 was expected.")
         if not isinstance(n_forecast_samples, int) or n_forecast_samples < 2:
-            raise SettingsError(f"n_forecast_samples is {n_forecast_samples!r}; a whole number of at least 2 was expected.")
+            raise SettingsError(
+                f"n_forecast_samples is {n_forecast_samples!r}; a whole number of at least 2 was expected."
+            )
         self._config(n_dim=1, n_classes=2)  # raises where the shape is wrong
         self._training_settings()
 
@@ -131,8 +153,12 @@ class TrajBert(NetworkModel, TrajectoryModel):
         shape = {name: self.settings[name] for name in _SHAPE}
         # checked for both variants, though the faithful one sees all of its trajectory in training
         config = TrajBertConfig(
-            n_dim=n_dim, n_classes=n_classes, causal=self.is_causal, attention_window=self.settings["window"],
-            n_components=self.settings["n_components"] if self.is_causal else 0, **shape,
+            n_dim=n_dim,
+            n_classes=n_classes,
+            causal=self.is_causal,
+            attention_window=self.settings["window"],
+            n_components=self.settings["n_components"] if self.is_causal else 0,
+            **shape,
         )
         if not self.is_causal:
             config.attention_window = config.n_positions
@@ -140,8 +166,15 @@ class TrajBert(NetworkModel, TrajectoryModel):
 
     def _training_settings(self):
         names = (
-            "learning_rate", "adam_betas", "weight_decay", "warmup_steps", "batch_size", "max_steps", "evaluate_every_steps",
-            "patience", "seed",
+            "learning_rate",
+            "adam_betas",
+            "weight_decay",
+            "warmup_steps",
+            "batch_size",
+            "max_steps",
+            "evaluate_every_steps",
+            "patience",
+            "seed",
         )
         return TrainingSettings(**{name: self.settings[name] for name in names})
 
@@ -176,7 +209,9 @@ class TrajBert(NetworkModel, TrajectoryModel):
         n_dim = trajectories[0].shape[1]
         labels, n_classes = check_labels(labels, len(trajectories))
         if validation is None:
-            held_out = np.random.default_rng(self.settings["seed"]).permutation(len(trajectories))[:max(1, len(trajectories) // 10)]
+            held_out = np.random.default_rng(self.settings["seed"]).permutation(len(trajectories))[
+                : max(1, len(trajectories) // 10)
+            ]
             if len(trajectories) < 2:
                 raise DataError("One trajectory cannot be split for early stopping; pass validation=[...].")
             validation, validation_labels = [trajectories[k] for k in held_out], labels[held_out]
@@ -185,7 +220,9 @@ class TrajBert(NetworkModel, TrajectoryModel):
         else:
             validation = as_trajectories(validation, n_dim, min_length=2)
             validation_labels, _ = check_labels(validation_labels, len(validation), n_classes)
-        length = piece_length([*trajectories, *validation], np.concatenate([labels, validation_labels]), self.settings["n_positions"])
+        length = piece_length(
+            [*trajectories, *validation], np.concatenate([labels, validation_labels]), self.settings["n_positions"]
+        )
         frames = np.concatenate(trajectories)
         self.mean_, self.std_ = frames.mean(axis=0), frames.std(axis=0)
         if not (self.std_ > 0).all():
@@ -197,7 +234,9 @@ class TrajBert(NetworkModel, TrajectoryModel):
             network = TrajBertNetwork(self._config(n_dim, max(n_classes, 2)))
         network.step_scale.copy_(torch.from_numpy(np.diff(train["frames"], axis=1).std(axis=(0, 1))))
         settings, learns_density = self._training_settings(), self.is_causal and self.settings["gamma"] > 0
-        frame_folder, folder = (Path(checkpoint_folder) / name if checkpoint_folder else None for name in ("frame", "network"))
+        frame_folder, folder = (
+            Path(checkpoint_folder) / name if checkpoint_folder else None for name in ("frame", "network")
+        )
         seconds = 0.0
         if learns_density:
             if self.settings["stratify"]:
@@ -243,7 +282,7 @@ class TrajBert(NetworkModel, TrajectoryModel):
         embedded = []
         for trajectory in as_trajectories(trajectories, self.n_dim_):
             length = self.settings["window"] if self.is_causal else self.settings["n_positions"]
-            pieces = [trajectory[start:start + length] for start in range(0, len(trajectory), length)]
+            pieces = [trajectory[start : start + length] for start in range(0, len(trajectory), length)]
             parts = [None] * len(pieces)
             for chosen, frames in self._batches(pieces):
                 for k, part in zip(chosen, self.network_.embed(frames).cpu().numpy()):
@@ -286,12 +325,12 @@ class TrajBert(NetworkModel, TrajectoryModel):
         starts = [half * k for k in range(1 + max(0, -(-(n - W) // half)))]
         full = [start for start in starts if start + W <= n]
         network, outputs = self.network_.eval(), []
-        batches = [full[first:first + _FRAMES_AT_ONCE // W] for first in range(0, len(full), _FRAMES_AT_ONCE // W)]
-        for batch in [*batches, starts[len(full):]]:  # the last window may be shorter, and then stands alone
+        batches = [full[first : first + _FRAMES_AT_ONCE // W] for first in range(0, len(full), _FRAMES_AT_ONCE // W)]
+        for batch in [*batches, starts[len(full) :]]:  # the last window may be shorter, and then stands alone
             if batch:
-                windows = torch.stack([frames[start:min(start + W, n)] for start in batch]).to(network.device)
+                windows = torch.stack([frames[start : min(start + W, n)] for start in batch]).to(network.device)
                 made = network.next_frame(network.embed(windows, self.middle) if network.sees_past else None, windows)
-                outputs += [part if start == 0 else part[W - half:] for start, part in zip(batch, made)]
+                outputs += [part if start == 0 else part[W - half :] for start, part in zip(batch, made)]
         return torch.cat(outputs), (frames[1:] - frames[:-1]).to(network.device)
 
     @property
@@ -329,7 +368,7 @@ class TrajBert(NetworkModel, TrajectoryModel):
                 "for the faithful one."
             )
         W, out = self.settings["window"], [None] * len(prompts)
-        kept = [np.asarray(prompt[-(W // 2 + 1):] if self.is_causal else prompt[-W:]) for prompt in prompts]
+        kept = [np.asarray(prompt[-(W // 2 + 1) :] if self.is_causal else prompt[-W:]) for prompt in prompts]
         lengths = np.array([len(prompt) for prompt in kept])
         generator = torch.Generator().manual_seed(int(seed))
         most = 20_000 if self.is_causal else max(1, _FRAMES_AT_ONCE // W)
@@ -337,7 +376,7 @@ class TrajBert(NetworkModel, TrajectoryModel):
             for length in np.unique(lengths):
                 of_length = np.flatnonzero(lengths == length)
                 for first in range(0, len(of_length), most):
-                    chosen = of_length[first:first + most]
+                    chosen = of_length[first : first + most]
                     stacked = np.stack([kept[k] for k in chosen])
                     if self.is_causal:
                         start = torch.from_numpy(self._standardise(stacked).astype(np.float32))
@@ -367,7 +406,7 @@ class TrajBert(NetworkModel, TrajectoryModel):
             of_length = np.flatnonzero(lengths == length)
             n_at_once = max(1, _FRAMES_AT_ONCE // int(length))
             for first in range(0, len(of_length), n_at_once):
-                chosen = of_length[first:first + n_at_once]
+                chosen = of_length[first : first + n_at_once]
                 frames = self._standardise(np.stack([trajectories[k] for k in chosen])).astype(np.float32)
                 yield chosen, torch.from_numpy(frames).to(self.network_.device)
 
@@ -386,11 +425,21 @@ class TrajBert(NetworkModel, TrajectoryModel):
         self.require_fitted()
         folder = Path(folder)
         self._write_network(folder)
-        write_json(folder / "model.json", {
-            "class": "TrajBert", "settings": self.settings, "n_dim": self.n_dim_, "n_classes": self.n_classes_,
-            "past_share": self.past_share_, "mean": self.mean_, "std": self.std_,
-            "n_trained_positions": self.n_trained_positions_, "history": self.history_, "train_seconds": self.train_seconds_,
-        })
+        write_json(
+            folder / "model.json",
+            {
+                "class": "TrajBert",
+                "settings": self.settings,
+                "n_dim": self.n_dim_,
+                "n_classes": self.n_classes_,
+                "past_share": self.past_share_,
+                "mean": self.mean_,
+                "std": self.std_,
+                "n_trained_positions": self.n_trained_positions_,
+                "history": self.history_,
+                "train_seconds": self.train_seconds_,
+            },
+        )
 
     @classmethod
     def load(cls, folder):
@@ -433,7 +482,9 @@ def mean_loss(network, dataset, batch_size=32):
     total = 0.0
     for start in range(0, len(dataset), batch_size):
         batch = dataset[slice(start, start + batch_size)]
-        frames, labels, weights = (batch[name].to(network.device) if name in batch else None for name in ("frames", "labels", "weights"))
+        frames, labels, weights = (
+            batch[name].to(network.device) if name in batch else None for name in ("frames", "labels", "weights")
+        )
         outputs = network(frames, labels, weights)
         loss = network.frame_loss(frames, outputs.next_frame, weights) if network.config.gamma else outputs.loss
         total += loss.item() * len(labels)

@@ -12,15 +12,22 @@ class BlockCache:
     """
 
     def __init__(self, config, n_chains, device, dtype):
-        shape = (config.n_layer, 2, n_chains, config.n_head, config.attention_window, config.hidden_size // config.n_head)
+        shape = (
+            config.n_layer,
+            2,
+            n_chains,
+            config.n_head,
+            config.attention_window,
+            config.hidden_size // config.n_head,
+        )
         self.memory = torch.empty(shape, device=device, dtype=dtype)
         self.length = 0
 
     def update(self, keys, values, layer, *args, **kwargs):
         """Add keys and values (B, n_head, n_new, D) of one layer; give those of all frames of the block."""
         end = self.length + keys.shape[2]
-        self.memory[layer, 0, :, :, self.length:end] = keys
-        self.memory[layer, 1, :, :, self.length:end] = values
+        self.memory[layer, 0, :, :, self.length : end] = keys
+        self.memory[layer, 1, :, :, self.length : end] = values
         return self.memory[layer, 0, :, :, :end], self.memory[layer, 1, :, :, :end]
 
 
@@ -53,7 +60,9 @@ def continue_causal(network, start, n_steps, position, generator, bar):
         if network.sees_past:
             if cache.length == W:
                 cache.length, read = 0, end - (W // 2 + 1)
-            embedding = network.embed_next(frames[:, read:end].to(device), position + cache.length, cache)[:, -1]  # (B, H)
+            embedding = network.embed_next(frames[:, read:end].to(device), position + cache.length, cache)[
+                :, -1
+            ]  # (B, H)
             cache.length += end - read
         density = network.density(network.next_frame(embedding, frames[:, end - 1].to(device)))
         uniform, normal = torch.rand(B, generator=generator), torch.randn(B, d, generator=generator)
@@ -87,4 +96,4 @@ def continue_faithful(network, start, n_steps, window, n_at_once, bar):
         made = network.next_frame(embedded, standardised[:, -n_new:]).double().cpu()
         frames = torch.cat([frames, made * std + mean], dim=1)
         bar.update(min(n_new, n_start + n_steps - (frames.shape[1] - n_new)) * len(frames))
-    return frames[:, n_start:n_start + n_steps].numpy()
+    return frames[:, n_start : n_start + n_steps].numpy()

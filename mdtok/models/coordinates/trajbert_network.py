@@ -57,9 +57,23 @@ class TrajBertConfig(PretrainedConfig):
     model_type = "mdtok-trajbert"
 
     def __init__(
-        self, n_dim=2, n_classes=2, hidden_size=64, n_layer=8, n_head=16, intermediate_size=256, n_positions=1024,
-        causal=False, attention_window=None, n_components=0, past_share=1.0, dropout=0.0, gamma=1.0, lambda_=1.0,
-        initializer_range=0.02, **kwargs,
+        self,
+        n_dim=2,
+        n_classes=2,
+        hidden_size=64,
+        n_layer=8,
+        n_head=16,
+        intermediate_size=256,
+        n_positions=1024,
+        causal=False,
+        attention_window=None,
+        n_components=0,
+        past_share=1.0,
+        dropout=0.0,
+        gamma=1.0,
+        lambda_=1.0,
+        initializer_range=0.02,
+        **kwargs,
     ):
         unknown = sorted(set(kwargs) - KEYS_OF_EVERY_CONFIG)
         if unknown:
@@ -71,7 +85,16 @@ class TrajBertConfig(PretrainedConfig):
         self.causal, self.n_components, self.past_share = causal, n_components, past_share
         self.attention_window = n_positions if attention_window is None else attention_window
         self.dropout, self.gamma, self.lambda_, self.initializer_range = dropout, gamma, lambda_, initializer_range
-        sizes = ("n_dim", "n_classes", "hidden_size", "n_layer", "n_head", "intermediate_size", "n_positions", "attention_window")
+        sizes = (
+            "n_dim",
+            "n_classes",
+            "hidden_size",
+            "n_layer",
+            "n_head",
+            "intermediate_size",
+            "n_positions",
+            "attention_window",
+        )
         for name in sizes:
             if int(getattr(self, name)) != getattr(self, name) or getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}; a whole number of at least 1 was expected.")
@@ -91,9 +114,13 @@ class TrajBertConfig(PretrainedConfig):
     def encoder_config(self, attention="sdpa"):
         """The BertConfig of the encoder."""
         config = BertConfig(
-            hidden_size=self.hidden_size, num_hidden_layers=self.n_layer, num_attention_heads=self.n_head,
-            intermediate_size=self.intermediate_size, max_position_embeddings=self.n_positions,
-            hidden_dropout_prob=self.dropout, attention_probs_dropout_prob=self.dropout,
+            hidden_size=self.hidden_size,
+            num_hidden_layers=self.n_layer,
+            num_attention_heads=self.n_head,
+            intermediate_size=self.intermediate_size,
+            max_position_embeddings=self.n_positions,
+            hidden_dropout_prob=self.dropout,
+            attention_probs_dropout_prob=self.dropout,
             is_decoder=self.causal,  # decoders of Hugging Face are causal; there is no cross-attention here
         )
         config._attn_implementation = attention
@@ -175,10 +202,12 @@ class TrajBertNetwork(PreTrainedModel):
         if N <= W:
             return self.encoder(x).last_hidden_state
         n_full = N // W
-        blocks = self.encoder(x[:, :n_full * W].reshape(B * n_full, W, -1)).last_hidden_state.reshape(B, n_full * W, -1)
+        blocks = self.encoder(x[:, : n_full * W].reshape(B * n_full, W, -1)).last_hidden_state.reshape(
+            B, n_full * W, -1
+        )
         if n_full * W == N:
             return blocks
-        return torch.cat([blocks, self.encoder(x[:, n_full * W:]).last_hidden_state], dim=1)
+        return torch.cat([blocks, self.encoder(x[:, n_full * W :]).last_hidden_state], dim=1)
 
     def _enter(self, frames, first_position):
         positions = torch.arange(first_position, first_position + frames.shape[1], device=frames.device)
@@ -215,7 +244,9 @@ class TrajBertNetwork(PreTrainedModel):
         logits = self.class_head(self.pool(embeddings))  # (B, n_classes)
         loss = None
         if labels is not None:
-            loss = self.config.gamma * self.frame_loss(frames, outputs, weights) + self.config.lambda_ * class_loss(logits, labels)
+            loss = self.config.gamma * self.frame_loss(frames, outputs, weights) + self.config.lambda_ * class_loss(
+                logits, labels
+            )
         return TrajBertOutput(loss=loss, next_frame=outputs, class_logits=logits, embeddings=embeddings)
 
     def frame_loss(self, frames, outputs, weights=None):
@@ -262,7 +293,9 @@ def attention_maps(network, frames):
     """Attention weights of one trajectory (N, n_dim), float32 array (n_layer, n_head, N, N); 0 outside of the own block."""
     config, N = network.config, len(frames)
     maps = torch.zeros(config.n_layer, config.n_head, N, N)
-    encoder = BertEncoder(config.encoder_config("eager")).to(network.device).eval()  # the only kind that tells its weights
+    encoder = (
+        BertEncoder(config.encoder_config("eager")).to(network.device).eval()
+    )  # the only kind that tells its weights
     encoder.load_state_dict(network.encoder.state_dict())
     for start in range(0, N, config.attention_window):
         end = min(start + config.attention_window, N)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.models.counted.backoff import SemiMarkovModel
-from mdtok.models.dynamics import draw
 from mdtok.models.counted.markov import MarkovModel
+from mdtok.models.dynamics import draw
 from mdtok.models.saved import read_model, write_model
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
 _RIDGES = (np.inf, 100.0, 30.0, 10.0, 3.0, 1.0)  # infinity: age does not count
 _ROUNDS, _CONVERGED = 25, 1e-6
@@ -123,7 +123,13 @@ class AgeOddsModel(SemiMarkovModel):
     def save(self, folder):
         """Write ``model.json``, ``arrays.npz`` and ``markov/`` to `folder`, which appears whole or not at all."""
         self.require_fitted()
-        write_model(folder, self, self._settings(), {"log_odds": self.log_odds_, "ridges": self.ridges_}, parts={"markov": self.markov_})
+        write_model(
+            folder,
+            self,
+            self._settings(),
+            {"log_odds": self.log_odds_, "ridges": self.ridges_},
+            parts={"markov": self.markov_},
+        )
 
     @classmethod
     def load(cls, folder):

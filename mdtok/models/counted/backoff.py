@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mdtok.errors import SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states
-from mdtok.models.counted.contexts import UNKNOWN, ContextLevel, mix
-from mdtok.models.dynamics import DynamicsModel, draw
 from mdtok.checks import require_whole_number
+from mdtok.errors import SettingsError
+from mdtok.models.counted.contexts import UNKNOWN, ContextLevel, mix
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.counted.msm import JumpTable
+from mdtok.models.dynamics import DynamicsModel, draw
 from mdtok.models.saved import read_model, write_model
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 STRENGTHS = (np.inf, 3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # infinity: the level is of no use
 _STORED = ("keys", "pairs", "counts")  # arrays of a level
@@ -126,16 +126,20 @@ class BackOffModel(DynamicsModel):
         parts = []
         for dtraj, first in zip(dtrajs, first_frames):
             tokens, *contexts = self._contexts(self.memory_at(dtraj)[:, first:-1])
-            next_states = self._state_of[dtraj[first + 1:]]
+            next_states = self._state_of[dtraj[first + 1 :]]
             probabilities = self._state_matrix[tokens, next_states]
-            parts.append(np.stack([
-                self._token_matrix[tokens, dtraj[first + 1:]] / probabilities,
-                probabilities,
-                *(level.share(nodes, next_states) for level, nodes in zip(self.levels_, contexts)),
-                *(level.totals[nodes] for level, nodes in zip(self.levels_, contexts)),
-            ]))
+            parts.append(
+                np.stack(
+                    [
+                        self._token_matrix[tokens, dtraj[first + 1 :]] / probabilities,
+                        probabilities,
+                        *(level.share(nodes, next_states) for level, nodes in zip(self.levels_, contexts)),
+                        *(level.totals[nodes] for level, nodes in zip(self.levels_, contexts)),
+                    ]
+                )
+            )
         given_state, probabilities, *rest = np.concatenate(parts, axis=1)
-        return given_state, probabilities, rest[:len(self.levels_)], rest[len(self.levels_):]
+        return given_state, probabilities, rest[: len(self.levels_)], rest[len(self.levels_) :]
 
     def _contexts(self, memory):
         """Number of the context at each level, shape (n,) each; UNKNOWN where training did not show it."""
@@ -155,7 +159,9 @@ class BackOffModel(DynamicsModel):
         self.require_fitted()
         if not len(pasts):
             return np.empty((0, self.n_states_))
-        return self._log_proba_after(np.stack([self.memory_at(past[:n])[:, -1] for past, n in zip(pasts, lengths)], axis=1))
+        return self._log_proba_after(
+            np.stack([self.memory_at(past[:n])[:, -1] for past, n in zip(pasts, lengths)], axis=1)
+        )
 
     def _log_proba_after(self, memory):
         """Log-probability of the next token, shape (n, n_states), for memories (n_entries, n)."""
@@ -286,7 +292,7 @@ class OrderKModel(BackOffModel):
     def memory_at(self, dtraj):
         memory = np.full((self.order, len(dtraj)), UNKNOWN, dtype=np.int32)
         for age in range(min(self.order, len(dtraj))):
-            memory[age, age:] = dtraj[:len(dtraj) - age]
+            memory[age, age:] = dtraj[: len(dtraj) - age]
         return memory
 
     def advance(self, memory, tokens):

@@ -132,7 +132,9 @@ class DwellTimes:
         bins, passed = self._place(frames)
         log_stay = self._log_stay[states, bins]
         in_bin = _log1mexp((self._widths[bins] - passed) * log_stay) - np.log(self.rates[states, bins])
-        return np.logaddexp(self._log_reached[states, bins] + passed * log_stay + in_bin, self._log_left_after[states, bins])
+        return np.logaddexp(
+            self._log_reached[states, bins] + passed * log_stay + in_bin, self._log_left_after[states, bins]
+        )
 
     def log_lasts(self, states, ages):
         """As `log_survival`, by the counts alone."""

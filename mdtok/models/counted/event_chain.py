@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from mdtok.checks import require_whole_number
 from mdtok.models.counted.backoff import BackOffModel
 from mdtok.models.counted.contexts import UNKNOWN
-from mdtok.checks import require_whole_number
 
 
 class EventChainModel(BackOffModel):
@@ -42,7 +42,7 @@ class EventChainModel(BackOffModel):
         """Last tokens, newest first, and whether the newest is a duration; streams begin with a state."""
         memory = np.full((2 * self.order + 1, len(dtraj)), UNKNOWN, dtype=np.int32)
         for age in range(min(2 * self.order, len(dtraj))):
-            memory[age, age:] = dtraj[:len(dtraj) - age]
+            memory[age, age:] = dtraj[: len(dtraj) - age]
         memory[-1] = np.arange(len(dtraj)) % 2
         return memory
 

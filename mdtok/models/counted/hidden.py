@@ -6,12 +6,12 @@ import numpy as np
 from deeptime.markov.hmm import MaximumLikelihoodHMM, init
 from tqdm import tqdm
 
-from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
-from mdtok.models.dynamics import DynamicsModel, draw
 from mdtok.checks import require_whole_number
+from mdtok.errors import DataError, SettingsError
 from mdtok.models.counted.msm import FLOOR
+from mdtok.models.dynamics import DynamicsModel, draw
 from mdtok.models.saved import read_model, write_model
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
 _MOST_ITERATIONS = 100
 
@@ -128,16 +128,21 @@ class HiddenMarkovModel(DynamicsModel):
     def save(self, folder):
         """Write ``model.json`` and ``arrays.npz`` to `folder`, which appears whole or not at all."""
         self.require_fitted()
-        write_model(folder, self, {"n_hidden": list(self.n_hidden)}, {
-            "transition_matrix": self.transition_matrix_, "emissions": self.emissions_, "start": self.start_,
-        })
+        write_model(
+            folder,
+            self,
+            {"n_hidden": list(self.n_hidden)},
+            {"transition_matrix": self.transition_matrix_, "emissions": self.emissions_, "start": self.start_},
+        )
 
     @classmethod
     def load(cls, folder):
         """Read a model that `save` wrote."""
         settings, n_states, arrays = read_model(folder, cls)
         model = cls(n_hidden=tuple(settings["n_hidden"]))
-        model.transition_matrix_, model.emissions_, model.start_ = (arrays[name] for name in ("transition_matrix", "emissions", "start"))
+        model.transition_matrix_, model.emissions_, model.start_ = (
+            arrays[name] for name in ("transition_matrix", "emissions", "start")
+        )
         model.n_states_ = n_states
         return model
 
@@ -148,11 +153,17 @@ def _maximise(dtrajs, n_hidden, n_states):
         warnings.simplefilter("ignore")  # of convergence; what counts is the likelihood of held-out data
         try:
             first = init.discrete.metastable_from_data(dtrajs, n_hidden_states=n_hidden, lagtime=1)
-            model = MaximumLikelihoodHMM(first, lagtime=1, maxit=_MOST_ITERATIONS, accuracy=1e-3 * sum(map(len, dtrajs))**0.5).fit_fetch(dtrajs)
+            model = MaximumLikelihoodHMM(
+                first, lagtime=1, maxit=_MOST_ITERATIONS, accuracy=1e-3 * sum(map(len, dtrajs)) ** 0.5
+            ).fit_fetch(dtrajs)
         except (ValueError, AssertionError, RuntimeError, np.linalg.LinAlgError):
             return None
     emissions = np.zeros((n_hidden, n_states))
     shown = model.output_probabilities
-    emissions[:, :shown.shape[1]] = shown
+    emissions[:, : shown.shape[1]] = shown
     emissions = (1 - FLOOR) * emissions + FLOOR / n_states
-    return model.transition_model.transition_matrix, emissions / emissions.sum(axis=1, keepdims=True), model.transition_model.stationary_distribution
+    return (
+        model.transition_model.transition_matrix,
+        emissions / emissions.sum(axis=1, keepdims=True),
+        model.transition_model.stationary_distribution,
+    )

@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from mdtok.checks import require_whole_number
 from mdtok.errors import DataError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.models.counted.msm import JumpTable, dense, draw_posterior, estimate_msm, make_msm, normalise_counts, smooth
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.saved import read_model, write_model
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 
 class MarkovModel(DynamicsModel):
@@ -139,7 +139,7 @@ class MarkovModel(DynamicsModel):
         """See `DynamicsModel.predict_log_proba`; row i is the distribution at frame ``i + lagtime`` given frame i."""
         self.require_fitted()
         dtraj = as_dtrajs([dtraj], self.n_states_, min_length=self.lagtime + 1)[0]
-        return np.log(self.predictive_matrix_)[dtraj[:-self.lagtime]]
+        return np.log(self.predictive_matrix_)[dtraj[: -self.lagtime]]
 
     def log_prob(self, dtrajs):
         """See `DynamicsModel.log_prob`; the same numbers without the rows around them."""

@@ -46,13 +46,19 @@ def estimate_msm(count_model, reversible=True, max_error=1e-8):
     try:
         estimate = estimator.fit(connected).fetch_model()
     except RuntimeError as error:
-        raise DataError(f"deeptime finds no transition matrix with detailed balance ({error}); use reversible=False.") from None
+        raise DataError(
+            f"deeptime finds no transition matrix with detailed balance ({error}); use reversible=False."
+        ) from None
     return make_msm(estimate.transition_matrix, estimate.stationary_distribution, connected, reversible)
 
 
 def make_msm(transition_matrix, distribution, count_model, reversible):
     return MarkovStateModel(
-        transition_matrix, distribution, reversible=reversible, count_model=count_model, transition_matrix_tolerance=_TOLERANCE,
+        transition_matrix,
+        distribution,
+        reversible=reversible,
+        count_model=count_model,
+        transition_matrix_tolerance=_TOLERANCE,
     )
 
 
@@ -88,7 +94,11 @@ def draw_posterior(msm, n_samples, seed, callback=None):
     if msm.reversible:
         # deeptime's BayesianMSM takes no seed, its samplers do
         sampler = TransitionMatrixSampler(
-            counts, reversible=True, P0=msm.transition_matrix, n_steps=1 + int(np.sqrt(len(counts))), seed=int(rng.integers(2**31)),
+            counts,
+            reversible=True,
+            P0=msm.transition_matrix,
+            n_steps=1 + int(np.sqrt(len(counts))),
+            seed=int(rng.integers(2**31)),
         )
         matrices, distributions = sampler.sample(n_samples, return_statdist=True, callback=callback)
         return np.asarray(matrices), np.asarray(distributions)

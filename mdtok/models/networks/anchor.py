@@ -14,13 +14,13 @@ import torch
 from scipy.special import logsumexp
 
 from mdtok.errors import DataError
-from mdtok.tokens.metastable import metastable_states
 from mdtok.models.counted.age_odds import AgeOddsModel
 from mdtok.models.counted.backoff import OrderKModel, SemiMarkovModel
+from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.dynamics import load_model
 from mdtok.models.networks.held_out_choice import SHARES, least_share
-from mdtok.models.counted.markov import MarkovModel
 from mdtok.storage import read_json, write_json
+from mdtok.tokens.metastable import metastable_states
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class BasinAnchor:
             if basins is None:
                 return None
             if n_states <= _FEW_STATES or of_states:
-                models = [SemiMarkovModel(macrostates=basins), OrderKModel(order=_ORDER)][:1 if of_states else 2]
+                models = [SemiMarkovModel(macrostates=basins), OrderKModel(order=_ORDER)][: 1 if of_states else 2]
             else:
                 models = [AgeOddsModel(basins)]
             for model in models:
@@ -126,9 +126,18 @@ def _weights(models, basins, validation):
     weights = np.full(len(models), 1 / len(models))
     if len(models) == 1:
         return weights
-    said = np.stack([np.concatenate([
-        model.predict_states(model.memory_at(d)[:, :-1])[np.arange(len(d) - 1), basins[d[1:]]] for d in validation
-    ]) for model in models], axis=1)  # (n_tokens, n_models)
+    said = np.stack(
+        [
+            np.concatenate(
+                [
+                    model.predict_states(model.memory_at(d)[:, :-1])[np.arange(len(d) - 1), basins[d[1:]]]
+                    for d in validation
+                ]
+            )
+            for model in models
+        ],
+        axis=1,
+    )  # (n_tokens, n_models)
     for _ in range(_ROUNDS):
         answer = weights * said
         weights = (answer / np.maximum(answer.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)

@@ -46,8 +46,26 @@ class LSTM(NeuralModel):
     shape = ("n_embd", "n_hidden", "n_positions", "dropout", "second_pass", "keep_epsilon", "keep_rate")
 
     def __init__(
-        self, n_embd=8, n_hidden=64, n_positions=100, dropout=0.0, anchor=None, second_pass=None, keep_epsilon=0.95,
-        keep_rate=0.99995, reversible=False, window_shift=None, learning_rate=2e-3, adam_betas=(0.9, 0.98), weight_decay=0.01, warmup_steps=100,
-        batch_size=64, max_steps=None, evaluate_every_steps=100, patience=5, seed=0, progress=True,
+        self,
+        n_embd=8,
+        n_hidden=64,
+        n_positions=100,
+        dropout=0.0,
+        anchor=None,
+        second_pass=None,
+        keep_epsilon=0.95,
+        keep_rate=0.99995,
+        reversible=False,
+        window_shift=None,
+        learning_rate=2e-3,
+        adam_betas=(0.9, 0.98),
+        weight_decay=0.01,
+        warmup_steps=100,
+        batch_size=64,
+        max_steps=None,
+        evaluate_every_steps=100,
+        patience=5,
+        seed=0,
+        progress=True,
     ):
         self._take(dict(locals()))

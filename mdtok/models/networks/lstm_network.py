@@ -37,8 +37,20 @@ class LSTMConfig(PretrainedConfig):
     model_type = "mdtok-lstm"
 
     def __init__(
-        self, n_states=2, n_embd=128, n_hidden=512, n_positions=100, dropout=0.0, n_basins=0, anchor_share=1.0,
-        second_pass=None, keep_epsilon=0.95, keep_rate=0.99995, initializer_range=0.02, use_cache=True, **kwargs,
+        self,
+        n_states=2,
+        n_embd=128,
+        n_hidden=512,
+        n_positions=100,
+        dropout=0.0,
+        n_basins=0,
+        anchor_share=1.0,
+        second_pass=None,
+        keep_epsilon=0.95,
+        keep_rate=0.99995,
+        initializer_range=0.02,
+        use_cache=True,
+        **kwargs,
     ):
         unknown = sorted(set(kwargs) - KEYS_OF_EVERY_CONFIG)
         if unknown:

@@ -3,9 +3,9 @@
 import torch
 
 from mdtok.errors import DataError
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.models.networks.nanogpt_network import NanoGPTNetwork, attention_maps
 from mdtok.models.networks.neural import NeuralModel
+from mdtok.tokens.dtrajs import as_dtrajs
 
 PRESETS = {
     "tiny": dict(n_layer=1, n_head=4, n_embd=32, n_inner=64, n_positions=32),
@@ -67,13 +67,42 @@ class NanoGPT(NeuralModel):
 
     presets, network_class = PRESETS, NanoGPTNetwork
     shape = (
-        "n_layer", "n_head", "n_embd", "n_inner", "n_positions", "positions", "dropout", "second_pass", "keep_epsilon", "keep_rate",
+        "n_layer",
+        "n_head",
+        "n_embd",
+        "n_inner",
+        "n_positions",
+        "positions",
+        "dropout",
+        "second_pass",
+        "keep_epsilon",
+        "keep_rate",
     )
 
     def __init__(
-        self, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary", dropout=0.2, anchor="basins",
-        second_pass=None, keep_epsilon=0.95, keep_rate=0.99995, reversible=False, window_shift=None, learning_rate=5e-4, adam_betas=(0.9, 0.98),
-        weight_decay=0.1, warmup_steps=100, batch_size=64, max_steps=None, evaluate_every_steps=100, patience=5, seed=0,
+        self,
+        n_layer=2,
+        n_head=8,
+        n_embd=128,
+        n_inner=128,
+        n_positions=100,
+        positions="rotary",
+        dropout=0.2,
+        anchor="basins",
+        second_pass=None,
+        keep_epsilon=0.95,
+        keep_rate=0.99995,
+        reversible=False,
+        window_shift=None,
+        learning_rate=5e-4,
+        adam_betas=(0.9, 0.98),
+        weight_decay=0.1,
+        warmup_steps=100,
+        batch_size=64,
+        max_steps=None,
+        evaluate_every_steps=100,
+        patience=5,
+        seed=0,
         progress=True,
     ):
         self._take(dict(locals()))

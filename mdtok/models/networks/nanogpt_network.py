@@ -53,9 +53,22 @@ class NanoGPTConfig(PretrainedConfig):
     model_type = "mdtok-nanogpt"
 
     def __init__(
-        self, n_states=2, n_layer=2, n_head=8, n_embd=128, n_inner=128, n_positions=100, positions="rotary",
-        dropout=0.2, n_basins=0, second_pass=None, keep_epsilon=0.95, keep_rate=0.99995,
-        initializer_range=0.02, use_cache=True, **kwargs,
+        self,
+        n_states=2,
+        n_layer=2,
+        n_head=8,
+        n_embd=128,
+        n_inner=128,
+        n_positions=100,
+        positions="rotary",
+        dropout=0.2,
+        n_basins=0,
+        second_pass=None,
+        keep_epsilon=0.95,
+        keep_rate=0.99995,
+        initializer_range=0.02,
+        use_cache=True,
+        **kwargs,
     ):
         unknown = sorted(set(kwargs) - KEYS_OF_EVERY_CONFIG)
         if unknown:

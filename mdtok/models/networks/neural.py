@@ -13,15 +13,15 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
-from mdtok.tokens.windows import windows
-from mdtok.models.networks.anchor import BasinAnchor, choose_shares
-from mdtok.models.dynamics import DynamicsModel
-from mdtok.models.networks.exploration import Exploration
 from mdtok.models.counted.markov import equilibrium
+from mdtok.models.dynamics import DynamicsModel
+from mdtok.models.networks.anchor import BasinAnchor, choose_shares
+from mdtok.models.networks.exploration import Exploration
 from mdtok.models.networks.network_model import NetworkModel
 from mdtok.models.networks.training import TrainingSettings, score_windows, train_network, training_windows
 from mdtok.storage import read_json, write_json
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
+from mdtok.tokens.windows import windows
 
 #: What a network's transitions are anchored on: see `NanoGPT`.
 ANCHORS = ("basins", "factorised", "states")
@@ -58,7 +58,9 @@ class NeuralModel(NetworkModel, DynamicsModel):
         self.settings["adam_betas"] = list(self.settings["adam_betas"])
         self._config(n_states=1)  # raises where the shape is wrong
         if self.settings["anchor"] not in (None, *ANCHORS):
-            raise SettingsError(f"anchor is {self.settings['anchor']!r}; None, {', '.join(map(repr, ANCHORS))} were expected.")
+            raise SettingsError(
+                f"anchor is {self.settings['anchor']!r}; None, {', '.join(map(repr, ANCHORS))} were expected."
+            )
         if self.settings["window_shift"] is None:
             self.settings["window_shift"] = self.settings["n_positions"] // 2
         self._training_settings()
@@ -125,7 +127,9 @@ class NeuralModel(NetworkModel, DynamicsModel):
             network.basin_of.copy_(torch.from_numpy(self.anchor_.basins_))
             network.anchor_share.fill_(0.0 if self.settings["anchor"] == "factorised" else 1.0)
         settings = self._training_settings(len(train["labels"]))
-        spread = np.linspace(0, len(held_out["labels"]) - 1, min(len(held_out["labels"]), _MOST_STOPPING_WINDOWS)).astype(int)
+        spread = np.linspace(
+            0, len(held_out["labels"]) - 1, min(len(held_out["labels"]), _MOST_STOPPING_WINDOWS)
+        ).astype(int)
         stopping = {name: array[spread] for name, array in held_out.items()}
         self.history_ = train_network(network, train, stopping, settings, checkpoint_folder, self.progress)
         if self.anchor_ is not None and self.settings["anchor"] == "basins":
@@ -180,7 +184,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
             rows = slice(start, start + _WINDOWS_AT_ONCE)
             batch = {name: array[rows].to(device) for name, array in arrays.items()}
             made = network.log_proba(**batch)[(labels[rows] >= 0).to(device)]  # in order of time
-            log_proba[done:done + len(made)] = made.cpu().numpy()
+            log_proba[done : done + len(made)] = made.cpu().numpy()
             done += len(made)
         return log_proba
 
@@ -188,14 +192,16 @@ class NeuralModel(NetworkModel, DynamicsModel):
         """See `DynamicsModel.predict_next`; many pasts at once."""
         self.require_fitted()
         batches = range(0, len(pasts), _PASTS_AT_ONCE)
-        parts = [self._log_proba_after(pasts[i:i + _PASTS_AT_ONCE], lengths[i:i + _PASTS_AT_ONCE]) for i in batches]
+        parts = [self._log_proba_after(pasts[i : i + _PASTS_AT_ONCE], lengths[i : i + _PASTS_AT_ONCE]) for i in batches]
         return np.concatenate(parts) if parts else np.empty((0, self.n_states_))
 
     @torch.inference_mode()
     def _log_proba_after(self, pasts, lengths):
         network = self.network_.eval()
-        tokens = torch.from_numpy(pasts[:, :lengths.max()]).to(network.device)  # (B, T)
-        hidden = network.read(network.token_embedding(tokens))  # (B, T, n_hidden); causal, so what is behind the end is not seen
+        tokens = torch.from_numpy(pasts[:, : lengths.max()]).to(network.device)  # (B, T)
+        hidden = network.read(
+            network.token_embedding(tokens)
+        )  # (B, T, n_hidden); causal, so what is behind the end is not seen
         ends = torch.from_numpy(lengths - 1).to(network.device)
         rows, anchor = torch.arange(len(ends), device=network.device), None
         if self.anchor_ is not None:
@@ -292,10 +298,17 @@ class NeuralModel(NetworkModel, DynamicsModel):
         self._write_network(folder)
         if self.anchor_ is not None:
             self.anchor_.save(folder / "anchor")
-        write_json(folder / "model.json", {
-            "class": type(self).__name__, "settings": self.settings, "n_states": self.n_states_, "history": self.history_,
-            "anchored": self.anchor_ is not None, "stationary_distribution": self.stationary_distribution_,
-        })
+        write_json(
+            folder / "model.json",
+            {
+                "class": type(self).__name__,
+                "settings": self.settings,
+                "n_states": self.n_states_,
+                "history": self.history_,
+                "anchored": self.anchor_ is not None,
+                "stationary_distribution": self.stationary_distribution_,
+            },
+        )
 
     @classmethod
     def load(cls, folder):
@@ -335,12 +348,15 @@ def believed_shares(network, held_out):
     network.eval()
     corrections = []
     for start in range(0, len(held_out["labels"]), _WINDOWS_AT_ONCE):
-        inputs = torch.from_numpy(held_out["input_ids"][start:start + _WINDOWS_AT_ONCE]).to(network.device)
-        corrections.append(network.next_logits(inputs)[..., network.config.n_states:].double().cpu().numpy())
+        inputs = torch.from_numpy(held_out["input_ids"][start : start + _WINDOWS_AT_ONCE]).to(network.device)
+        corrections.append(network.next_logits(inputs)[..., network.config.n_states :].double().cpu().numpy())
     counted, basin_of = held_out["labels"] >= 0, network.basin_of.cpu().numpy()
     return choose_shares(
-        held_out["anchor"][counted].astype(float), np.concatenate(corrections)[counted], basin_of[held_out["input_ids"][counted]],
-        basin_of[held_out["labels"][counted]], np.nonzero(counted)[0],
+        held_out["anchor"][counted].astype(float),
+        np.concatenate(corrections)[counted],
+        basin_of[held_out["input_ids"][counted]],
+        basin_of[held_out["labels"][counted]],
+        np.nonzero(counted)[0],
     )
 
 

@@ -14,8 +14,14 @@ from mdtok.models.networks.anchor import anchored_log_proba, basin_masses
 #: What stands in for an MD token in the second pass; see `TokenNetwork`.
 REPLACEMENTS = ("sampled", "expected", "faithful")
 KEYS_OF_EVERY_CONFIG = {key.lstrip("_") for key in {*vars(PretrainedConfig()), *PretrainedConfig().to_dict()}} | {
-    "_name_or_path", "_commit_hash", "attn_implementation", "experts_implementation", "model_type", "num_labels",
-    "output_attentions", "torch_dtype",
+    "_name_or_path",
+    "_commit_hash",
+    "attn_implementation",
+    "experts_implementation",
+    "model_type",
+    "num_labels",
+    "output_attentions",
+    "torch_dtype",
 }
 
 
@@ -95,7 +101,9 @@ class TokenNetwork(PreTrainedModel):
         Where in a basin one arrives is seen at crossings only, which are few. With this term the logits of states learn what they
         learn without an anchor: at every frame, which states are far.
         """
-        masses = basin_masses(outputs[..., :self.config.n_states], self.basin_of, self.config.n_basins)  # (B, T, n_basins)
+        masses = basin_masses(
+            outputs[..., : self.config.n_states], self.basin_of, self.config.n_basins
+        )  # (B, T, n_basins)
         basins = torch.where(labels < 0, -100, self.basin_of[labels.clamp(min=0)])
         nats = F.cross_entropy(masses.flatten(0, 1), basins.flatten(), ignore_index=-100)
         return nats - nats.detach()
@@ -129,7 +137,9 @@ class TokenNetwork(PreTrainedModel):
     def _check_length(self, input_ids, cache):
         total = (cache.length if cache is not None else 0) + input_ids.shape[1]
         if total > self.config.n_positions:
-            raise DataError(f"{total} tokens do not fit in a context of {self.config.n_positions}; pass the last ones only.")
+            raise DataError(
+                f"{total} tokens do not fit in a context of {self.config.n_positions}; pass the last ones only."
+            )
 
     def _replace(self, embedded, input_ids, anchor):
         """Embeddings (B, T, n_embd) of which some are replaced by what the network predicts for them."""
@@ -140,7 +150,9 @@ class TokenNetwork(PreTrainedModel):
             predicted = hidden
         else:
             before = None if anchor is None else anchor[:, :-1]
-            said = F.softmax(self.distribution(self.speak(hidden[:, :-1]), input_ids[:, :-1], before).detach(), dim=-1)  # (B, T - 1, n_states)
+            said = F.softmax(
+                self.distribution(self.speak(hidden[:, :-1]), input_ids[:, :-1], before).detach(), dim=-1
+            )  # (B, T - 1, n_states)
             if self.config.second_pass == "sampled":
                 made = self.token_embedding(torch.multinomial(said.flatten(0, 1), 1).view(B, T - 1))
             else:
@@ -160,10 +172,14 @@ def check_config(config, whole_numbers):
     if not 0 <= config.dropout < 1:
         raise SettingsError(f"dropout is {config.dropout}; a number from 0 to below 1 was expected.")
     if config.second_pass not in (None, *REPLACEMENTS):
-        raise SettingsError(f"second_pass is {config.second_pass!r}; None, {', '.join(map(repr, REPLACEMENTS))} were expected.")
+        raise SettingsError(
+            f"second_pass is {config.second_pass!r}; None, {', '.join(map(repr, REPLACEMENTS))} were expected."
+        )
     if not (0 < config.keep_epsilon < 1 and 0 < config.keep_rate < 1):
         raise SettingsError(
             f"keep_epsilon is {config.keep_epsilon} and keep_rate {config.keep_rate}; numbers between 0 and 1 were expected."
         )
     if config.second_pass == "faithful" and config.n_hidden != config.n_embd:
-        raise SettingsError("second_pass='faithful' puts hidden states in the place of embeddings: their widths must be equal.")
+        raise SettingsError(
+            "second_pass='faithful' puts hidden states in the place of embeddings: their widths must be equal."
+        )

@@ -23,8 +23,8 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
-from mdtok.tokens.windows import windows
 from mdtok.storage import read_json, whole, write_json
+from mdtok.tokens.windows import windows
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def score_windows(dtraj, n_positions):
 
 
 def train_network(
-    network, train, validation, settings, checkpoint_folder=None, progress=True, evaluate=None, loss_name="nats",
+    network, train, validation, settings, checkpoint_folder=None, progress=True, evaluate=None, loss_name="nats"
 ):
     """Train `network` in place; its weights are then those of the lowest held-out loss.
 
@@ -180,8 +180,12 @@ def _trainer(network, train, validation, settings, keeper, output_dir):
         data_seed=settings.seed,
     )
     trainer = WindowTrainer(
-        model=network, args=arguments, train_dataset=WindowDataset(train), eval_dataset=WindowDataset(validation),
-        data_collator=lambda batch: batch, callbacks=[keeper],
+        model=network,
+        args=arguments,
+        train_dataset=WindowDataset(train),
+        eval_dataset=WindowDataset(validation),
+        data_collator=lambda batch: batch,
+        callbacks=[keeper],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -261,7 +265,10 @@ class Keeper(TrainerCallback):
         self.seconds_before = self.history[-1]["seconds"] if self.history else 0.0
         self.began = time.perf_counter()
         self.bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc="training", unit=" steps",
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="training",
+            unit=" steps",
             disable=not (self.progress and state.is_world_process_zero),
         )
 
@@ -286,10 +293,14 @@ class Keeper(TrainerCallback):
                 f"{state.global_step}. Lower learning_rate (it is {self.settings.learning_rate})."
             )
         seconds = self.seconds_before + time.perf_counter() - self.began
-        self.history.append({
-            "step": state.global_step, f"train_{self.loss_name}": self.train_loss,
-            f"validation_{self.loss_name}": loss, "seconds": round(seconds, 2),
-        })
+        self.history.append(
+            {
+                "step": state.global_step,
+                f"train_{self.loss_name}": self.train_loss,
+                f"validation_{self.loss_name}": loss,
+                "seconds": round(seconds, 2),
+            }
+        )
         if loss < self.best_loss:
             self.best_loss, self.n_without_gain = loss, 0
             self.best_weights = {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
@@ -351,9 +362,10 @@ class Checkpoints:
             save_file(keeper.best_weights, partial / "best.safetensors")
             save_optimizer(partial, optimizer, lr_scheduler)
             state.save_to_json(str(partial / "trainer_state.json"))
-            write_json(partial / "progress.json", {
-                "history": keeper.history, "n_without_gain": keeper.n_without_gain, "best_loss": keeper.best_loss,
-            })
+            write_json(
+                partial / "progress.json",
+                {"history": keeper.history, "n_without_gain": keeper.n_without_gain, "best_loss": keeper.best_loss},
+            )
         for older in self.folder.glob("step_*"):
             if older.name < path.name:
                 shutil.rmtree(older)
@@ -363,7 +375,8 @@ def _difference(seen, wanted):
     there = seen.get("settings", {})
     other = [
         f"{key}: {there.get(key)!r} there, {value!r} asked for"
-        for key, value in wanted["settings"].items() if there.get(key) != value
+        for key, value in wanted["settings"].items()
+        if there.get(key) != value
     ]
     return "; ".join(other) or "other data or another network"
 
@@ -373,12 +386,13 @@ def save_optimizer(folder, optimizer, lr_scheduler):
     state = optimizer.state_dict()
     tensors = {
         f"{index}.{name}": tensor.contiguous()
-        for index, values in state["state"].items() for name, tensor in values.items()
+        for index, values in state["state"].items()
+        for name, tensor in values.items()
     }
     save_file(tensors, folder / "optimizer.safetensors")
-    write_json(folder / "optimizer.json", {
-        "param_groups": state["param_groups"], "scheduler": lr_scheduler.state_dict(),
-    })
+    write_json(
+        folder / "optimizer.json", {"param_groups": state["param_groups"], "scheduler": lr_scheduler.state_dict()}
+    )
 
 
 def load_optimizer(folder, optimizer, lr_scheduler):

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mdtok.errors import SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states, thin_dtrajs
-from mdtok.models.dynamics import load_model
 from mdtok.checks import require_whole_number
+from mdtok.errors import SettingsError
+from mdtok.models.dynamics import load_model
 from mdtok.models.saved import read_model, write_model
 from mdtok.models.wrappers.wrapped import WrappedModel
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, thin_dtrajs
 
 
 class LaggedModel(WrappedModel):
@@ -48,7 +48,9 @@ class LaggedModel(WrappedModel):
     def __init__(self, model, lagtime):
         require_whole_number("lagtime", lagtime, 1)
         if model.lagtime != 1:
-            raise SettingsError(f"{type(model).__name__} has a lagtime of {model.lagtime} already; give it all of it, or one with lagtime 1.")
+            raise SettingsError(
+                f"{type(model).__name__} has a lagtime of {model.lagtime} already; give it all of it, or one with lagtime 1."
+            )
         self.model, self.lagtime = model, int(lagtime)
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
@@ -73,7 +75,7 @@ class LaggedModel(WrappedModel):
         (dtraj,) = as_dtrajs([dtraj], self.n_states_, min_length=self.lagtime + 1)
         log_proba = np.empty((len(dtraj) - self.lagtime, self.n_states_))
         for offset in range(min(self.lagtime, len(log_proba))):
-            log_proba[offset::self.lagtime] = self.model.predict_log_proba(dtraj[offset::self.lagtime])
+            log_proba[offset :: self.lagtime] = self.model.predict_log_proba(dtraj[offset :: self.lagtime])
         return log_proba
 
     def log_prob(self, dtrajs):
@@ -83,8 +85,10 @@ class LaggedModel(WrappedModel):
         for dtraj in as_dtrajs(dtrajs, self.n_states_, min_length=self.lagtime + 1):
             scores.append(np.empty(len(dtraj) - self.lagtime))
             offsets = range(min(self.lagtime, len(scores[-1])))
-            for offset, said in zip(offsets, self.model.log_prob([dtraj[offset::self.lagtime] for offset in offsets])):
-                scores[-1][offset::self.lagtime] = said
+            for offset, said in zip(
+                offsets, self.model.log_prob([dtraj[offset :: self.lagtime] for offset in offsets])
+            ):
+                scores[-1][offset :: self.lagtime] = said
         return scores
 
     def sample(self, prompts, n_steps, seed):

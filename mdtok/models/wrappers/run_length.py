@@ -6,16 +6,25 @@ import numpy as np
 from scipy.special import logsumexp
 from tqdm import tqdm
 
-from mdtok.errors import DataError, SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
-from mdtok.models.counted.dwells import DwellTimes, find_dwells
-from mdtok.models.dynamics import DynamicsModel, draw, load_model
 from mdtok.checks import require_whole_number
+from mdtok.errors import DataError, SettingsError
+from mdtok.models.counted.dwells import DwellTimes, find_dwells
 from mdtok.models.counted.markov import equilibrium
-from mdtok.models.saved import read_model, write_model
+from mdtok.models.dynamics import DynamicsModel, draw, load_model
 from mdtok.models.networks.nanogpt import NanoGPT
+from mdtok.models.saved import read_model, write_model
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
-_SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.03, 0.01)  # never zero: what is counted knows dwells longer than any that was seen
+_SHARES = (
+    1.0,
+    0.8,
+    0.6,
+    0.4,
+    0.2,
+    0.1,
+    0.03,
+    0.01,
+)  # never zero: what is counted knows dwells longer than any that was seen
 
 
 class RunLengthModel(DynamicsModel):
@@ -82,10 +91,14 @@ class RunLengthModel(DynamicsModel):
         require_whole_number("n_events", n_events, 1)
         self.model = NanoGPT(anchor=None, progress=progress) if model is None else model
         if self.model.lagtime != 1:
-            raise SettingsError(f"The token model has a lagtime of {self.model.lagtime}; events follow one another, so 1 was expected.")
+            raise SettingsError(
+                f"The token model has a lagtime of {self.model.lagtime}; events follow one another, so 1 was expected."
+            )
         context = getattr(self.model, "settings", {}).get("n_positions", 2 * n_events)
         if context < 2 * n_events:
-            raise SettingsError(f"The token model reads {context} tokens, fewer than two for each of {n_events} events; lower n_events.")
+            raise SettingsError(
+                f"The token model reads {context} tokens, fewer than two for each of {n_events} events; lower n_events."
+            )
         self.bins_per_doubling, self.n_events = int(bins_per_doubling), int(n_events)
         self.progress = progress
 
@@ -100,7 +113,9 @@ class RunLengthModel(DynamicsModel):
         dtrajs = as_dtrajs(dtrajs, n_states, min_length=2)
         n_states = int(n_states or count_states(dtrajs))
         if not any(np.any(dtraj[1:] != dtraj[:-1]) for dtraj in dtrajs):
-            raise DataError("No trajectory ever changes its state, so there is no dwell to learn from; use other states or more data.")
+            raise DataError(
+                "No trajectory ever changes its state, so there is no dwell to learn from; use other states or more data."
+            )
         if validation is None:
             dtrajs, validation = hold_out_tails(dtrajs)
         validation = as_dtrajs(validation, n_states, min_length=2)
@@ -115,7 +130,9 @@ class RunLengthModel(DynamicsModel):
             self.model.fit(streams, held_out or None, n_states + self.dwells_.n_bins, checkpoint_folder)
         except DataError as error:
             n_tokens = sum(map(len, streams))
-            raise DataError(f"The {n_tokens} tokens of states and durations do for no {type(self.model).__name__}: {error}") from None
+            raise DataError(
+                f"The {n_tokens} tokens of states and durations do for no {type(self.model).__name__}: {error}"
+            ) from None
         self.n_states_ = n_states
         self.stationary_distribution_ = equilibrium(dtrajs, n_states, 1)
         self.log_jumps_, self.jump_share_ = _count_jumps(dtrajs, n_states), 0.0
@@ -161,7 +178,7 @@ class RunLengthModel(DynamicsModel):
 
     def _said_bins(self, pasts, lengths):
         """Log-probability that the token model gives each bin after pasts that end with a state, (n, n_bins)."""
-        return _normalise(self.model.predict_next(pasts, lengths)[:, self.n_states_:])
+        return _normalise(self.model.predict_next(pasts, lengths)[:, self.n_states_ :])
 
     def _bins(self, pasts, lengths):
         """The same, with the share of what was counted."""
@@ -170,7 +187,10 @@ class RunLengthModel(DynamicsModel):
 
     def _next_states(self, pasts, lengths):
         """Log-probability of the next state after pasts that end with a duration, (n, n_states)."""
-        rows, left = self.model.predict_next(pasts, lengths)[:, :self.n_states_], pasts[np.arange(len(pasts)), lengths - 2]
+        rows, left = (
+            self.model.predict_next(pasts, lengths)[:, : self.n_states_],
+            pasts[np.arange(len(pasts)), lengths - 2],
+        )
         rows[np.arange(len(rows)), left] = -np.inf  # a dwell is over when another state comes
         return _mix(_normalise(rows), self.log_jumps_[left], self.jump_share_)
 
@@ -181,7 +201,11 @@ class RunLengthModel(DynamicsModel):
         log_bins = self._bins(*self._pasts(stream, 2 * np.arange(len(states))))[dwell]
         log_leave, log_stay = np.empty(len(dwell)), np.empty(len(dwell))
         for part, log_lasts, log_ends in (
-            (dwell == 0, lambda s, a, _: self.dwells_.log_left_over(s, a), lambda s, a, _: self.dwells_.log_lasts(s, a)),
+            (
+                dwell == 0,
+                lambda s, a, _: self.dwells_.log_left_over(s, a),
+                lambda s, a, _: self.dwells_.log_lasts(s, a),
+            ),
             (dwell > 0, self.dwells_.log_survival, self.dwells_.log_length),
         ):
             state, age, bins = states[dwell[part]], ages[part], log_bins[part]
@@ -230,7 +254,9 @@ class RunLengthModel(DynamicsModel):
         chains = np.empty((len(prompts), n_steps), dtype=np.int64)
         states, stays, bins, pasts, lengths = self._finish_dwells(prompts, n_steps, rng)
         open_chains, filled = np.arange(len(prompts)), np.zeros(len(prompts), dtype=np.int64)
-        with tqdm(total=chains.size, desc="RunLengthModel chains", unit=" tokens", delay=2, disable=not self.progress) as bar:
+        with tqdm(
+            total=chains.size, desc="RunLengthModel chains", unit=" tokens", delay=2, disable=not self.progress
+        ) as bar:
             while True:
                 ends = np.minimum(filled + stays, n_steps)
                 for chain, start, end, state in zip(open_chains, filled, ends, states):
@@ -239,7 +265,9 @@ class RunLengthModel(DynamicsModel):
                 going = ends < n_steps
                 if not going.any():
                     return list(chains)
-                open_chains, filled, bins, pasts, lengths = (x[going] for x in (open_chains, ends, bins, pasts, lengths))
+                open_chains, filled, bins, pasts, lengths = (
+                    x[going] for x in (open_chains, ends, bins, pasts, lengths)
+                )
                 lengths = _append(pasts, lengths, self.n_states_ + bins)
                 states = draw(np.exp(self._next_states(pasts, lengths)), rng)
                 lengths = _append(pasts, lengths, states)
@@ -248,7 +276,10 @@ class RunLengthModel(DynamicsModel):
     def _finish_dwells(self, prompts, n_steps, rng):
         """The last dwell of each prompt: its state, frames to come, bin at its end, and the past that ends with its state."""
         made = [find_dwells(prompt) for prompt in prompts]
-        parts = [self._pasts(_stream(*dwells, self.dwells_, self.n_states_), np.array([2 * len(dwells[0]) - 2])) for dwells in made]
+        parts = [
+            self._pasts(_stream(*dwells, self.dwells_, self.n_states_), np.array([2 * len(dwells[0]) - 2]))
+            for dwells in made
+        ]
         pasts, lengths = (np.concatenate(column) for column in zip(*parts))
         states, ages = np.array([dwells[0][-1] for dwells in made]), np.array([dwells[1][-1] for dwells in made])
         log_bins, log_chance = self._bins(pasts, lengths), np.log1p(-rng.random(len(prompts)))
@@ -259,7 +290,9 @@ class RunLengthModel(DynamicsModel):
             if len(made[k][0]) == 1:
                 log_lasts = self.dwells_.log_left_over(same, to_come)
             else:
-                log_lasts = self.dwells_.log_survival(same, to_come, np.broadcast_to(log_bins[k], (len(to_come), self.dwells_.n_bins)))
+                log_lasts = self.dwells_.log_survival(
+                    same, to_come, np.broadcast_to(log_bins[k], (len(to_come), self.dwells_.n_bins))
+                )
             stays[k] = np.count_nonzero(log_lasts[1:] - log_lasts[0] > log_chance[k])
         return states, stays, self.dwells_.bin_of(ages + stays), pasts, lengths
 
@@ -278,10 +311,20 @@ class RunLengthModel(DynamicsModel):
         """Write ``model.json``, ``arrays.npz`` and the token model to `folder`, which appears whole or not at all."""
         self.require_fitted()
         settings = {"bins_per_doubling": self.bins_per_doubling, "n_events": self.n_events}
-        write_model(folder, self, settings, {
-            "first_ages": self.dwells_.first_ages, "rates": self.dwells_.rates, "counted_share": self.counted_share_,
-            "stationary_distribution": self.stationary_distribution_, "log_jumps": self.log_jumps_, "jump_share": self.jump_share_,
-        }, parts={"events": self.model})
+        write_model(
+            folder,
+            self,
+            settings,
+            {
+                "first_ages": self.dwells_.first_ages,
+                "rates": self.dwells_.rates,
+                "counted_share": self.counted_share_,
+                "stationary_distribution": self.stationary_distribution_,
+                "log_jumps": self.log_jumps_,
+                "jump_share": self.jump_share_,
+            },
+            parts={"events": self.model},
+        )
 
     @classmethod
     def load(cls, folder):

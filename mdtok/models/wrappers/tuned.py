@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from mdtok.errors import SettingsError
-from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.models.dynamics import load_model
 from mdtok.models.saved import read_model, write_model
 from mdtok.models.wrappers.wrapped import WrappedModel
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
 
 class TunedModel(WrappedModel):
@@ -51,7 +51,9 @@ class TunedModel(WrappedModel):
             raise SettingsError("There are no candidates to choose from; one at least was expected.")
         lagtimes = {candidate.lagtime for candidate in self.candidates}
         if len(lagtimes) > 1:
-            raise SettingsError(f"The candidates have the lags {sorted(lagtimes)}; nats at different lags cannot be compared.")
+            raise SettingsError(
+                f"The candidates have the lags {sorted(lagtimes)}; nats at different lags cannot be compared."
+            )
         self.lagtime, self.model = lagtimes.pop(), self.candidates[0]
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):

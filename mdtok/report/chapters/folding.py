@@ -36,8 +36,12 @@ def chapter_on_folding(found, events, profiles, order=None):
     """
     rows = [
         [
-            escape(name), f"{len(one.paths):,}", _interval(one.mfpt_ps[0, 1]), _interval(one.mfpt_ps[1, 0]),
-            _interval(one.paths.mean_ps), escape(_main_pathway(one.flux)),
+            escape(name),
+            f"{len(one.paths):,}",
+            _interval(one.mfpt_ps[0, 1]),
+            _interval(one.mfpt_ps[1, 0]),
+            _interval(one.paths.mean_ps),
+            escape(_main_pathway(one.flux)),
         ]
         for name, one in found.items()
     ]
@@ -45,13 +49,18 @@ def chapter_on_folding(found, events, profiles, order=None):
     body = f"<p>{escape(_MEANING)}</p><p>All MD, frame by frame: {escape(str(events))}.</p>{table(header, rows)}"
     if order is not None:
         body += f"<pre>{escape(str(order))}</pre>"
-    figures = [ReportFigure(
-        "free_energy_along_q", "Free energy along Q", "Bands are 95 % intervals. In a rollout a token stands for the Q of MD in that state.",
-        lambda: plot_free_energy_profiles(profiles, "Q, fraction of native contacts"),
-    )]
+    figures = [
+        ReportFigure(
+            "free_energy_along_q",
+            "Free energy along Q",
+            "Bands are 95 % intervals. In a rollout a token stands for the Q of MD in that state.",
+            lambda: plot_free_energy_profiles(profiles, "Q, fraction of native contacts"),
+        )
+    ]
     figures += [
         ReportFigure(
-            f"flux_{name}".replace(" ", "_"), f"Folding fluxes, {name}",
+            f"flux_{name}".replace(" ", "_"),
+            f"Folding fluxes, {name}",
             "Discs are macrostates, placed by their committor; arrows carry the net reactive flux, with its share of all.",
             lambda flux=one.flux: plot_flux_network(flux),
         )
@@ -59,11 +68,14 @@ def chapter_on_folding(found, events, profiles, order=None):
     ]
     seen = {name: one.paths for name, one in found.items() if len(one.paths)}
     if seen:
-        figures.append(ReportFigure(
-            "transition_path_times", "How long a transition path lasts",
-            "The stretch between leaving the unfolded states for good and entering the folded ones.",
-            lambda: plot_transition_path_times(seen),
-        ))
+        figures.append(
+            ReportFigure(
+                "transition_path_times",
+                "How long a transition path lasts",
+                "The stretch between leaving the unfolded states for good and entering the folded ones.",
+                lambda: plot_transition_path_times(seen),
+            )
+        )
     return Chapter("How it folds", body, figures)
 
 

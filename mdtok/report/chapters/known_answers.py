@@ -25,8 +25,12 @@ def chapter_on_known_answers(against, source, figures=()):
     Chapter
     """
     n, n_all, apart = against.agreement()
-    said = f"{n} of {n_all} known figures lie in the 95 % interval of all MD" + (f"; outside: {', '.join(apart)}." if apart else ".")
-    body = f"<p>{escape(_MEANING)} {escape(said)} Known from {escape(source)}.</p>{_summary(against)}{_figures(against)}"
+    said = f"{n} of {n_all} known figures lie in the 95 % interval of all MD" + (
+        f"; outside: {', '.join(apart)}." if apart else "."
+    )
+    body = (
+        f"<p>{escape(_MEANING)} {escape(said)} Known from {escape(source)}.</p>{_summary(against)}{_figures(against)}"
+    )
     return Chapter("Against what is known", body, list(figures))
 
 
@@ -35,12 +39,25 @@ def _summary(against):
     for name, line in against.summary().items():
         worst, ratio = line["worst_mfpt"]
         time, inside = line["timescale_ps"], line["inside"]
-        rows.append([
-            escape(name), f"{line['population_error']:.4f} <small>± {line['population_half_width']:.4f}</small>",
-            f"{_mark(next(iter(inside.values()))['timescale'])} {time['value']:,.0f} <small>[{time['low']:,.0f}, {time['high']:,.0f}]</small>",
-            *(f"{found['mfpt']} of {line['n_mfpt']}" for found in inside.values()), f"{escape(worst.removeprefix('MFPT ').removesuffix(' (ps)'))} ×{ratio:.2f}",
-        ])
-    return table(["", "largest error of a population", "slowest timescale, ps", *(f"MFPT inside {name}" for name in against.yardsticks), "worst MFPT"], rows)
+        rows.append(
+            [
+                escape(name),
+                f"{line['population_error']:.4f} <small>± {line['population_half_width']:.4f}</small>",
+                f"{_mark(next(iter(inside.values()))['timescale'])} {time['value']:,.0f} <small>[{time['low']:,.0f}, {time['high']:,.0f}]</small>",
+                *(f"{found['mfpt']} of {line['n_mfpt']}" for found in inside.values()),
+                f"{escape(worst.removeprefix('MFPT ').removesuffix(' (ps)'))} ×{ratio:.2f}",
+            ]
+        )
+    return table(
+        [
+            "",
+            "largest error of a population",
+            "slowest timescale, ps",
+            *(f"MFPT inside {name}" for name in against.yardsticks),
+            "worst MFPT",
+        ],
+        rows,
+    )
 
 
 def _figures(against):

@@ -40,7 +40,8 @@ def plot_memory(diagnosis, ax=None):
     """
     ax = one_axes(ax, width=7.0)
     lines = [
-        (one.pasts, one.gains, f"{one.interval_frames * diagnosis.dt_ps:g} ps between tokens", "-") for one in diagnosis.intervals
+        (one.pasts, one.gains, f"{one.interval_frames * diagnosis.dt_ps:g} ps between tokens", "-")
+        for one in diagnosis.intervals
     ]
     if diagnosis.network is not None:
         lines.append((diagnosis.network.pasts, diagnosis.network.gains, label(diagnosis.network.name), "--"))

@@ -211,7 +211,13 @@ def plot_attention_distance(summary, ax=None, *, dt_ps=None):
         place = np.broadcast_to(layers[:, None] + aside, distance.shape)
         means = [of_layer[known].mean() if known.any() else np.nan for of_layer, known in zip(distance, seen)]
         ax.plot(
-            place[seen], distance[seen], marker, color=colour, alpha=0.5, markersize=4, markeredgewidth=0,
+            place[seen],
+            distance[seen],
+            marker,
+            color=colour,
+            alpha=0.5,
+            markersize=4,
+            markeredgewidth=0,
             label=f"to the {direction}, each head",
         )
         ax.plot(layers + aside, means, color=colour, linewidth=1.2, label="mean of the heads")
@@ -268,8 +274,10 @@ def plot_key_steps(key_steps, values, axes=None, *, names=None, dt_ps=None):
         ax.plot(time, column, color="#9a9a9a", linewidth=0.7, zorder=1)
         ax.set_ylabel(label(name))
         _mark(ax, key_steps, time, column)
-    tests = (("order", "excess,\ntrue order", excess, key_steps.threshold),
-             ("content", "excess,\nshuffled", key_steps.kept_excess.max(axis=(0, 1)), key_steps.content_threshold))
+    tests = (
+        ("order", "excess,\ntrue order", excess, key_steps.threshold),
+        ("content", "excess,\nshuffled", key_steps.kept_excess.max(axis=(0, 1)), key_steps.content_threshold),
+    )
     for ax, (origin, name, statistic, threshold) in zip(axes[-2:], tests):
         ax.vlines(time, 0, np.maximum(statistic, 0), color="#8a8a8a", linewidth=0.6)
         ax.axhline(key_steps.least_excess, linestyle=":", color="#1a1a1a", linewidth=1.0)
@@ -290,7 +298,8 @@ def plot_key_steps(key_steps, values, axes=None, *, names=None, dt_ps=None):
 def _key_step_legend(axes, key_steps, given):
     handles = [
         Line2D([], [], **look, linestyle="none", label=f"key step by {origin}")
-        for origin, look in _ORIGIN_LOOKS.items() if origin in key_steps.origins
+        for origin, look in _ORIGIN_LOOKS.items()
+        if origin in key_steps.origins
     ]
     handles += [
         Line2D([], [], linestyle="--", color="#1a1a1a", linewidth=1.0, label="beyond the control"),
@@ -312,7 +321,13 @@ def _mark(ax, key_steps, time, column):
         frames = [frame for frame, of in zip(key_steps.frames, key_steps.origins) if of == origin]
         if frames:
             ax.plot(
-                time[frames], column[frames], **look, linestyle="none", markeredgecolor="white", markeredgewidth=0.5, zorder=3
+                time[frames],
+                column[frames],
+                **look,
+                linestyle="none",
+                markeredgecolor="white",
+                markeredgewidth=0.5,
+                zorder=3,
             )
 
 
@@ -338,8 +353,12 @@ def plot_key_step_counts(counts, ax=None):
         ax.errorbar(place, value, [[max(value - low, 0)], [max(high - value, 0)]], **look, linestyle="none", capsize=3)
         ax.plot([place - 0.3, place + 0.3], [chance, chance], "--", color="#1a1a1a", linewidth=1.0)
         ax.annotate(
-            f"in {counts[name]['n_with_any']} of {counts[name]['n_trajectories']}", (place, high), xytext=(0, 7),
-            textcoords="offset points", ha="center", fontsize=8,
+            f"in {counts[name]['n_with_any']} of {counts[name]['n_trajectories']}",
+            (place, high),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
         )
         top = max(top, high, chance)
     ax.plot([], [], "--", color="#1a1a1a", linewidth=1.0, label="by chance, from the control")

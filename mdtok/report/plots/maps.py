@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from mdtok.errors import DataError
-from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.kinetics.estimators import free_energies_kt, populations
 from mdtok.report.plots.style import STATE_COLOURS, columns_for, label, many_axes, one_axes, only_left, styled
+from mdtok.tokens.dtrajs import as_dtrajs
 
 log = logging.getLogger(__name__)
 

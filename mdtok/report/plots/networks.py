@@ -57,9 +57,16 @@ def plot_flux_network(flux, ax=None):
         ax.scatter(*places[state], s=areas[state], color=colour, edgecolor="#444444", linewidth=0.8, zorder=3)
         up = 1 if places[state][1] > 0 else -1  # names stand away from the arrows
         ax.annotate(
-            f"{label(names[state])}\n{_percent(populations[state])}", places[state],
-            xytext=(0, up * (radii[state] + 4)), textcoords="offset points", ha="center",
-            va="bottom" if up > 0 else "top", fontsize=8.5, zorder=5, linespacing=1.1, bbox=_BOX,
+            f"{label(names[state])}\n{_percent(populations[state])}",
+            places[state],
+            xytext=(0, up * (radii[state] + 4)),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if up > 0 else "top",
+            fontsize=8.5,
+            zorder=5,
+            linespacing=1.1,
+            bbox=_BOX,
         )
     unit, size = time_unit(flux.mfpt_ps.value)
     low, high = flux.mfpt_ps.low / size, flux.mfpt_ps.high / size
@@ -98,10 +105,21 @@ def _place(committors, states, source, target):
 
 def _draw_arrow(ax, start, end, start_radius, end_radius, share):
     width = max(_WIDEST_ARROW * share, _THINNEST_ARROW)
-    ax.add_patch(FancyArrowPatch(
-        start, end, arrowstyle="-|>", mutation_scale=7 + 1.8 * width, shrinkA=start_radius + 1, shrinkB=end_radius + 1,
-        linewidth=width, color="#8a8a8a", zorder=2, joinstyle="miter", capstyle="butt",
-    ))
+    ax.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=7 + 1.8 * width,
+            shrinkA=start_radius + 1,
+            shrinkB=end_radius + 1,
+            linewidth=width,
+            color="#8a8a8a",
+            zorder=2,
+            joinstyle="miter",
+            capstyle="butt",
+        )
+    )
     if share < _LEAST_NUMBERED:
         return
     along = np.array(start) + _LABEL_AT * (np.array(end) - np.array(start))  # not halfway, where arrows cross

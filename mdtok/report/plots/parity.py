@@ -42,7 +42,11 @@ def plot_mfpt_parity(content, ax=None):
     reference = _Times.of(content["reference"]["mfpt_ps"])
     models = {name: _Times.of(row["mfpt_ps"]) for name, row in content["models"].items()}
     # a model of a longer lag misses short visits: it stands against MD seen at that lag
-    at_lag = {name: _Times.of(row["reference_mfpt_ps"]) for name, row in content["models"].items() if "reference_mfpt_ps" in row}
+    at_lag = {
+        name: _Times.of(row["reference_mfpt_ps"])
+        for name, row in content["models"].items()
+        if "reference_mfpt_ps" in row
+    }
     unit, size = time_unit([reference.place, *(times.place for times in models.values())])
     for name, look in looks_of(models).items():
         _draw_model(ax, at_lag.get(name, reference), models[name], size, look, label(titled(content, name)))
@@ -77,7 +81,13 @@ def _draw_model(ax, reference, model, size, look, name):
     sure = both & reference.reached & model.reached
     x, y = reference.place[sure], model.place[sure]
     ax.errorbar(
-        x / size, y / size, **look, linestyle="none", elinewidth=0.7, alpha=0.9, label=name,
+        x / size,
+        y / size,
+        **look,
+        linestyle="none",
+        elinewidth=0.7,
+        alpha=0.9,
+        label=name,
         xerr=np.abs([x - reference.low[sure], reference.high[sure] - x]) / size,
         yerr=np.abs([y - model.low[sure], model.high[sure] - y]) / size,
     )
@@ -91,7 +101,10 @@ def _draw_legend(ax):
     """Models first, then what the arrows and the band mean."""
     handles = sorted(ax.get_legend_handles_labels()[0], key=lambda handle: handle.get_label() == _BAND)
     markers = [line.get_marker() for line in ax.get_lines()]
-    for marker, meaning in ((UP, "never reached by the model: lower limit"), (RIGHT, "never reached by MD: lower limit")):
+    for marker, meaning in (
+        (UP, "never reached by the model: lower limit"),
+        (RIGHT, "never reached by MD: lower limit"),
+    ):
         if marker in markers:
             handles.append(Line2D([], [], color="#666666", marker=marker, label=meaning, **_ARROW))
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))

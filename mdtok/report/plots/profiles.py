@@ -37,8 +37,17 @@ def plot_free_energy_profiles(profiles, coordinate="coordinate", ax=None):
         profile, is_md = profiles[name], name in MD_COLOURS
         seen = np.isfinite(profile.free_energy_kt.value)
         x, energies = profile.centres[seen], profile.free_energy_kt[seen]
-        ax.plot(x, energies.value, color=look["color"], linewidth=2.2 if is_md else 1.3, label=label(name), zorder=4 if is_md else 3)
-        ax.fill_between(x, energies.low, np.minimum(energies.high, 2 * _HIGHEST_KT), color=look["color"], alpha=0.2, linewidth=0)
+        ax.plot(
+            x,
+            energies.value,
+            color=look["color"],
+            linewidth=2.2 if is_md else 1.3,
+            label=label(name),
+            zorder=4 if is_md else 3,
+        )
+        ax.fill_between(
+            x, energies.low, np.minimum(energies.high, 2 * _HIGHEST_KT), color=look["color"], alpha=0.2, linewidth=0
+        )
         top = max(top, energies.value.max())
     ax.set_ylim(-0.2, min(top * 1.05 + 0.2, _HIGHEST_KT))
     ax.set_xlabel(coordinate)

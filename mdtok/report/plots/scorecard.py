@@ -65,7 +65,11 @@ def plot_timescales(timescales, dt_ps, ax=None):
         for process in range(value.shape[1]):
             drawn = label(name) if process == 0 else None
             ax.fill_between(
-                lags / lag_size, low[:, process] / size, high[:, process] / size, color=look["color"], linewidth=0,
+                lags / lag_size,
+                low[:, process] / size,
+                high[:, process] / size,
+                color=look["color"],
+                linewidth=0,
                 alpha=0.16 if is_md else 0.10,
             )
             ax.plot(lags / lag_size, value[:, process] / size, **look, label=drawn, zorder=4 if is_md else 3)
@@ -129,8 +133,13 @@ def plot_chapman_kolmogorov(content, axes=None):
             probability = np.concatenate([[float(i == j)], series[name][:, i, j]])
             is_md = name in MD_COLOURS
             ax.plot(
-                steps_ps[: len(probability)] / size, probability, label=label(name), color=look["color"],
-                marker="o" if is_md else None, linestyle="none" if is_md else "-", zorder=2 if is_md else 3,
+                steps_ps[: len(probability)] / size,
+                probability,
+                label=label(name),
+                color=look["color"],
+                marker="o" if is_md else None,
+                linestyle="none" if is_md else "-",
+                zorder=2 if is_md else 3,
                 markersize=5 if is_md else None,
             )
         ax.set_title(f"{label(names[i])} → {label(names[j])}")
@@ -168,8 +177,12 @@ def plot_dwell_times(content, axes=None):
             dwells = series[name][state]
             is_md = name in MD_COLOURS
             ax.plot(
-                numbers(dwells["time_ps"]) / size, numbers(dwells["survival"]), label=label(titled(content, name)),
-                color=look["color"], linewidth=2.2 if is_md else 1.3, zorder=2 if is_md else 3,
+                numbers(dwells["time_ps"]) / size,
+                numbers(dwells["survival"]),
+                label=label(titled(content, name)),
+                color=look["color"],
+                linewidth=2.2 if is_md else 1.3,
+                zorder=2 if is_md else 3,
             )
         ax.set_xscale("log")
         ax.set_yscale("log")

@@ -19,12 +19,29 @@ STATE_COLOURS = ("#77AADD", "#EE8866", "#BBCC33", "#FFAABB", "#44BB99", "#EEDD88
 MAX_PANELS = 9
 
 _RC = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9, "axes.titlesize": 9.5,
-    "axes.labelsize": 9, "legend.fontsize": 8.5, "legend.frameon": False, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "axes.edgecolor": "#444444",
-    "xtick.color": "#444444", "ytick.color": "#444444", "lines.linewidth": 1.5, "lines.markersize": 4.5,
-    "axes.grid": False, "figure.facecolor": "white", "axes.facecolor": "white", "savefig.dpi": 160,
-    "axes.unicode_minus": True, "text.usetex": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": "#444444",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+    "axes.grid": False,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.dpi": 160,
+    "axes.unicode_minus": True,
+    "text.usetex": False,
 }
 
 

@@ -48,7 +48,11 @@ def plot_causal_traces(traces, ax=None, *, dt_ps=None):
     widest = max(float(np.nanmax(np.abs(rows))), _LEAST_NATS)
     extent = [times[0] - step / 2, step / 2, len(rows) - 0.5, -0.5]
     image = ax.imshow(
-        rows, cmap=matplotlib.colormaps["RdBu_r"], norm=Normalize(-widest, widest), extent=extent, aspect="auto",
+        rows,
+        cmap=matplotlib.colormaps["RdBu_r"],
+        norm=Normalize(-widest, widest),
+        extent=extent,
+        aspect="auto",
         interpolation="nearest",
     )
     row, token = np.nonzero(marks)
@@ -84,7 +88,13 @@ def plot_kinetic_distances(comparison, ax=None):
     kinetic, placed = comparison.kinetic_distances[upper], comparison.embedding_distances[upper]
     few = len(kinetic) < 200
     ax.plot(
-        kinetic, placed, ".", color="#8a8a8a", alpha=0.9 if few else 0.35, markersize=5 if few else 2.5, markeredgewidth=0,
+        kinetic,
+        placed,
+        ".",
+        color="#8a8a8a",
+        alpha=0.9 if few else 0.35,
+        markersize=5 if few else 2.5,
+        markeredgewidth=0,
         rasterized=True,
     )
     if len(kinetic) >= 5 * _N_BINS:

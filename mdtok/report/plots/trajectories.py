@@ -21,7 +21,9 @@ from mdtok.report.plots.style import (
     time_unit,
 )
 
-_KT_COLOURS = ListedColormap(matplotlib.colormaps["YlGnBu"](np.linspace(0.0, 0.85, 256)))  # light where trajectories are
+_KT_COLOURS = ListedColormap(
+    matplotlib.colormaps["YlGnBu"](np.linspace(0.0, 0.85, 256))
+)  # light where trajectories are
 _PATH_COLOURS = ("#1a1a1a", "#D55E00", "#7B2D8E", "#0072B2")
 _OPTIMAL_LOOK = {"color": "#1a1a1a", "linestyle": "--", "linewidth": 1.4}
 _PROMPT, _TRUTH = "#9a9a9a", "#1a1a1a"
@@ -30,7 +32,16 @@ _NAME_BOX = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "no
 
 @styled
 def plot_potential(
-    energy, bounds, temperature_kelvin, ax=None, *, states=None, starts=None, trajectories=None, highest_kt=12, n_grid=201,
+    energy,
+    bounds,
+    temperature_kelvin,
+    ax=None,
+    *,
+    states=None,
+    starts=None,
+    trajectories=None,
+    highest_kt=12,
+    n_grid=201,
 ):
     """Contour map of a potential in kT above its lowest point, with minima, starts and example trajectories.
 
@@ -74,7 +85,9 @@ def plot_potential(
         ax.plot(*path.T, color=colour, linewidth=0.6, alpha=0.8)
         ax.plot(*path[0], "o", color="white", markeredgecolor=colour, markersize=5, zorder=4)
     if starts is not None:
-        starts = {f"starts, {name}": of for name, of in starts.items()} if isinstance(starts, dict) else {"starts": starts}
+        starts = (
+            {f"starts, {name}": of for name, of in starts.items()} if isinstance(starts, dict) else {"starts": starts}
+        )
         for (name, points), colour in zip(starts.items(), itertools.cycle(_PATH_COLOURS[1:])):
             ax.plot(*np.asarray(points).T, ".", color=colour, markersize=3, markeredgewidth=0, alpha=0.7)
             ax.plot([], [], ".", color=colour, markersize=8, label=label(name))
@@ -82,7 +95,13 @@ def plot_potential(
     for name, (state_x, state_y) in (states or {}).items():
         ax.plot(state_x, state_y, "+", color="#1a1a1a", markersize=9, markeredgewidth=1.6, zorder=5)
         ax.annotate(
-            label(name), (state_x, state_y), xytext=(7, 7), textcoords="offset points", fontsize=8.5, bbox=_NAME_BOX, zorder=5,
+            label(name),
+            (state_x, state_y),
+            xytext=(7, 7),
+            textcoords="offset points",
+            fontsize=8.5,
+            bbox=_NAME_BOX,
+            zorder=5,
         )
     ax.set(xlabel="x (nm)", ylabel="y (nm)", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]), aspect="equal")
     if not given:
@@ -140,8 +159,15 @@ def plot_example_trajectories(trajectories, dt_ps, axes=None, *, names=("x (nm)"
             ax.plot(time, one[:, dimension], color=look["color"], linewidth=0.7, label=label(title))
         for state, place in (states or {}).items():
             ax.axhline(place[dimension], linestyle=":", color="#444444", linewidth=0.9, zorder=3)
-            ax.annotate(label(state), (1.0, place[dimension]), xycoords=("axes fraction", "data"), xytext=(4, 0),
-                        textcoords="offset points", va="center", fontsize=8.5)
+            ax.annotate(
+                label(state),
+                (1.0, place[dimension]),
+                xycoords=("axes fraction", "data"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
+            )
         ax.set_ylabel(name)
         ax.margins(x=0)
     _time_below(axes, f"time ({unit})", given)
@@ -180,7 +206,9 @@ def plot_generated_against_true(prompt, truth, generated, dt_ps, axes=None, *, n
     prompt, truth = np.asarray(prompt, dtype=float), np.asarray(truth, dtype=float)
     generated = {name: _samples(name, made, truth) for name, made in generated.items()}
     given, n_dim, n_models = axes is not None, truth.shape[1], len(generated)
-    axes = many_axes(axes, n_dim * n_models, n_models, width=max(2.6, 6.5 / n_models), height=1.9, sharex=True, sharey="row")
+    axes = many_axes(
+        axes, n_dim * n_models, n_models, width=max(2.6, 6.5 / n_models), height=1.9, sharex=True, sharey="row"
+    )
     unit, size = time_unit([max(len(prompt), len(truth)) * dt_ps])
     before, after = np.arange(1 - len(prompt), 1) * dt_ps / size, np.arange(len(truth) + 1) * dt_ps / size
     looks = looks_of(generated)
@@ -261,7 +289,8 @@ def plot_forecast_error(errors, dt_ps, ax=None, *, optimal=None, relative=False,
     models = [name for name in errors if name != optimal]
     looks = looks or looks_of(models)
     bands = {
-        name: _band(error["by_horizon"] if isinstance(error, dict) else error.by_horizon) for name, error in errors.items()
+        name: _band(error["by_horizon"] if isinstance(error, dict) else error.by_horizon)
+        for name, error in errors.items()
     }
     if relative and optimal not in errors:
         raise SettingsError(
@@ -273,7 +302,9 @@ def plot_forecast_error(errors, dt_ps, ax=None, *, optimal=None, relative=False,
     smallest = min(np.nanmin(np.where(value > 0, value, np.nan)) for value, _, _ in bands.values())
     for name, (value, low, high) in bands.items():
         horizon = np.arange(1, len(value) + 1) * dt_ps / size
-        look = _OPTIMAL_LOOK if name == optimal else {**looks[name], "markevery": _marks(len(value), models.index(name))}
+        look = (
+            _OPTIMAL_LOOK if name == optimal else {**looks[name], "markevery": _marks(len(value), models.index(name))}
+        )
         value = np.where(value > 0, value / yardstick, np.nan)
         ax.plot(horizon, value, **look, label=label(name), zorder=4 if name == optimal else 3)
         if relative:
@@ -341,7 +372,12 @@ def plot_accuracy_by_slice(slices, axes=None, *, dt_ps=None, looks=None):
         if exact is not None:
             edges = np.arange(len(exact) + 1) * width
             ax.stairs(numbers(exact), edges, baseline=None, **_OPTIMAL_LOOK, label="Bayes limit", zorder=4)
-        ax.set(title=f"{len(value)} × {length} frames", xlabel=f"time ({unit})", ylabel="accuracy", xlim=(0, len(value) * width))
+        ax.set(
+            title=f"{len(value)} × {length} frames",
+            xlabel=f"time ({unit})",
+            ylabel="accuracy",
+            xlim=(0, len(value) * width),
+        )
     if not given:
         only_left(axes)
     legend_above(axes, given)

@@ -111,9 +111,10 @@ def test_counts_of_a_grid_by_hand():
     assert model.cells_.ravel().tolist() == [0, 1, 3]
     assert model.means_.ravel().tolist() == [0.5, 1.5, 3.5]
     # displacements: +1, +2, 0 seen once each, and staying once more
-    np.testing.assert_allclose(model.transition_matrix_.toarray(), [
-        [(1 + 2 / 3) / 3, (1 + 1 / 3) / 3, 0], [0, (2 / 3) / 2, (1 + 1 / 3) / 2], [0, 0, 1],
-    ])
+    np.testing.assert_allclose(
+        model.transition_matrix_.toarray(),
+        [[(1 + 2 / 3) / 3, (1 + 1 / 3) / 3, 0], [0, (2 / 3) / 2, (1 + 1 / 3) / 2], [0, 0, 1]],
+    )
     assert model.n_parameters == 3 - 2
 
 

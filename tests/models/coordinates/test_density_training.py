@@ -9,8 +9,18 @@ from mdtok.models.coordinates.density_training import draw_frames
 from mdtok.models.coordinates.trajbert_network import TrajBertConfig, TrajBertNetwork
 
 SETTINGS = dict(
-    hidden_size=16, n_layer=2, n_head=2, intermediate_size=32, n_positions=64, window=20, progress=False, batch_size=32,
-    max_steps=300, evaluate_every_steps=100, learning_rate=5e-3, warmup_steps=10,
+    hidden_size=16,
+    n_layer=2,
+    n_head=2,
+    intermediate_size=32,
+    n_positions=64,
+    window=20,
+    progress=False,
+    batch_size=32,
+    max_steps=300,
+    evaluate_every_steps=100,
+    learning_rate=5e-3,
+    warmup_steps=10,
 )
 NOISE = 0.3
 
@@ -62,7 +72,10 @@ def test_the_share_is_kept_with_the_model(tmp_path):
 
 
 def test_the_correction_starts_at_zero_and_counts_by_its_share():
-    network, generator = TrajBertNetwork(TrajBertConfig(hidden_size=8, n_head=2, n_components=2)), torch.Generator().manual_seed(0)
+    network, generator = (
+        TrajBertNetwork(TrajBertConfig(hidden_size=8, n_head=2, n_components=2)),
+        torch.Generator().manual_seed(0),
+    )
     head = network.frame_head
     embeddings, frames = torch.randn(5, 8, generator=generator), torch.randn(5, 2, generator=generator)
     alone = head(None, frames, 0.0)

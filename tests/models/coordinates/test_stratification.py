@@ -12,7 +12,9 @@ def test_weights_follow_the_share_of_the_region():
     centers, counts = np.array([[0.0], [1.0]]), np.array([90, 10])
     frames = np.array([[[0.1], [0.9], [-0.2]]])
     common, rare = 0.9**-0.5, 0.1**-0.5
-    assert frame_weights(frames, centers, counts, 0.5) == pytest.approx(np.array([[common, rare, common]]) / (0.9 * common + 0.1 * rare))
+    assert frame_weights(frames, centers, counts, 0.5) == pytest.approx(
+        np.array([[common, rare, common]]) / (0.9 * common + 0.1 * rare)
+    )
     assert np.array_equal(frame_weights(frames, centers, counts, 0.0), [[1, 1, 1]])
     # every region alike: half of the weight for each
     assert frame_weights(frames, centers, counts, 1.0) == pytest.approx(np.array([[0.5 / 0.9, 0.5 / 0.1, 0.5 / 0.9]]))

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mdtok.errors import DataError, MdtokError, SettingsError
 from mdtok.models import TrajBert
+from mdtok.models.coordinates.mixture_density import MixtureDensity
+from mdtok.models.coordinates.pieces import NO_LABEL, cut_in_pieces
 from mdtok.models.coordinates.trajbert import PRESETS
 from mdtok.models.coordinates.trajbert_generation import BlockCache
-from mdtok.models.coordinates.mixture_density import MixtureDensity
 from mdtok.models.coordinates.trajbert_network import TrajBertConfig, TrajBertNetwork
-from mdtok.models.coordinates.pieces import NO_LABEL, cut_in_pieces
 
 PUBLISHED = {  # projection, embeddings, encoder, each head, all; Leban, table of parameters
     "small": ("48", "16.4K", "21.6K", "338", "38.7K"),
@@ -50,7 +51,9 @@ def trained():
     """A causal model of the autoregression; the class is the sign of the start."""
     labels = np.arange(1000) % 2
     walks = autoregression(1000, 60, seed=1, start=2.0 * (2 * labels[:, None] - 1))
-    model = TrajBert(**{**TINY, "window": 20, "max_steps": 500, "evaluate_every_steps": 100, "learning_rate": 5e-3, "seed": 3})
+    model = TrajBert(
+        **{**TINY, "window": 20, "max_steps": 500, "evaluate_every_steps": 100, "learning_rate": 5e-3, "seed": 3}
+    )
     return model.fit(walks, labels=labels)
 
 
@@ -62,8 +65,11 @@ def test_parameter_counts_are_those_published(size):
         return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
     parts = (
-        count(network.projection), count(network.positions, network.norm), count(network.encoder),
-        count(network.frame_head), count(network),
+        count(network.projection),
+        count(network.positions, network.norm),
+        count(network.encoder),
+        count(network.frame_head),
+        count(network),
     )
     assert count(network.frame_head) == count(network.class_head)
     for seen, text in zip(parts, PUBLISHED[size]):
@@ -243,29 +249,32 @@ BROKEN = [x.copy() for x in WALKS]
 BROKEN[2][7, 1] = np.nan
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: TrajBert(window=2000), "window of 2000 frames is longer than the position table"),
-    (lambda: TrajBert(variant="faithful", window=1025), "longer than the position table"),
-    (lambda: TrajBert(variant="both"), "variant"),
-    (lambda: TrajBert(hidden_size=10, n_head=4), "multiple"),
-    (lambda: TrajBert(n_components=0), "one Gaussian"),
-    (lambda: TrajBert(lambda_=0.0, gamma=0.0), "not both 0"),
-    (lambda: TrajBert.from_preset("huge"), "no preset 'huge'"),
-    (lambda: TrajBert.from_preset("small", widnow=3), "no setting 'widnow'"),
-    (lambda: TrajBertConfig(hiden_size=3), "no setting 'hiden_size'"),
-    (lambda: TrajBert(**TINY).fit([WALKS[0], WALKS[1][:, :1]]), "1 coordinates a frame; 2 were expected"),
-    (lambda: TrajBert(**TINY).fit(BROKEN), "Trajectory 2 has 1 frames that are not numbers, the first is frame 7"),
-    (lambda: TrajBert(**TINY).fit(WALKS, labels=[0, 2, 0, 2, 0, 2]), "class 1 has no trajectory"),
-    (lambda: TrajBert(**TINY).fit(WALKS, labels=[0] * 6), "class 1 has no trajectory"),
-    (lambda: TrajBert(**TINY).fit(WALKS, labels=[0, 1]), "2 labels were given for 6"),
-    (lambda: TrajBert(**TINY).fit([*WALKS, WALKS[0][:9]], labels=[0, 1] * 3 + [1]), "one length was expected"),
-    (lambda: TrajBert(**TINY, n_positions=16, window=8).fit(WALKS, labels=[0, 1] * 3), "position table 16"),
-    (lambda: TrajBert(**TINY).fit([WALKS[0] * [1, 0]] * 3), "Coordinate 1 is the same in every frame"),
-    (lambda: TrajBert().predict_proba(WALKS), "not fitted"),
-    (lambda: untrained().predict_proba([np.zeros((65, 2))]), "65 frames, the position table 64"),
-    (lambda: untrained().sample(WALKS, 5, 0, n_at_once=2), "n_at_once"),
-    (lambda: untrained().sample(WALKS, 0, 0), "n_steps"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TrajBert(window=2000), "window of 2000 frames is longer than the position table"),
+        (lambda: TrajBert(variant="faithful", window=1025), "longer than the position table"),
+        (lambda: TrajBert(variant="both"), "variant"),
+        (lambda: TrajBert(hidden_size=10, n_head=4), "multiple"),
+        (lambda: TrajBert(n_components=0), "one Gaussian"),
+        (lambda: TrajBert(lambda_=0.0, gamma=0.0), "not both 0"),
+        (lambda: TrajBert.from_preset("huge"), "no preset 'huge'"),
+        (lambda: TrajBert.from_preset("small", widnow=3), "no setting 'widnow'"),
+        (lambda: TrajBertConfig(hiden_size=3), "no setting 'hiden_size'"),
+        (lambda: TrajBert(**TINY).fit([WALKS[0], WALKS[1][:, :1]]), "1 coordinates a frame; 2 were expected"),
+        (lambda: TrajBert(**TINY).fit(BROKEN), "Trajectory 2 has 1 frames that are not numbers, the first is frame 7"),
+        (lambda: TrajBert(**TINY).fit(WALKS, labels=[0, 2, 0, 2, 0, 2]), "class 1 has no trajectory"),
+        (lambda: TrajBert(**TINY).fit(WALKS, labels=[0] * 6), "class 1 has no trajectory"),
+        (lambda: TrajBert(**TINY).fit(WALKS, labels=[0, 1]), "2 labels were given for 6"),
+        (lambda: TrajBert(**TINY).fit([*WALKS, WALKS[0][:9]], labels=[0, 1] * 3 + [1]), "one length was expected"),
+        (lambda: TrajBert(**TINY, n_positions=16, window=8).fit(WALKS, labels=[0, 1] * 3), "position table 16"),
+        (lambda: TrajBert(**TINY).fit([WALKS[0] * [1, 0]] * 3), "Coordinate 1 is the same in every frame"),
+        (lambda: TrajBert().predict_proba(WALKS), "not fitted"),
+        (lambda: untrained().predict_proba([np.zeros((65, 2))]), "65 frames, the position table 64"),
+        (lambda: untrained().sample(WALKS, 5, 0, n_at_once=2), "n_at_once"),
+        (lambda: untrained().sample(WALKS, 0, 0), "n_steps"),
+    ],
+)
 def test_bad_input_is_one_clear_line(make, message):
     with pytest.raises(MdtokError, match=message) as error:
         make()

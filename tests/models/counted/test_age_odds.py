@@ -42,7 +42,11 @@ def test_the_memory_of_a_crossing_is_found():
     exact = np.concatenate([exact_log_prob(d) for d in test])
     said = {
         name: np.concatenate([part[100:] for part in fitted.log_prob(test)])
-        for name, fitted in {"odds": model, "msm": MarkovModel(reversible=False).fit(train), "semi": SemiMarkovModel(MACROSTATES, reversible=False, progress=False).fit(train, validation)}.items()
+        for name, fitted in {
+            "odds": model,
+            "msm": MarkovModel(reversible=False).fit(train),
+            "semi": SemiMarkovModel(MACROSTATES, reversible=False, progress=False).fit(train, validation),
+        }.items()
     }
     behind = {name: np.mean(exact - part) for name, part in said.items()}
     assert behind["odds"] < 0.001 < behind["msm"]
@@ -50,13 +54,20 @@ def test_the_memory_of_a_crossing_is_found():
 
 
 def test_without_memory_age_does_not_count_and_few_crossings_tell_nothing():
-    model = AgeOddsModel(MACROSTATES, reversible=False, progress=False).fit(chains(20, 3000, 4, fresh=0), chains(10, 3000, 5, fresh=0), 6)
-    assert np.abs(model.log_odds_).max() < 0.35  # 60,000 frames, six deviations of the thinnest bin with the ridge that is chosen
+    model = AgeOddsModel(MACROSTATES, reversible=False, progress=False).fit(
+        chains(20, 3000, 4, fresh=0), chains(10, 3000, 5, fresh=0), 6
+    )
+    assert (
+        np.abs(model.log_odds_).max() < 0.35
+    )  # 60,000 frames, six deviations of the thinnest bin with the ridge that is chosen
     markov = MarkovModel(reversible=False).fit(chains(20, 3000, 4, fresh=0))
     test = chains(5, 2000, 6, fresh=0)
     assert model.nats_per_token(test) == pytest.approx(markov.nats_per_token(test), abs=0.0005)
     rare = [np.repeat([0, 3, 0], 500) + np.random.default_rng(k).integers(0, 3, 1500) for k in range(2)]
-    assert np.abs(AgeOddsModel(MACROSTATES, reversible=False, progress=False).fit(rare[:1], rare[1:], 6).log_odds_).max() < 2
+    assert (
+        np.abs(AgeOddsModel(MACROSTATES, reversible=False, progress=False).fit(rare[:1], rare[1:], 6).log_odds_).max()
+        < 2
+    )
 
 
 def test_samples_have_the_crossings_at_every_age():
@@ -66,11 +77,15 @@ def test_samples_have_the_crossings_at_every_age():
     for macro in (generated, true):
         crossed = macro[:, 1:] != macro[:, :-1]
         shares.append([crossed.mean(), (crossed[:, 1:] & crossed[:, :-1]).sum() / crossed[:, :-1].sum()])
-    assert shares[0][0] == pytest.approx(shares[1][0], rel=0.05)  # 30,000 crossings of either, training has 9,000: 1 % each
+    assert shares[0][0] == pytest.approx(
+        shares[1][0], rel=0.05
+    )  # 30,000 crossings of either, training has 9,000: 1 % each
     assert shares[0][1] == pytest.approx(shares[1][1], rel=0.1)
 
 
 def test_tokens_may_be_macrostates_themselves():
     coarse = [d // 3 for d in chains(10, 2000, 1)]
     model = AgeOddsModel(progress=False).fit(coarse)
-    assert model.log_odds_.shape[:2] == (2, 2) and model.nats_per_token(coarse) < MarkovModel().fit(coarse).nats_per_token(coarse)
+    assert model.log_odds_.shape[:2] == (2, 2) and model.nats_per_token(coarse) < MarkovModel().fit(
+        coarse
+    ).nats_per_token(coarse)

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from chains import THREE_STATES, simulate
 from scipy.stats import beta
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.models import BayesianMarkovModel, MarkovModel, load_model
-
-from chains import THREE_STATES, simulate
 
 TWENTY_DWELLS = np.concatenate([np.repeat([0, 1], [90, 30])] * 20 + [[0]])  # 0 -> 1 and 1 -> 0 twenty times
 

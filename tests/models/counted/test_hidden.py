@@ -37,7 +37,9 @@ def test_rows_are_those_of_the_forward_recursion(fitted):
         weights = fitted.start_ * fitted.emissions_[:, dtraj[0]]
         for token in dtraj[1:frame]:
             weights = (weights @ fitted.transition_matrix_) * fitted.emissions_[:, token]
-        following = np.array([((weights @ fitted.transition_matrix_) * fitted.emissions_[:, token]).sum() for token in range(3)])
+        following = np.array(
+            [((weights @ fitted.transition_matrix_) * fitted.emissions_[:, token]).sum() for token in range(3)]
+        )
         assert np.allclose(rows[frame - 1], following / weights.sum())
 
 

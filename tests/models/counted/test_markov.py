@@ -20,7 +20,7 @@ def simulate(matrix, n_frames, seed):
 
 
 def timescales(matrix, k=1):
-    return -1 / np.log(np.sort(np.abs(np.linalg.eigvals(matrix)))[::-1][1:k + 1])
+    return -1 / np.log(np.sort(np.abs(np.linalg.eigvals(matrix)))[::-1][1 : k + 1])
 
 
 TWO_STATES = np.array([[0.9, 0.1], [0.3, 0.7]])  # populations 3/4, 1/4

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import AutoConfig
 
 from mdtok.errors import DataError, MdtokError, RunFolderError, SettingsError
@@ -106,7 +107,7 @@ def test_the_order_of_the_past_matters(positions):
 @pytest.mark.parametrize("positions", ["rotary", "learned"])
 @settings(max_examples=20, deadline=None)
 @given(
-    cuts=st.lists(st.integers(1, 8), min_size=1, max_size=8).filter(lambda cuts: sum(cuts) <= 8), seed=st.integers(0),
+    cuts=st.lists(st.integers(1, 8), min_size=1, max_size=8).filter(lambda cuts: sum(cuts) <= 8), seed=st.integers(0)
 )
 def test_the_cache_gives_the_logits_of_the_whole_context(positions, cuts, seed):
     network = untrained(positions=positions).network_
@@ -136,7 +137,7 @@ def test_sampling_draws_from_what_is_predicted(monkeypatch, n_positions, n_promp
     samples = model.sample(list(prompts), 40, seed=2)
     for chain in range(2):
         rows = model.predict_log_proba(np.concatenate([prompts[chain], samples[chain]]))
-        assert np.allclose(rows[n_prompt - 1:], [step[chain] for step in used], atol=1e-5)
+        assert np.allclose(rows[n_prompt - 1 :], [step[chain] for step in used], atol=1e-5)
 
 
 def test_prompts_of_any_length_and_order():
@@ -204,7 +205,11 @@ def test_hugging_face_reads_what_was_saved(chain_model, tmp_path):
     assert isinstance(config, NanoGPTConfig) and config.n_positions == 32
     network = NanoGPTNetwork.from_pretrained(tmp_path).eval()
     tokens = torch.tensor([[0, 1, 2, 2]])
-    anchor = torch.from_numpy(chain_model.anchor_.log_proba(np.array([0, 1, 2, 2, 0])))[None] if chain_model.anchor_ else None
+    anchor = (
+        torch.from_numpy(chain_model.anchor_.log_proba(np.array([0, 1, 2, 2, 0])))[None]
+        if chain_model.anchor_
+        else None
+    )
     assert torch.equal(network(tokens, anchor=anchor).logits, chain_model.network_(tokens, anchor=anchor).logits)
     network.save_pretrained(tmp_path / "again")
     again = NanoGPTNetwork.from_pretrained(tmp_path / "again").eval()
@@ -220,13 +225,22 @@ def test_the_default_is_the_network_of_the_paper():
     assert network.config.n_positions == 100
 
 
-@pytest.mark.parametrize("variant", [
-    dict(anchor="basins"), dict(anchor="factorised"), dict(anchor="states"), dict(anchor=None), dict(anchor=None, second_pass="sampled"),
-])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        dict(anchor="basins"),
+        dict(anchor="factorised"),
+        dict(anchor="states"),
+        dict(anchor=None),
+        dict(anchor=None, second_pass="sampled"),
+    ],
+)
 def test_one_state_that_dominates_gives_no_nan(variant):
     dtraj = np.zeros(4000, dtype=int)
     dtraj[[500, 1700, 2900, 3800]] = 1
-    model = NanoGPT.from_preset("tiny", max_steps=40, evaluate_every_steps=20, **variant, **QUICK).fit([dtraj], n_states=3)
+    model = NanoGPT.from_preset("tiny", max_steps=40, evaluate_every_steps=20, **variant, **QUICK).fit(
+        [dtraj], n_states=3
+    )
     assert all(np.isfinite(entry["train_nats"]) and np.isfinite(entry["validation_nats"]) for entry in model.history_)
     log_proba = model.predict_log_proba(dtraj)
     assert np.all(np.isfinite(log_proba)) and log_proba.shape == (3999, 3)
@@ -240,32 +254,35 @@ def test_trajectories_shorter_than_the_context_are_enough():
     assert model.predict_log_proba(np.array([0, 1])).shape == (1, 3)
 
 
-@pytest.mark.parametrize("action, error, words", [
-    (lambda: NanoGPT.from_preset("huge"), SettingsError, "'huge'"),
-    (lambda: NanoGPT.from_preset("tiny", n_embed=3), SettingsError, "'n_embed'"),
-    (lambda: NanoGPT(n_embd=100, n_head=8), SettingsError, "n_embd is 100"),
-    (lambda: NanoGPT(n_embd=24, n_head=8), SettingsError, "even"),
-    (lambda: NanoGPT(n_layer=0), SettingsError, "n_layer is 0"),
-    (lambda: NanoGPT(dropout=1.5), SettingsError, "dropout is 1.5"),
-    (lambda: NanoGPT(positions="absolute"), SettingsError, "'absolute'"),
-    (lambda: NanoGPT(n_positions=20, window_shift=50), SettingsError, "window_shift is 50"),
-    (lambda: NanoGPT(learning_rate=0.0), SettingsError, "learning_rate is 0.0"),
-    (lambda: NanoGPT(max_steps=0), SettingsError, "max_steps is 0"),
-    (lambda: NanoGPT(adam_betas=(0.9, 1.5)), SettingsError, "adam_betas"),
-    (lambda: NanoGPT(seed=-1), SettingsError, "seed is -1"),
-    (lambda: NanoGPTConfig(n_embed=3), SettingsError, "'n_embed'"),
-    (lambda: NanoGPT().fit([[0]]), DataError, "at least 2"),
-    (lambda: NanoGPT().fit([[0, 1, 0]]), DataError, "validation"),
-    (lambda: NanoGPT().fit([[0, 1, 0]], validation=[[0, 2]]), DataError, "validation"),
-    (lambda: NanoGPT().fit([[0, 1, 0]], n_states=1), DataError, "token 1"),
-    (lambda: NanoGPT().sample([[0]], 5, seed=0), DataError, "not fitted"),
-    (lambda: NanoGPT().save("nowhere"), DataError, "not fitted"),
-    (lambda: NanoGPT.load("/no/such/folder"), RunFolderError, "does not exist"),
-    (lambda: untrained().sample([[0, 7]], 5, seed=0), DataError, "token 7"),
-    (lambda: untrained().sample([[]], 5, seed=0), DataError, "0 frames"),
-    (lambda: untrained().predict_log_proba(np.array([0])), DataError, "at least 2"),
-    (lambda: untrained().network_(torch.zeros(1, 9, dtype=torch.long)), DataError, "context of 8"),
-])
+@pytest.mark.parametrize(
+    "action, error, words",
+    [
+        (lambda: NanoGPT.from_preset("huge"), SettingsError, "'huge'"),
+        (lambda: NanoGPT.from_preset("tiny", n_embed=3), SettingsError, "'n_embed'"),
+        (lambda: NanoGPT(n_embd=100, n_head=8), SettingsError, "n_embd is 100"),
+        (lambda: NanoGPT(n_embd=24, n_head=8), SettingsError, "even"),
+        (lambda: NanoGPT(n_layer=0), SettingsError, "n_layer is 0"),
+        (lambda: NanoGPT(dropout=1.5), SettingsError, "dropout is 1.5"),
+        (lambda: NanoGPT(positions="absolute"), SettingsError, "'absolute'"),
+        (lambda: NanoGPT(n_positions=20, window_shift=50), SettingsError, "window_shift is 50"),
+        (lambda: NanoGPT(learning_rate=0.0), SettingsError, "learning_rate is 0.0"),
+        (lambda: NanoGPT(max_steps=0), SettingsError, "max_steps is 0"),
+        (lambda: NanoGPT(adam_betas=(0.9, 1.5)), SettingsError, "adam_betas"),
+        (lambda: NanoGPT(seed=-1), SettingsError, "seed is -1"),
+        (lambda: NanoGPTConfig(n_embed=3), SettingsError, "'n_embed'"),
+        (lambda: NanoGPT().fit([[0]]), DataError, "at least 2"),
+        (lambda: NanoGPT().fit([[0, 1, 0]]), DataError, "validation"),
+        (lambda: NanoGPT().fit([[0, 1, 0]], validation=[[0, 2]]), DataError, "validation"),
+        (lambda: NanoGPT().fit([[0, 1, 0]], n_states=1), DataError, "token 1"),
+        (lambda: NanoGPT().sample([[0]], 5, seed=0), DataError, "not fitted"),
+        (lambda: NanoGPT().save("nowhere"), DataError, "not fitted"),
+        (lambda: NanoGPT.load("/no/such/folder"), RunFolderError, "does not exist"),
+        (lambda: untrained().sample([[0, 7]], 5, seed=0), DataError, "token 7"),
+        (lambda: untrained().sample([[]], 5, seed=0), DataError, "0 frames"),
+        (lambda: untrained().predict_log_proba(np.array([0])), DataError, "at least 2"),
+        (lambda: untrained().network_(torch.zeros(1, 9, dtype=torch.long)), DataError, "context of 8"),
+    ],
+)
 def test_bad_input_is_refused_in_one_line(action, error, words):
     with pytest.raises(error) as caught:
         action()

@@ -15,7 +15,9 @@ def untrained(positions="rotary", n_states=6, n_positions=24, seed=0):
     shape = dict(n_layer=3, n_head=2, n_embd=16, n_inner=24, n_positions=n_positions, positions=positions, dropout=0.5)
     model = NanoGPT(anchor=None, progress=False, **shape)
     torch.manual_seed(seed)
-    model.network_ = NanoGPTNetwork(NanoGPTConfig(n_states=n_states, initializer_range=0.5, **shape))  # in training mode, as made
+    model.network_ = NanoGPTNetwork(
+        NanoGPTConfig(n_states=n_states, initializer_range=0.5, **shape)
+    )  # in training mode, as made
     model.n_states_, model.history_ = n_states, []
     return model
 
@@ -32,7 +34,9 @@ def test_weights_times_values_are_what_the_attention_of_each_block_gives(positio
     assert maps.shape == (3, 2, 20, 20) and maps.dtype == np.float32
     seen = {}
     for index, block in enumerate(model.network_.blocks):
-        block.attention.register_forward_hook(lambda module, inputs, output, index=index: seen.__setitem__(index, (inputs[0], output)))
+        block.attention.register_forward_hook(
+            lambda module, inputs, output, index=index: seen.__setitem__(index, (inputs[0], output))
+        )
     with torch.no_grad():
         model.network_.eval()(torch.from_numpy(tokens)[None])
         for index, (inputs, output) in seen.items():
@@ -55,11 +59,14 @@ def test_maps_are_causal_attention_and_go_through_the_insight_of_all_models(toke
     assert find_key_steps(model, tokens, progress=False).excess.shape == (3, 2, 20)
 
 
-@pytest.mark.parametrize("dtraj, words", [
-    (np.zeros(25, dtype=int), "25 tokens do not fit in a context of 24"),
-    (np.array([0, 6]), "holds the token 6"),
-    (np.array([0.5, 1.0]), "not whole numbers"),
-])
+@pytest.mark.parametrize(
+    "dtraj, words",
+    [
+        (np.zeros(25, dtype=int), "25 tokens do not fit in a context of 24"),
+        (np.array([0, 6]), "holds the token 6"),
+        (np.array([0.5, 1.0]), "not whole numbers"),
+    ],
+)
 def test_bad_windows_are_one_line(dtraj, words):
     with pytest.raises(DataError, match=words) as caught:
         untrained().attentions(dtraj)

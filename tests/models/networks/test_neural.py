@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mdtok.errors import SettingsError
 from mdtok.models import LSTM, NanoGPT, load_model
@@ -14,12 +15,9 @@ from mdtok.models.networks.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
 
 # two basins of two states each: fast within, one crossing in 500 steps
 FAST, RARE = 0.3, 0.002
-TRANSITIONS = np.array([
-    [1 - FAST, FAST, 0, 0],
-    [FAST, 1 - FAST - RARE, RARE, 0],
-    [0, RARE, 1 - FAST - RARE, FAST],
-    [0, 0, FAST, 1 - FAST],
-])
+TRANSITIONS = np.array(
+    [[1 - FAST, FAST, 0, 0], [FAST, 1 - FAST - RARE, RARE, 0], [0, RARE, 1 - FAST - RARE, FAST], [0, 0, FAST, 1 - FAST]]
+)
 QUICK = dict(progress=False, learning_rate=5e-3, warmup_steps=10, batch_size=16, max_steps=60, evaluate_every_steps=30)
 
 
@@ -71,14 +69,19 @@ def test_where_states_are_few_the_better_of_two_counted_memories_has_the_weight(
     (semi_markov, chain), said = anchor.models_, anchor.log_proba(held_out)
     assert anchor.weights_.sum() == pytest.approx(1) and anchor.weights_[1] > 0.5
     nats = -said[np.arange(len(said)), held_out[1:]].mean()
-    assert nats < min(semi_markov.nats_per_token([held_out]), chain.nats_per_token([held_out])) + 3e-4  # slow to converge where both say nearly the same
+    assert (
+        nats < min(semi_markov.nats_per_token([held_out]), chain.nats_per_token([held_out])) + 3e-4
+    )  # slow to converge where both say nearly the same
     exact = -(0.8 * np.log(0.8) + 0.2 * np.log(0.2))
     assert nats == pytest.approx(exact, abs=0.03)  # 2,000 held-out tokens: three standard errors are 0.037
 
 
 def test_what_is_anchored_and_what_is_corrected():
     train, held_out = chains(10, 1000, seed=1), chains(4, 1000, seed=2)
-    made = {kind: NanoGPT.from_preset("tiny", anchor=kind, **QUICK).fit(train, held_out) for kind in ("factorised", "states", None)}
+    made = {
+        kind: NanoGPT.from_preset("tiny", anchor=kind, **QUICK).fit(train, held_out)
+        for kind in ("factorised", "states", None)
+    }
     assert (made["factorised"].anchor_share_ == 0).all() and (made["states"].anchor_share_ == 1).all()
     assert made["states"].anchor_.n_basins == 4 and made[None].anchor_ is None
     counted = made["factorised"].anchor_
@@ -116,7 +119,9 @@ def test_rollouts_of_an_anchored_network_have_its_rates(anchored):
     basin = anchored.anchor_.basins_
     samples = anchored.sample([[6 * (k % 4)] for k in range(100)], 400, seed=5)
     crossings = sum(np.sum(np.diff(basin[sample]) != 0) for sample in samples)
-    assert crossings == pytest.approx(RARE / 2 * 100 * 400, rel=0.65)  # 40 expected; counted in training with 40: three deviations
+    assert crossings == pytest.approx(
+        RARE / 2 * 100 * 400, rel=0.65
+    )  # 40 expected; counted in training with 40: three deviations
 
 
 def test_sampling_draws_from_what_is_predicted_with_an_anchor(anchored, monkeypatch):
@@ -149,7 +154,11 @@ def test_exploring_narrows_what_is_drawn_and_sampling_never_does(anchored):
     drawn = {
         name: np.concatenate(anchored.explore(prompts, 1, seed=3, **change))
         for name, change in {
-            "as it is": {}, "likeliest": {"top_k": 1}, "cold": {"temperature": 1e-6}, "few": {"top_p": 0.05}, "hot": {"temperature": 50.0},
+            "as it is": {},
+            "likeliest": {"top_k": 1},
+            "cold": {"temperature": 1e-6},
+            "few": {"top_p": 0.05},
+            "hot": {"temperature": 50.0},
         }.items()
     }
     assert (drawn["as it is"] == np.concatenate(anchored.sample(prompts, 1, seed=3))).all()
@@ -185,9 +194,15 @@ def test_without_prompts_a_network_starts_in_equilibrium(anchored, tmp_path):
     assert np.array_equal(again.sample(3, 4, seed=5), anchored.sample(3, 4, seed=5))
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"temperature": 0}, "temperature is 0"), ({"top_k": 0}, "top_k is 0"), ({"top_k": 1.5}, "top_k is 1.5"), ({"top_p": 1.1}, "top_p is 1.1"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"temperature": 0}, "temperature is 0"),
+        ({"top_k": 0}, "top_k is 0"),
+        ({"top_k": 1.5}, "top_k is 1.5"),
+        ({"top_p": 1.1}, "top_p is 1.1"),
+    ],
+)
 def test_exploration_out_of_range_is_one_line(anchored, change, words):
     with pytest.raises(SettingsError, match=words):
         anchored.explore(None, 1, seed=0, **change)
@@ -233,12 +248,14 @@ def test_the_anchor_gives_one_row_for_every_next_token():
     memory = anchor.memory_of([dtrajs[0][:1]])
     for frame in range(1, 60):
         assert np.allclose(rows[frame - 1], anchor.log_proba_after(memory)[0], atol=1e-6)
-        memory = anchor.advance(memory, dtrajs[0][frame:frame + 1])
+        memory = anchor.advance(memory, dtrajs[0][frame : frame + 1])
 
 
 def network_of(kind, **settings):
     torch.manual_seed(0)
-    shape = dict(n_states=5, n_embd=8, n_positions=16, initializer_range=0.5, dropout=0.0, keep_epsilon=0.5, keep_rate=0.5)
+    shape = dict(
+        n_states=5, n_embd=8, n_positions=16, initializer_range=0.5, dropout=0.0, keep_epsilon=0.5, keep_rate=0.5
+    )
     if kind == "nanogpt":
         return NanoGPTNetwork(NanoGPTConfig(n_layer=1, n_head=2, n_inner=8, **{**shape, **settings}))
     return LSTMNetwork(LSTMConfig(n_hidden=8, **{**shape, **settings}))
@@ -271,7 +288,9 @@ def test_what_replaces_a_token_is_predicted_from_the_tokens_before_it():
     for second_pass in ("expected", "faithful"):
         network = network_of("nanogpt", second_pass=second_pass, keep_epsilon=1e-9).train()
         network.training_step = 10**6
-        replaced[second_pass] = [network._replace(network.token_embedding(ids).detach(), ids, None)[0] for ids in (tokens, other)]
+        replaced[second_pass] = [
+            network._replace(network.token_embedding(ids).detach(), ids, None)[0] for ids in (tokens, other)
+        ]
     first, second = replaced["expected"]
     assert torch.allclose(first[:4], second[:4], atol=1e-6) and not torch.allclose(first[4], second[4], atol=1e-3)
     first, second = replaced["faithful"]
@@ -304,13 +323,16 @@ def test_the_published_lstms_have_their_units():
         assert (settings["n_embd"], settings["n_hidden"]) == shape
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda: NanoGPT(second_pass="twice"), "second_pass is 'twice'"),
-    (lambda: NanoGPT(second_pass="sampled", keep_rate=1.0), "keep_rate"),
-    (lambda: LSTM(second_pass="faithful"), "widths must be equal"),
-    (lambda: LSTM(n_hidden=0), "n_hidden is 0"),
-    (lambda: LSTM.from_preset("huge"), "no preset 'huge'"),
-])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: NanoGPT(second_pass="twice"), "second_pass is 'twice'"),
+        (lambda: NanoGPT(second_pass="sampled", keep_rate=1.0), "keep_rate"),
+        (lambda: LSTM(second_pass="faithful"), "widths must be equal"),
+        (lambda: LSTM(n_hidden=0), "n_hidden is 0"),
+        (lambda: LSTM.from_preset("huge"), "no preset 'huge'"),
+    ],
+)
 def test_bad_settings_are_refused_in_one_line(make, words):
     with pytest.raises(SettingsError, match=words) as caught:
         make()
@@ -325,7 +347,11 @@ def test_with_an_anchor_the_logits_of_states_learn_what_they_learn_without():
     gradients = {}
     for n_basins in (0, 2):
         torch.manual_seed(1)
-        network = NanoGPTNetwork(NanoGPTConfig(n_states=6, n_layer=1, n_head=2, n_embd=8, n_inner=8, n_positions=10, n_basins=n_basins, dropout=0.0))
+        network = NanoGPTNetwork(
+            NanoGPTConfig(
+                n_states=6, n_layer=1, n_head=2, n_embd=8, n_inner=8, n_positions=10, n_basins=n_basins, dropout=0.0
+            )
+        )
         if n_basins:
             network.basin_of.copy_(torch.tensor([0, 0, 0, 1, 1, 1]))
             network.load_state_dict(plain.state_dict(), strict=False)
@@ -336,7 +362,9 @@ def test_with_an_anchor_the_logits_of_states_learn_what_they_learn_without():
             loss = network.train()(tokens, labels=labels).loss
         loss.backward()
         gradients[n_basins] = network.head.weight.grad
-    assert torch.allclose(gradients[0], gradients[2], atol=1e-6)  # the correction's head starts at zero and adds nothing
+    assert torch.allclose(
+        gradients[0], gradients[2], atol=1e-6
+    )  # the correction's head starts at zero and adds nothing
 
 
 @pytest.mark.parametrize("kind", [NanoGPT, LSTM])
@@ -345,7 +373,15 @@ def test_a_reversible_model_expects_either_direction(kind):
     cycle = np.arange(600) % 3
     chance = {}
     for reversible in (False, True):
-        model = kind.from_preset("tiny", anchor=None, reversible=reversible, max_steps=150, evaluate_every_steps=50, learning_rate=1e-2, progress=False)
+        model = kind.from_preset(
+            "tiny",
+            anchor=None,
+            reversible=reversible,
+            max_steps=150,
+            evaluate_every_steps=50,
+            learning_rate=1e-2,
+            progress=False,
+        )
         log_prob = model.fit([cycle], [cycle[:200]]).log_prob([cycle[:100]])[0]
         chance[reversible] = np.exp(log_prob[0]), np.exp(log_prob[10:]).min()
     assert chance[False][0] > 0.9 and 0.3 < chance[True][0] < 0.7

@@ -8,14 +8,21 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mdtok.errors import DataError, RunFolderError
 from mdtok.models import NanoGPT
 from mdtok.models.networks.training import score_windows, training_windows
 
 SETTINGS = dict(
-    max_steps=60, evaluate_every_steps=10, patience=60, learning_rate=2e-3, warmup_steps=5, batch_size=8, dropout=0.2,
+    max_steps=60,
+    evaluate_every_steps=10,
+    patience=60,
+    learning_rate=2e-3,
+    warmup_steps=5,
+    batch_size=8,
+    dropout=0.2,
     progress=False,
 )
 
@@ -69,7 +76,9 @@ def test_score_windows_count_every_token_once_with_half_a_context_of_past(length
 
 def test_held_out_nats_of_the_history_are_those_of_the_model(tmp_path):
     held_out = [noisy_cycle(137, seed=5), noisy_cycle(12, seed=6)]
-    model = NanoGPT.from_preset("tiny", anchor=None, **{**SETTINGS, "max_steps": 30}).fit([noisy_cycle()], validation=held_out)
+    model = NanoGPT.from_preset("tiny", anchor=None, **{**SETTINGS, "max_steps": 30}).fit(
+        [noisy_cycle()], validation=held_out
+    )
     best = min(entry["validation_nats"] for entry in model.history_)
     assert model.nats_per_token(held_out) == pytest.approx(best, abs=1e-5)
 
@@ -77,8 +86,15 @@ def test_held_out_nats_of_the_history_are_those_of_the_model(tmp_path):
 def test_early_stopping_ends_before_overfitting_and_keeps_the_best():
     noise = np.random.default_rng(0).integers(0, 4, 300)  # nothing to learn: the held-out loss must rise
     model = NanoGPT.from_preset(
-        "tiny", max_steps=2000, evaluate_every_steps=20, patience=2, learning_rate=5e-3, warmup_steps=1, dropout=0.0,
-        anchor=None, progress=False,
+        "tiny",
+        max_steps=2000,
+        evaluate_every_steps=20,
+        patience=2,
+        learning_rate=5e-3,
+        warmup_steps=1,
+        dropout=0.0,
+        anchor=None,
+        progress=False,
     ).fit([noise])
     nats = [entry["validation_nats"] for entry in model.history_]
     assert len(nats) < 20 and int(np.argmin(nats)) == len(nats) - 3

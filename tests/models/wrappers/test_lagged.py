@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from chains import THREE_STATES, exact_timescales, simulate
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.models import LaggedModel, MarkovModel, NanoGPT, OrderKModel, load_model
-
-from chains import THREE_STATES, exact_timescales, simulate
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def test_each_row_knows_only_frames_a_lag_apart(train, n_frames):
     rows = model.predict_log_proba(dtraj)
     assert rows.shape == (n_frames - 3, 3)
     for frame in range(3, n_frames):
-        past = dtraj[frame % 3:frame:3]
+        past = dtraj[frame % 3 : frame : 3]
         np.testing.assert_array_equal(rows[frame - 3], model.model.predict_log_proba(np.append(past, 0))[-1])
     np.testing.assert_allclose(model.log_prob([dtraj])[0], rows[np.arange(n_frames - 3), dtraj[3:]])
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import ks_2samp, nbinom
 
@@ -30,7 +31,7 @@ def semi_markov(n_frames, seed, jumps=JUMPS, dwells=DWELLS, burn_in=2000):
         pieces.append(np.full(dwells[state].rvs(random_state=rng), state))
         n += len(pieces[-1])
         state = rng.choice(len(jumps), p=jumps[state])
-    return np.concatenate(pieces)[burn_in:burn_in + n_frames]
+    return np.concatenate(pieces)[burn_in : burn_in + n_frames]
 
 
 def exact_log_prob(dtraj):
@@ -72,9 +73,12 @@ def test_entropy_rate_of_a_semi_markov_chain(fitted, train):
 
 
 @settings(max_examples=40, deadline=None)
-@given(dtraj=arrays(np.int64, st.integers(2, 40), elements=st.integers(0, 2)) | st.lists(
-    st.tuples(st.integers(0, 2), st.integers(1, 300)), min_size=1, max_size=8,
-).map(lambda runs: np.repeat(*np.array([*runs, (0, 1)]).T)))
+@given(
+    dtraj=arrays(np.int64, st.integers(2, 40), elements=st.integers(0, 2))
+    | st.lists(st.tuples(st.integers(0, 2), st.integers(1, 300)), min_size=1, max_size=8).map(
+        lambda runs: np.repeat(*np.array([*runs, (0, 1)]).T)
+    )
+)
 def test_rows_are_normalised_and_hold_what_log_prob_says(fitted, dtraj):
     rows = fitted.predict_log_proba(dtraj)
     assert rows.shape == (len(dtraj) - 1, 3)
@@ -96,7 +100,7 @@ def test_a_prediction_does_not_know_the_future(fitted):
     dtraj = semi_markov(400, seed=7)
     rows = fitted.predict_log_proba(dtraj)
     for end in (3, 50, 211):
-        np.testing.assert_allclose(fitted.predict_log_proba(dtraj[:end]), rows[:end - 1], rtol=1e-9)
+        np.testing.assert_allclose(fitted.predict_log_proba(dtraj[:end]), rows[: end - 1], rtol=1e-9)
 
 
 def test_sampled_dwells_are_those_of_the_training_data(fitted, train):
@@ -154,7 +158,9 @@ def test_counted_dwell_times_are_a_distribution():
         survival = np.cumsum(lengths[::-1])[::-1]
         np.testing.assert_allclose(np.exp(counted.log_survival(same, ages, log_bins))[:300], survival[:300], rtol=1e-6)
         np.testing.assert_allclose(np.exp(counted.log_lasts(same, ages))[:300], survival[:300], rtol=1e-6)
-        np.testing.assert_allclose(np.exp(counted.log_left_over(same, ages))[:300], np.cumsum(survival[::-1])[::-1][:300], rtol=1e-6)
+        np.testing.assert_allclose(
+            np.exp(counted.log_left_over(same, ages))[:300], np.cumsum(survival[::-1])[::-1][:300], rtol=1e-6
+        )
 
 
 def test_memory_of_events_is_used():
@@ -162,7 +168,9 @@ def test_memory_of_events_is_used():
     rng = np.random.default_rng(5)
     states = np.concatenate([[0, 1, 2, 1]] * 500)
     dtraj = np.repeat(states, rng.geometric(0.2, len(states)))
-    scores = [RunLengthModel(EventChainModel(order), progress=False).fit([dtraj]).nats_per_token([dtraj]) for order in (1, 2)]
+    scores = [
+        RunLengthModel(EventChainModel(order), progress=False).fit([dtraj]).nats_per_token([dtraj]) for order in (1, 2)
+    ]
     exact_loss = np.log(2) / 2 / 5  # one bit each second event of five frames
     assert scores[0] - scores[1] == pytest.approx(exact_loss, rel=0.1)
 
@@ -171,8 +179,10 @@ def test_memory_of_events_is_used():
 def test_any_token_model_does_and_is_the_same_after_saving(network, tmp_path):
     quick = dict(max_steps=40, evaluate_every_steps=20, progress=False)
     tokens = {
-        "gpt": lambda: NanoGPT.from_preset("tiny", anchor=None, **quick), "lstm": lambda: LSTM.from_preset("tiny", **quick),
-        "hmm": lambda: HiddenMarkovModel(n_hidden=2, progress=False), "order": lambda: OrderKModel(2, reversible=False),
+        "gpt": lambda: NanoGPT.from_preset("tiny", anchor=None, **quick),
+        "lstm": lambda: LSTM.from_preset("tiny", **quick),
+        "hmm": lambda: HiddenMarkovModel(n_hidden=2, progress=False),
+        "order": lambda: OrderKModel(2, reversible=False),
     }[network]()
     model = RunLengthModel(tokens, progress=False).fit([semi_markov(3000, 1)], [semi_markov(1000, 2)], n_states=4)
     dtraj = semi_markov(600, 3)
@@ -202,7 +212,9 @@ def test_one_state_nearly_always():
 
 
 def test_a_state_never_left_in_training_and_one_never_seen():
-    model = RunLengthModel(EventChainModel(2), progress=False).fit([np.tile([0, 0, 1], 100), np.full(50, 2)], n_states=4)
+    model = RunLengthModel(EventChainModel(2), progress=False).fit(
+        [np.tile([0, 0, 1], 100), np.full(50, 2)], n_states=4
+    )
     assert np.isfinite(model.log_prob([[2, 2, 2, 0, 1, 3, 3, 0]])[0]).all()
 
 
@@ -249,5 +261,7 @@ def test_a_jump_that_is_rare_is_not_made_too_often():
     generated, n_generated = shares(model.sample(40, 20_000, seed=3))
     deviation = np.sqrt(counted * (1 - counted) / n_generated)
     assert n > 2000 and n_generated > 30_000
-    assert abs(generated - counted) < 4 * deviation + 0.5 / n  # 1 in 16,000; and half a jump is added to each state's counts
+    assert (
+        abs(generated - counted) < 4 * deviation + 0.5 / n
+    )  # 1 in 16,000; and half a jump is added to each state's counts
     assert np.exp(model.log_jumps_).sum(axis=1) == pytest.approx(1) and model.jump_share_ > 0

@@ -14,12 +14,18 @@ def with_memory(seed, n_frames=4000):
 
 
 def test_the_best_on_validation_is_the_model(tmp_path):
-    model = TunedModel([OrderKModel(1, progress=False), OrderKModel(4, progress=False), SemiMarkovModel(progress=False)])
+    model = TunedModel(
+        [OrderKModel(1, progress=False), OrderKModel(4, progress=False), SemiMarkovModel(progress=False)]
+    )
     train, validation, test = [with_memory(1)], [with_memory(2)], [with_memory(3)]
     assert model.fit(train, validation) is model and model.chosen_ == int(np.argmin(model.validation_nats_)) != 0
     alone = OrderKModel(4, progress=False).fit(train, validation)
     assert model.validation_nats_[1] == alone.nats_per_token(validation)
-    assert model.nats_per_token(test) == model.candidates[model.chosen_].nats_per_token(test) < model.candidates[0].nats_per_token(test)
+    assert (
+        model.nats_per_token(test)
+        == model.candidates[model.chosen_].nats_per_token(test)
+        < model.candidates[0].nats_per_token(test)
+    )
     model.save(tmp_path / "model")
     again = load_model(tmp_path / "model")
     assert again.chosen_ == model.chosen_ and again.n_parameters == model.n_parameters
