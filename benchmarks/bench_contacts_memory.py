@@ -2,13 +2,15 @@
 
     python benchmarks/bench_contacts_memory.py [--n-frames 1000000] [--limit-gb 2]
 
-The trajectories are made up: a short simulation of the Cα model played forwards and backwards, with noise of 0.01 nm in every
-coordinate, as two XTC files in a temporary folder, which takes about 3 GB for a million frames. The stage runs in a process of
-its own. Printed are
+The trajectories are made up: a short simulation of the Cα model played forwards and backwards, with noise of 0.01 nm in
+every coordinate, as two XTC files in a temporary folder, which takes about 3 GB for a million frames. The stage runs in
+a process of its own. Printed are
 - its anonymous memory: the largest RssAnon of /proc/<pid>/status, looked at every 20 ms. That is what the stage needs;
-- all that was resident at once, with memory-mapped pages of files, which the system takes back when somebody else needs them;
+- all that was resident at once, with memory-mapped pages of files, which the system takes back when somebody else needs
+them;
 - what the contacts of all frames would take, held in memory.
-With --limit-gb the process may not allocate more than that (RLIMIT_DATA: all private writable memory, touched or not). Linux only.
+With --limit-gb the process may not allocate more than that (RLIMIT_DATA: all private writable memory, touched or not).
+Linux only.
 """
 
 import argparse

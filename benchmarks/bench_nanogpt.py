@@ -1,7 +1,8 @@
 """Tokens per second of nano-GPT, measured side by side in one run: ratios, not promises.
 
-Training through `mdtok.NanoGPT` beside a bare torch loop over the same network and batches, training with a second pass beside
-that with one, and sampling with the key/value cache beside a loop that reads the whole context again for every token.
+Training through `mdtok.NanoGPT` beside a bare torch loop over the same network and batches, training with a second pass
+beside that with one, and sampling with the key/value cache beside a loop that reads the whole context again for every
+token.
 
     python benchmarks/bench_nanogpt.py [--threads 2] [--preset small]
 """

@@ -1,6 +1,7 @@
 """mdtok: molecular dynamics to sequences, transformers on them, and an honest verdict.
 
-Data flows one way: ``md -> features -> tokens -> models -> kinetics -> insight -> report -> workflows``. These are the public names.
+Data flows one way: ``md -> features -> tokens -> models -> kinetics -> insight -> report -> workflows``. These are the
+public names.
 """
 
 from mdtok.lazy import lazy_names

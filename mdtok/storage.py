@@ -68,7 +68,8 @@ def read_json(path):
 
 
 def as_json(content):
-    """`content` as JSON can hold it: numpy numbers and arrays become numbers and lists, NaN null, results their `to_dict`."""
+    """`content` as JSON can hold it: numpy numbers and arrays become numbers and lists, NaN null, results their
+    `to_dict`."""
     if hasattr(content, "to_dict"):
         return as_json(content.to_dict())
     if isinstance(content, dict):
@@ -103,7 +104,8 @@ def load_arrays(folder):
 
 
 def hash_file(path):
-    """SHA-256 as hexadecimal digits; of files over 64 MiB, of their size, first and last 16 MiB (trajectories are large)."""
+    """SHA-256 as hexadecimal digits; of files over 64 MiB, of their size, first and last 16 MiB (trajectories are
+    large)."""
     size = os.path.getsize(path)
     with open(path, "rb") as file:
         if size <= _LARGE:

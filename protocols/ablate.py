@@ -1,10 +1,11 @@
 """What is each part of a model worth? Variants with several seeds each, on the tokens of a run, in one table.
 
     python protocols/run_alanine.py --out runs/alanine
-    python protocols/ablate.py runs/alanine --variants nanogpt-plain,nanogpt-plain-sampled,nanogpt-plain-faithful,nanogpt
+    python protocols/ablate.py runs/alanine --variants
+    nanogpt-plain,nanogpt-plain-sampled,nanogpt-plain-faithful,nanogpt
 
-Names of variants: -plain has no anchor on counted transitions between slow basins, -sampled, -expected and -faithful train with
-a second pass. What was trained lies in ablation/ of the run and is not trained again.
+Names of variants: -plain has no anchor on counted transitions between slow basins, -sampled, -expected and -faithful
+train with a second pass. What was trained lies in ablation/ of the run and is not trained again.
 """
 
 import argparse

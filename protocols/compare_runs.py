@@ -5,8 +5,8 @@
     python protocols/run_alanine.py --seed 8 --out runs/eight --stage tokenize
     python protocols/compare_runs.py runs/seven runs/eight
 
-The states are those of the first run, for both. Runs of run_fip35.py are compared in how they fold: each has a TICA, and so states,
-of its own.
+The states are those of the first run, for both. Runs of run_fip35.py are compared in how they fold: each has a TICA,
+and so states, of its own.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""What does a nano-GPT rest on? Causal traces, attention and kinetic distances of a trained one, on held-out trajectories.
+"""What does a nano-GPT rest on? Causal traces, attention and kinetic distances of a trained one, on held-out
+trajectories.
 
     python protocols/run_alanine.py --out runs/alanine
     python protocols/explain_nanogpt.py runs/alanine

@@ -4,10 +4,12 @@
     python protocols/run_alanine.py --quick              # the same path in under 90 s
     python protocols/run_alanine.py --temperature-kelvin 300 --solvent tip3p --length-ns 50 --out runs/ala_water
 
-As published: 100 × 10 ns at 0.1 ps (70 minutes of simulation on two cores), as microstates, macrostates and bins of sin φ:
+As published: 100 × 10 ns at 0.1 ps (70 minutes of simulation on two cores), as microstates, macrostates and bins of sin
+φ:
 
-    python protocols/run_alanine.py --n-replicas 100 --length-ns 10 --frame-interval-ps 0.1 --token-interval-ps 0.1 --out runs/published
-    python protocols/run_alanine.py --n-replicas 100 --length-ns 10 --frame-interval-ps 0.1 --token-interval-ps 0.1 \\
+    python protocols/run_alanine.py --n-replicas 100 --length-ns 10 --frame-interval-ps 0.1 --token-interval-ps 0.1
+    --out runs/published python protocols/run_alanine.py --n-replicas 100 --length-ns 10 --frame-interval-ps 0.1
+    --token-interval-ps 0.1 \\
         --simulation runs/published --tokens sin-phi --n-macrostates 0 --out runs/published_sin_phi
 """
 

@@ -1,7 +1,7 @@
 """Fip35 WW domain, end to end: simulate (or read), contacts, TICA, states, models, and how it folds.
 
-python protocols/run_fip35.py                                   # the Cα model, hundreds of foldings, about 30 minutes on two cores
-python protocols/run_fip35.py --quick
+python protocols/run_fip35.py                                   # the Cα model, hundreds of foldings, about 30 minutes
+on two cores python protocols/run_fip35.py --quick
 python protocols/run_fip35.py --model allatom --length-ns 1000 --solvent obc2      # wants a GPU
 python protocols/run_fip35.py --traj 'DESRES/*.dcd' --top fip35.pdb --dt-ps 200    # trajectories of your own
 """
@@ -217,7 +217,8 @@ def make_tokens(run, settings, trajs):
 
 
 def how_it_folds(run, settings, data, card):
-    """Folding in MD and in the rollouts, by the same estimators: a chapter of the report in a list, and ``report/folding.json``."""
+    """Folding in MD and in the rollouts, by the same estimators: a chapter of the report in a list, and
+    ``report/folding.json``."""
     from mdtok.report import chapter_on_folding
 
     columns = read_json(run / "features" / "columns.json")["names"]

@@ -1,7 +1,7 @@
 """Four metastable states in the plane: tokens as published or core sets, models, and all of it against known times.
 
-python protocols/run_four_state.py                       # 8 runs of 1 µs, models learn from one of them; about half an hour
-python protocols/run_four_state.py --quick               # the same path in under 90 s
+python protocols/run_four_state.py                       # 8 runs of 1 µs, models learn from one of them; about half an
+hour python protocols/run_four_state.py --quick               # the same path in under 90 s
 python protocols/run_four_state.py --tokens published    # running mean of x, nearest state, short visits removed
 """
 

@@ -1,4 +1,5 @@
-"""What a model generated, as a trajectory to look at: MD frames of its tokens, each the nearest to the one before. Not a simulation.
+"""What a model generated, as a trajectory to look at: MD frames of its tokens, each the nearest to the one before. Not
+a simulation.
 
     python protocols/stitch_rollout.py runs/fip35 nanogpt
     python protocols/stitch_rollout.py runs/trajectories nanogpt --traj 'runs/*.dcd' --top protein.pdb --dt-ps 1

@@ -1,4 +1,5 @@
-"""Feature arrays: checked, and periodic columns put on the circle. They may be memory maps: a few rows are looked at at a time."""
+"""Feature arrays: checked, and periodic columns put on the circle. They may be memory maps: a few rows are looked at at
+a time."""
 
 import numpy as np
 

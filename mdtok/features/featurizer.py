@@ -153,8 +153,8 @@ class Featurizer:
     features : list of Feature
         Such as `Dihedrals`, `Contacts` or `Rmsd`; their columns stand side by side.
     memory_limit_gb : float
-        Trajectories whose features would need more than this, the program included, are refused before any is read, unless the
-        features go to disk (`out` of `transform`).
+        Trajectories whose features would need more than this, the program included, are refused before any is read,
+        unless the features go to disk (`out` of `transform`).
 
     Attributes
     ----------
@@ -202,8 +202,8 @@ class Featurizer:
         progress : bool
             Show a progress bar.
         out : path-like, optional
-            A folder to write them to, ``NNN.npy`` a trajectory, where they are more than the memory holds. Trajectories that are
-            there are not computed again, but their first chunk (up to 1000 frames), which is compared.
+            A folder to write them to, ``NNN.npy`` a trajectory, where they are more than the memory holds. Trajectories
+            that are there are not computed again, but their first chunk (up to 1000 frames), which is compared.
 
         Returns
         -------

@@ -21,7 +21,8 @@ def fit_in_chunks(estimator, features):
 
     References
     ----------
-    T. Chan, G. Golub, R. LeVeque, Tech. Rep. STAN-CS-79-773 (1979): moments of chunks put together, deeptime's algorithm.
+    T. Chan, G. Golub, R. LeVeque, Tech. Rep. STAN-CS-79-773 (1979): moments of chunks put together, deeptime's
+    algorithm.
 
     Examples
     --------

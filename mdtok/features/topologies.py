@@ -59,8 +59,8 @@ def select_atoms(topology, atoms):
     ----------
     topology : mdtraj.Topology
     atoms : str or list of int
-        ``"ca"``, a selection in mdtraj's language (``"backbone"``, ``"protein"``, ``"all"``, ``"resid 0 to 9"``), or atom
-        indices.
+        ``"ca"``, a selection in mdtraj's language (``"backbone"``, ``"protein"``, ``"all"``, ``"resid 0 to 9"``), or
+        atom indices.
 
     Returns
     -------

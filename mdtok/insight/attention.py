@@ -1,7 +1,7 @@
 """Where a transformer looks: maps, segments, time differences and distances of its attention.
 
-An attention map ``A[..., q, k]`` says how much of its attention the query frame q gives to the key frame k; its rows sum to
-one. The time difference of a pair is ``k - q`` in frames: negative to the past, positive to the future.
+An attention map ``A[..., q, k]`` says how much of its attention the query frame q gives to the key frame k; its rows
+sum to one. The time difference of a pair is ``k - q`` in frames: negative to the past, positive to the future.
 """
 
 from dataclasses import dataclass
@@ -45,8 +45,8 @@ def check_attention(attention):
 def visible_frames(attention):
     """Which frames a query may see, as its attention in all heads tells: bool array (n_frames, n_frames).
 
-    A query sees every frame from the first to the last that any head gives attention to; this covers full, causal, local
-    and block-wise masks, and weights so small that they are zero.
+    A query sees every frame from the first to the last that any head gives attention to; this covers full, causal,
+    local and block-wise masks, and weights so small that they are zero.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ def uniform_attention(visible):
 def attention_blocks(attention):
     """The blocks that a local attention falls into, one after another, each an attention array of its own.
 
-    A model with a window of W frames gives blocks of W frames (the last may be shorter); one that sees all gives itself.
-    To look at the average window, summarise the blocks.
+    A model with a window of W frames gives blocks of W frames (the last may be shorter); one that sees all gives
+    itself. To look at the average window, summarise the blocks.
 
     Yields
     ------
@@ -208,8 +208,8 @@ def _of_direction(differences, direction):
 def mean_attention_distance(shares, direction="both"):
     """Mean time that attention bridges, in frames: ``Σ |Δ| S(Δ) / Σ S(Δ)`` over one direction of time or both.
 
-    The mean attention distance of vision transformers, with time in the place of pixels. The frame itself (Δ = 0) counts in
-    "both" only.
+    The mean attention distance of vision transformers, with time in the place of pixels. The frame itself (Δ = 0)
+    counts in "both" only.
 
     Parameters
     ----------
@@ -284,7 +284,8 @@ class AttentionSummary:
 
     @property
     def profile(self):
-        """Mean weight ``w(Δ)`` of the pairs Δ apart that may be seen, shape (n_layers, n_heads, 2 n_frames - 1); else NaN."""
+        """Mean weight ``w(Δ)`` of the pairs Δ apart that may be seen, shape (n_layers, n_heads, 2 n_frames - 1); else
+        NaN."""
         pairs = np.rint(time_difference_shares(self.visible) * self.n_frames)
         return np.divide(self.shares * self.n_frames, pairs, out=np.full(self.shares.shape, np.nan), where=pairs > 0)
 
@@ -316,7 +317,8 @@ class AttentionSummary:
         return np.divide(values, uniform, out=np.full(values.shape, np.nan), where=seen)
 
     def share(self, direction):
-        """Share of the attention to the "past" or the "future", shape (n_layers, n_heads); 0 for a causal model's future."""
+        """Share of the attention to the "past" or the "future", shape (n_layers, n_heads); 0 for a causal model's
+        future."""
         return self.shares[..., _of_direction(self.time_differences, direction) != 0].sum(axis=-1)
 
     def distance(self, direction="both"):

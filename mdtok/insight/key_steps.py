@@ -1,8 +1,8 @@
 """Key steps: frames that get far more attention than their place explains, found against shuffled input.
 
 That a frame stands out on an attention map proves little: the first frame of a window, or the last, draws attention
-whatever it holds, and of thousands of frames in hundreds of heads some stand out by chance. The same model therefore looks
-at the same frames in random order. This tells three things apart:
+whatever it holds, and of thousands of frames in hundreds of heads some stand out by chance. The same model therefore
+looks at the same frames in random order. This tells three things apart:
 
 - what a *place* gets, whichever frame stands there: the mean over the orders, taken off;
 - what a frame gets because of its *content*, wherever it is put;
@@ -31,8 +31,8 @@ _SIGNIFICANT = 0.05
 def received_attention(attention, visible=None):
     """Attention that a frame gets, over what it would get if all queries looked evenly: 1 is neither much nor little.
 
-    ``R_k = Σ_q A[q, k] / Σ_q U[q, k]`` with U uniform over what a query may see. The denominator corrects for masks: under a
-    causal one, early frames are seen by many queries, and those look at few frames.
+    ``R_k = Σ_q A[q, k] / Σ_q U[q, k]`` with U uniform over what a query may see. The denominator corrects for masks:
+    under a causal one, early frames are seen by many queries, and those look at few frames.
 
     Parameters
     ----------
@@ -70,7 +70,8 @@ class KeySteps:
     heads : list of list of (layer, head)
         The heads in which each of them is one.
     excess : ndarray of float, shape (n_layers, n_heads, n_frames)
-        Attention in the true order beyond what the place gets, see `find_key_steps`; 0 for frames that are no candidates.
+        Attention in the true order beyond what the place gets, see `find_key_steps`; 0 for frames that are no
+        candidates.
     kept_excess : ndarray of float, shape (n_layers, n_heads, n_frames)
         Mean excess of each frame over the shuffled inputs, wherever it was put.
     threshold : float
@@ -121,18 +122,19 @@ def find_key_steps(
 ):
     """Frames that get far more attention than their place explains, at a stated family-wise error rate.
 
-    With ``R`` the `received_attention` of every head, and ``P_k`` its mean at place k over the true and all shuffled orders,
-    the excess is ``(R_k - P_k) / max(P_k, 1)``: 2 means three times what the place gets, or as much beyond uniform attention
-    where the place gets less than that. A key step has an excess of at least `least_excess` in the true order, and passes
-    one of two tests, each by the maximum over all frames and heads, so that its p-value is adjusted for all of them:
+    With ``R`` the `received_attention` of every head, and ``P_k`` its mean at place k over the true and all shuffled
+    orders, the excess is ``(R_k - P_k) / max(P_k, 1)``: 2 means three times what the place gets, or as much beyond
+    uniform attention where the place gets less than that. A key step has an excess of at least `least_excess` in the
+    true order, and passes one of two tests, each by the maximum over all frames and heads, so that its p-value is
+    adjusted for all of them:
 
     order
-        Its excess is beyond the largest that *any* frame gets in *any* head when the frames are shuffled. Exact where the
-        order does not matter, for then the true order is one of many alike. It is given 4/5 of the error rate.
+        Its excess is beyond the largest that *any* frame gets in *any* head when the frames are shuffled. Exact where
+        the order does not matter, for then the true order is one of many alike. It is given 4/5 of the error rate.
     content
         Its mean excess over the shuffled inputs, wherever the frame was put, is at least `least_excess` and beyond the
-        largest of the same mean when frames are relabelled at random within each shuffled input. Exact where attention does
-        not depend on which frame stands in a place. It is given 1/5 of the error rate.
+        largest of the same mean when frames are relabelled at random within each shuffled input. Exact where attention
+        does not depend on which frame stands in a place. It is given 1/5 of the error rate.
 
     Where attention depends on the place alone both hold, and any key step at all is found with a probability of at most
     `error_rate`.
@@ -150,7 +152,8 @@ def find_key_steps(
     least_excess : float
         What "far more" is.
     min_queries : int
-        Frames that fewer queries may see are no candidates (the last ones of a causal window): their mean is of too few.
+        Frames that fewer queries may see are no candidates (the last ones of a causal window): their mean is of too
+        few.
     progress : bool
 
     Returns

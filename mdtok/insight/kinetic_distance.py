@@ -1,4 +1,5 @@
-"""Does a network place states as the kinetics do? Distances between its embeddings of states, against kinetic distances."""
+"""Does a network place states as the kinetics do? Distances between its embeddings of states, against kinetic
+distances."""
 
 from dataclasses import dataclass
 
@@ -66,9 +67,9 @@ class KineticDistanceComparison:
 def kinetic_distances(transition_matrix, distribution):
     """Kinetic distance between each two states of a reversible Markov model, at its lag time.
 
-    ``D_ij² = Σ_k λ_k² (ψ_k(i) - ψ_k(j))²`` over the eigenvalues λ_k = exp(-τ / t_k) at the lag τ and the right eigenvectors ψ_k,
-    normalised by the stationary distribution π. It is computed without them, as the distance between what the two states become
-    after one lag: ``D_ij² = Σ_l (T_il - T_jl)² / π_l``.
+    ``D_ij² = Σ_k λ_k² (ψ_k(i) - ψ_k(j))²`` over the eigenvalues λ_k = exp(-τ / t_k) at the lag τ and the right
+    eigenvectors ψ_k, normalised by the stationary distribution π. It is computed without them, as the distance between
+    what the two states become after one lag: ``D_ij² = Σ_l (T_il - T_jl)² / π_l``.
 
     Parameters
     ----------
@@ -95,8 +96,8 @@ def kinetic_distances(transition_matrix, distribution):
 def compare_kinetic_distances(model, dtrajs, lagtime, *, metric="euclidean", n_permutations=999, seed=0):
     """Compare distances between a network's embeddings of states with the kinetic distances of a Markov model.
 
-    The p-value is that of Mantel's test, one-sided: how often a random renaming of the states correlates as well. Pairs that
-    share a state are not independent; renaming and bootstrap of whole states take that into account.
+    The p-value is that of Mantel's test, one-sided: how often a random renaming of the states correlates as well. Pairs
+    that share a state are not independent; renaming and bootstrap of whole states take that into account.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """How long the memory of tokens is: held-out nats per token against how much of the past a model may see.
 
-A partition is Markovian at a saving interval where more past than the present token tells nothing. Here that is asked of
-held-out trajectories, for several intervals, with counted models that back off: they find memory where there are counts for it,
-so what they do not find may still be there.
+A partition is Markovian at a saving interval where more past than the present token tells nothing. Here that is asked
+of held-out trajectories, for several intervals, with counted models that back off: they find memory where there are
+counts for it, so what they do not find may still be there.
 """
 
 from dataclasses import dataclass
@@ -176,8 +176,8 @@ def diagnose_memory(
     finer : pair of lists of int arrays, optional
         `train` and `test` in finer states, frame by frame.
     network : pair of str and DynamicsModel, optional
-        Name and fitted model of lag 1: a network finds memory that counts are too few for. It is asked with 1, 2, 4, … tokens
-        of past.
+        Name and fitted model of lag 1: a network finds memory that counts are too few for. It is asked with 1, 2, 4, …
+        tokens of past.
     seed : int
     progress : bool
 

@@ -38,9 +38,9 @@ class Prompts:
 def choose_prompts(dtrajs, n_frames, n_prompts, ends="any", macrostates=None, seed=0):
     """Draw prompts at random places of trajectories.
 
-    As they come (`ends="any"`) stays and transitions have the weight that they have in held-out nats per token. Before a rare
-    transition a good model says that the state will last, and all that it knows speaks against what happens; so transitions are
-    better looked at by themselves than in a mixture of halves.
+    As they come (`ends="any"`) stays and transitions have the weight that they have in held-out nats per token. Before
+    a rare transition a good model says that the state will last, and all that it knows speaks against what happens; so
+    transitions are better looked at by themselves than in a mixture of halves.
 
     Parameters
     ----------

@@ -11,7 +11,8 @@ _TOKENS_AT_ONCE = 16384
 
 
 class RestoredRuns:
-    """Clean, corrupted and restored runs of one network on the same prompts; all give log-probabilities of the true next token."""
+    """Clean, corrupted and restored runs of one network on the same prompts; all give log-probabilities of the true
+    next token."""
 
     def __init__(self, network, prompts, anchor, noises):
         self.network, device = network.eval(), network.device
@@ -38,7 +39,8 @@ class RestoredRuns:
 
     @torch.inference_mode()
     def restore(self, kinds, donors, progress):
-        """With the own and with the donor's activation: two dicts of kind -> ndarray (n_prompts, n_draws, n_layers, n_frames)."""
+        """With the own and with the donor's activation: two dicts of kind -> ndarray (n_prompts, n_draws, n_layers,
+        n_frames)."""
         P, D, T, _ = self.noisy.shape
         sites = {kind: self._modules(kind) for kind in kinds}
         modules = [module for of_kind in sites.values() for module in of_kind]
@@ -49,7 +51,8 @@ class RestoredRuns:
         bar = tqdm(total=len(modules) * P, desc="causal tracing", unit=" runs", disable=not progress)
         for kind, of_kind in sites.items():
             for layer, module in enumerate(of_kind):
-                # after the last attention tokens no longer mix: what is restored elsewhere than at the last changes nothing
+                # after the last attention tokens no longer mix: what is restored elsewhere than at the last changes
+                # nothing
                 reached = [T - 1] if module in self._after_mixing() else range(T)
                 for p in range(P):
                     for said, activation in ((own, recorded[module][p]), (other, recorded[module][donors[p]])):

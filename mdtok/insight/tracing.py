@@ -1,9 +1,10 @@
-"""Causal tracing: which activation of a transformer, at which token and layer, carries what it predicts the next token from.
+"""Causal tracing: which activation of a transformer, at which token and layer, carries what it predicts the next token
+from.
 
-Noise on the embeddings of a prompt makes a network lose the next token. One activation at a time is then put back as it was
-without noise: what that gives back is the indirect effect of this site. Two controls stand beside it. What an activation of
-*another* prompt gives back at the same site is not knowledge of this prompt, only of what activations look like; and an
-untrained network depends on its input too.
+Noise on the embeddings of a prompt makes a network lose the next token. One activation at a time is then put back as it
+was without noise: what that gives back is the indirect effect of this site. Two controls stand beside it. What an
+activation of *another* prompt gives back at the same site is not knowledge of this prompt, only of what activations
+look like; and an untrained network depends on its input too.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ _LONGEST_DEFAULT = 32
 
 @dataclass
 class TracedSite:
-    """One activation: `kind`, `layer` ("embedding", "block 0", …), `tokens_back` (0: the last token) and what restoring it does.
+    """One activation: `kind`, `layer` ("embedding", "block 0", …), `tokens_back` (0: the last token) and what restoring
+    it does.
 
     `effect` is what that gives back, in nats, with its 95 % interval; `p_value` is corrected for all sites.
     """
@@ -50,9 +52,9 @@ class TracedSite:
 class CausalTraces:
     """What `trace_causes` found.
 
-    Effects are differences of the log-probability of the true next token (nats), means over prompts with 95 % intervals by
-    bootstrap over prompts. Arrays of a kind have the shape (n_layers, n_frames); the residual stream has a row more, its first:
-    what the first block reads.
+    Effects are differences of the log-probability of the true next token (nats), means over prompts with 95 % intervals
+    by bootstrap over prompts. Arrays of a kind have the shape (n_layers, n_frames); the residual stream has a row more,
+    its first: what the first block reads.
 
     Attributes
     ----------
@@ -95,7 +97,8 @@ class CausalTraces:
 
     @property
     def significant(self):
-        """The sites that matter, a bool array of each kind; none where the network is no better than an untrained one."""
+        """The sites that matter, a bool array of each kind; none where the network is no better than an untrained
+        one."""
         least = self.least_share * abs(self.total_effect.value) if self.p_value <= self.error_rate else np.inf
         return {
             kind: (p_values <= self.error_rate) & (np.abs(self.effects[kind].value) >= least)
@@ -178,21 +181,27 @@ def trace_causes(
 ):
     """Trace through a nano-GPT what its prediction of the next token rests on, token by token and layer by layer.
 
-    Three runs for each prompt: clean; corrupted, with Gaussian noise added to the embeddings of all its tokens, of the early
-    or of the late half; and restored, the corrupted run with one activation as in the clean one. The indirect effect of a
-    site is restored - corrupted, in log-probability of the true next token, a mean over prompts and draws of the noise. In nats a
-    rare token counts as much as a likely one, and the total effect is what the network owes to what the noise hides.
+    Three runs for each prompt: clean; corrupted, with Gaussian noise added to the embeddings of all its tokens, of the
+    early or of the late half; and restored, the corrupted run with one activation as in the clean one. The indirect
+    effect of a site is restored - corrupted, in log-probability of the true next token, a mean over prompts and draws
+    of the noise. In nats a rare token counts as much as a likely one, and the total effect is what the network owes to
+    what the noise hides.
 
     A site is significant if
 
-    1. the total effect (clean - corrupted) is not zero, by the same test as below, and larger than in untrained networks of this
-       shape, by rank among `n_untrained`; an untrained network therefore has any site at all at the `error_rate` at most;
-    2. its own activation does more than the activation of another prompt at the same site, and more than nothing, in the same
-       direction: two-sided tests by flipping the signs of the differences of prompts, each by the maximum over all sites;
+    1. the total effect (clean - corrupted) is not zero, by the same test as below, and larger than in untrained
+    networks of this
+       shape, by rank among `n_untrained`; an untrained network therefore has any site at all at the `error_rate` at
+       most;
+    2. its own activation does more than the activation of another prompt at the same site, and more than nothing, in
+    the same
+       direction: two-sided tests by flipping the signs of the differences of prompts, each by the maximum over all
+       sites;
     3. it gives back at least `least_share` of the total effect: with many prompts the least trace is significant.
 
-    Where transitions are anchored on counts (`NanoGPT(anchor="basins")`) those are computed from the tokens, and stay as they are
-    in every run: what is traced is the network's part, the correction of counts and the choice within a basin.
+    Where transitions are anchored on counts (`NanoGPT(anchor="basins")`) those are computed from the tokens, and stay
+    as they are in every run: what is traced is the network's part, the correction of counts and the choice within a
+    basin.
 
     Parameters
     ----------
@@ -203,18 +212,18 @@ def trace_causes(
     corrupt : {"all", "early", "late"}
         The tokens that get noise.
     restore : sequence of {"residual", "attention", "mlp"}
-        What is put back: the residual stream (what the first block reads, and after each block), what attention adds to it, what
-        the feed-forward half adds to it.
+        What is put back: the residual stream (what the first block reads, and after each block), what attention adds to
+        it, what the feed-forward half adds to it.
     n_prompts : int
         Prompts, no two of which overlap; fewer where there are not so many.
     n_frames : int, optional
         Tokens of a prompt; the context or 32, whichever is less, if not given.
     ends, macrostates
-        What the next token is, see `mdtok.insight.prompts.choose_prompts`; any if not given. Before a transition effects may well
-        be negative: what the model knows speaks for a stay.
+        What the next token is, see `mdtok.insight.prompts.choose_prompts`; any if not given. Before a transition
+        effects may well be negative: what the model knows speaks for a stay.
     noise : float
-        In standard deviations of the embedding, 3 as published. Tokens can be read through it where the embedding is wide; more
-        noise hides more.
+        In standard deviations of the embedding, 3 as published. Tokens can be read through it where the embedding is
+        wide; more noise hides more.
     n_draws : int
         Of the noise, for each prompt.
     n_permutations, n_untrained : int
@@ -239,7 +248,8 @@ def trace_causes(
 
     References
     ----------
-    K. Meng, D. Bau, A. Andonian, Y. Belinkov, Locating and Editing Factual Associations in GPT, NeurIPS 2022, arXiv 2202.05262.
+    K. Meng, D. Bau, A. Andonian, Y. Belinkov, Locating and Editing Factual Associations in GPT, NeurIPS 2022, arXiv
+    2202.05262.
 
     Examples
     --------
@@ -356,7 +366,8 @@ def _mean_of_sites(values, weights):
 
 
 def _p_values_of_sites(effects, against, n_permutations, rng):
-    """p-values of the sites of each kind, corrected for all: the larger one of those against a donor and against nothing."""
+    """p-values of the sites of each kind, corrected for all: the larger one of those against a donor and against
+    nothing."""
     flat = [
         np.concatenate([one.reshape(len(one), -1) for one in of_kinds.values()], axis=1)
         for of_kinds in (effects, against)
@@ -368,9 +379,11 @@ def _p_values_of_sites(effects, against, n_permutations, rng):
 
 
 def sign_flip_p_values(differences, n_permutations, rng):
-    """Two-sided p-values of means of paired differences (n_pairs, n_sites), corrected for all sites by the maximum statistic.
+    """Two-sided p-values of means of paired differences (n_pairs, n_sites), corrected for all sites by the maximum
+    statistic.
 
-    The statistic ``|Σ d| / sqrt(n Σ d²)`` grows with Student's t. Exact where each pair could as well be the other way round.
+    The statistic ``|Σ d| / sqrt(n Σ d²)`` grows with Student's t. Exact where each pair could as well be the other way
+    round.
     """
     scale = np.sqrt(len(differences) * np.square(differences).sum(axis=0))
     scaled = np.divide(differences, scale, out=np.zeros_like(differences), where=scale > 0)

@@ -1,8 +1,9 @@
-"""How well the start of a trajectory can be told at all from what comes later: the Bayes limit, from the exact propagator.
+"""How well the start of a trajectory can be told at all from what comes later: the Bayes limit, from the exact
+propagator.
 
-Trajectories start uniformly in squares around minima, equally often in each, and the class is the square. The process is
-Markovian, so of a slice of a trajectory only the first frame says anything about the start, and the best answer is the
-class with the largest density there.
+Trajectories start uniformly in squares around minima, equally often in each, and the class is the square. The process
+is Markovian, so of a slice of a trajectory only the first frame says anything about the start, and the best answer is
+the class with the largest density there.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """How far two groups of trajectories are apart in their kinetics, and how far two pieces of the same MD are.
 
-The second is the *noise floor*: the MD is split at random into halves, many times; what the halves differ by, scaled from
-their length to the lengths compared, is what a perfect model would differ by.
+The second is the *noise floor*: the MD is split at random into halves, many times; what the halves differ by, scaled
+from their length to the lengths compared, is what a perfect model would differ by.
 """
 
 from dataclasses import dataclass
@@ -146,8 +146,8 @@ def compare(kinetics, reference):
     Returns
     -------
     dict of str -> ndarray
-        ``timescales_ps`` (n_lags, n_timescales) and ``mfpt_ps`` (n_macrostates, n_macrostates) are natural logarithms of
-        ratios; ``dwell_ks`` (n_macrostates,) are Kolmogorov-Smirnov distances; ``populations_jsd`` (Jensen-Shannon
+        ``timescales_ps`` (n_lags, n_timescales) and ``mfpt_ps`` (n_macrostates, n_macrostates) are natural logarithms
+        of ratios; ``dwell_ks`` (n_macrostates,) are Kolmogorov-Smirnov distances; ``populations_jsd`` (Jensen-Shannon
         divergence in nats) and ``ck_rmse`` have shape (1,). NaN where the reference does not tell.
     """
     reference_mfpt, mfpt = reference.mfpt_frames.copy(), kinetics.mfpt_frames.copy()
@@ -202,7 +202,8 @@ class NoiseFloor:
         return cls(n_frames, {metric: np.array([split[metric] for split in splits]) for metric in METRICS})
 
     def scaled(self, *compared):
-        """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's rollouts."""
+        """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's
+        rollouts."""
         scale = np.sqrt(
             sum(1 / n for n in compared) / (4 / self.n_frames)
         )  # two halves differ with variance 4/n_frames
@@ -210,7 +211,8 @@ class NoiseFloor:
         return NoiseFloor(self.n_frames, {m: d * scale ** powers.get(m, 1) for m, d in self.differences.items()})
 
     def summary(self, metric):
-        """Median and `LEVEL` quantile of the largest difference in a split, factors for ratios; NaN if MD cannot tell."""
+        """Median and `LEVEL` quantile of the largest difference in a split, factors for ratios; NaN if MD cannot
+        tell."""
         sizes = np.abs(self.differences[metric]).reshape(len(self.differences[metric]), -1)
         sizes = np.where(np.isfinite(sizes) & self._testable(metric).ravel(), sizes, 0.0).max(axis=1, initial=0.0)
         if not self._testable(metric).any():
@@ -219,7 +221,8 @@ class NoiseFloor:
         return {"value": float(np.median(sizes)), "high": float(np.quantile(sizes, LEVEL))}
 
     def _testable(self, metric):
-        """Items that both halves tell of in at least nine splits of ten, and ratios that they tell to a factor of ten."""
+        """Items that both halves tell of in at least nine splits of ten, and ratios that they tell to a factor of
+        ten."""
         differences = self.differences[metric]
         told = np.isfinite(differences)
         testable = told.mean(axis=0) >= 0.9
@@ -256,7 +259,8 @@ class NoiseFloor:
 
 @dataclass
 class Judgement:
-    """Whether a difference is within the noise (None: the MD cannot tell), its worst item, and what was allowed there."""
+    """Whether a difference is within the noise (None: the MD cannot tell), its worst item, and what was allowed
+    there."""
 
     within: bool | None
     worst_item: tuple | None

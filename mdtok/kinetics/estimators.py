@@ -1,8 +1,8 @@
 """What an MSM says of trajectories, with Bayesian intervals: populations, timescales, Chapman-Kolmogorov, MFPT.
 
 All estimators take discrete trajectories (a list of int arrays) and give frames or ps, as the name says. The MSM is
-deeptime's, reversible, on the largest connected set; the posterior is sampled from counts divided by the lag time, which
-are the independent ones where the tokens are Markovian at that lag.
+deeptime's, reversible, on the largest connected set; the posterior is sampled from counts divided by the lag time,
+which are the independent ones where the tokens are Markovian at that lag.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,8 @@ def fit_msm(counts, lagtime, max_error=1e-8):
 
 
 def timescales_of(transition_matrix, lagtime, n_timescales, distribution=None):
-    """Implied timescales ``-lagtime / ln|λ|`` in frames, slowest first, shape (n_timescales,); NaN where there is none."""
+    """Implied timescales ``-lagtime / ln|λ|`` in frames, slowest first, shape (n_timescales,); NaN where there is
+    none."""
     n_found = min(n_timescales, len(transition_matrix) - 1)
     slowest = timescales(transition_matrix, tau=lagtime, k=n_found + 1, reversible=True, mu=distribution)[1:]
     padded = np.full(n_timescales, np.nan)
@@ -153,7 +154,8 @@ class Timescales:
 
 
 def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=100, seed=0, n_states=None):
-    """Implied timescales of MSMs over a range of lag times, with Bayesian 95 % intervals around the maximum-likelihood estimate.
+    """Implied timescales of MSMs over a range of lag times, with Bayesian 95 % intervals around the maximum-likelihood
+    estimate.
 
     Parameters
     ----------
@@ -180,7 +182,8 @@ def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=10
 
     References
     ----------
-    W. Swope, J. Pitera, F. Suits, J. Phys. Chem. B 108, 6571 (2004); the posterior is that of `mdtok.models.counted.msm.draw_posterior`.
+    W. Swope, J. Pitera, F. Suits, J. Phys. Chem. B 108, 6571 (2004); the posterior is that of
+    `mdtok.models.counted.msm.draw_posterior`.
 
     Examples
     --------
@@ -212,8 +215,9 @@ def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=10
 def _centred(value, samples):
     """Samples of timescales scaled so that their median is the estimate.
 
-    The posterior has the counts of independent windows only; where these are few for the number of states, its own noise
-    lengthens all fast processes, far beyond what the estimate can be wrong by in that direction. Its spread is kept.
+    The posterior has the counts of independent windows only; where these are few for the number of states, its own
+    noise lengthens all fast processes, far beyond what the estimate can be wrong by in that direction. Its spread is
+    kept.
     """
     samples = np.asarray(samples)
     seen = np.isfinite(samples).any(axis=0)
@@ -283,7 +287,8 @@ def chapman_kolmogorov(dtrajs, lagtime, n_steps=5, macrostates=None):
 
 
 def msm_propagators(msm, macrostates, n_steps):
-    """Macrostate propagators of an MSM, shape (n_steps, n_macrostates, n_macrostates); local equilibrium within each."""
+    """Macrostate propagators of an MSM, shape (n_steps, n_macrostates, n_macrostates); local equilibrium within
+    each."""
     n_macrostates = int(np.max(macrostates)) + 1
     members = np.eye(n_macrostates)[
         np.asarray(macrostates)[msm.count_model.state_symbols]
@@ -314,8 +319,8 @@ def mfpt_from_msm(dtrajs, lagtime, macrostates=None, dt_ps=1.0, n_samples=100, s
     Returns
     -------
     Estimate
-        Arrays of shape (n_macrostates, n_macrostates) in ps; entry [i, j] is the mean time from i, in equilibrium within
-        i, until j is first reached. The diagonal is 0; NaN where a macrostate is not connected.
+        Arrays of shape (n_macrostates, n_macrostates) in ps; entry [i, j] is the mean time from i, in equilibrium
+        within i, until j is first reached. The diagonal is 0; NaN where a macrostate is not connected.
 
     References
     ----------

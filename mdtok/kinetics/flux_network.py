@@ -161,8 +161,8 @@ def reactive_flux(
 
     Notes
     -----
-    How a flux falls into pathways is not unique: shares are those of the widest-first decomposition (Metzner et al.), up
-    to 99 % of the flux. Fluxes, committors and the MFPT do not depend on it.
+    How a flux falls into pathways is not unique: shares are those of the widest-first decomposition (Metzner et al.),
+    up to 99 % of the flux. Fluxes, committors and the MFPT do not depend on it.
 
     References
     ----------

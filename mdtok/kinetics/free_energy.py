@@ -57,7 +57,8 @@ def free_energy_profile(values, edges, split, n_bootstrap=200, seed=0):
     Parameters
     ----------
     values : list of float arrays, shape (n_frames,) each
-        The coordinate along each trajectory; the bootstrap draws trajectories (time blocks, where there are fewer than 8).
+        The coordinate along each trajectory; the bootstrap draws trajectories (time blocks, where there are fewer than
+        8).
     edges : array, shape (n_bins + 1,)
         Of the bins, increasing.
     split : float

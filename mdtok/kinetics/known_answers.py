@@ -99,8 +99,8 @@ class AgainstKnown:
     series : dict of str -> dict of str -> dict
         ``series[name][figure]``: ``value``, ``low``, ``high``. The first is MD.
     yardsticks : tuple of str
-        Series of MD in whose intervals the others are looked for; the first series if not given. A model can hardly be nearer to
-        what is known than the MD that it learnt from.
+        Series of MD in whose intervals the others are looked for; the first series if not given. A model can hardly be
+        nearer to what is known than the MD that it learnt from.
     """
 
     known: dict
@@ -116,9 +116,9 @@ class AgainstKnown:
         Returns
         -------
         dict of str -> dict
-            ``population_error`` and that of the series' own interval (``population_half_width``), ``timescale_ps`` (value, low,
-            high), ``inside`` (for each yardstick whether the slowest ``timescale`` is in its interval, and of how many ``mfpt``),
-            ``n_mfpt``, ``worst_mfpt`` (name and ratio to what is known).
+            ``population_error`` and that of the series' own interval (``population_half_width``), ``timescale_ps``
+            (value, low, high), ``inside`` (for each yardstick whether the slowest ``timescale`` is in its interval, and
+            of how many ``mfpt``), ``n_mfpt``, ``worst_mfpt`` (name and ratio to what is known).
         """
         lines = {}
         populations, passages = ([f for f in self.known if f.startswith(kind)] for kind in ("population", "MFPT"))
@@ -143,7 +143,8 @@ class AgainstKnown:
         return lines
 
     def agreement(self):
-        """``(n, n_all, apart)``: how many known figures lie in the interval of MD, of how many, and the names of the others."""
+        """``(n, n_all, apart)``: how many known figures lie in the interval of MD, of how many, and the names of the
+        others."""
         md = next(iter(self.series.values()))
         apart = [f for f, value in self.known.items() if not md[f]["low"] <= value <= md[f]["high"]]
         return len(self.known) - len(apart), len(self.known), apart

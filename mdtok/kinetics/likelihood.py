@@ -79,7 +79,8 @@ def evaluate_held_out(model, dtrajs, macrostates):
 
 
 def _resampled_sums(arrays, n_bootstrap, seed):
-    """Sums over bootstrap resamples of trajectories (or blocks), shape (n_bootstrap, n_arrays), and of their lengths."""
+    """Sums over bootstrap resamples of trajectories (or blocks), shape (n_bootstrap, n_arrays), and of their
+    lengths."""
     columns = [independent_units(array) for array in arrays]
     sums = np.array([[unit.sum() for unit in column] for column in columns]).T  # (n_units, n_arrays)
     lengths = np.array([len(unit) for unit in columns[0]])
@@ -121,8 +122,9 @@ def pair_calibration(held_out, n_bootstrap=500, seed=0):
     expected, observed : ndarray, shape (n_macrostates, n_macrostates)
         [i, j]: transitions from i to j, expected by the model and seen; the diagonal is 0.
     ratio : Estimate, shape (n_macrostates, n_macrostates)
-        Expected over observed with its 95 % interval: the wider of that over resampled trajectories and that of a Poisson
-        count (Garwood, Biometrika 28, 437 (1936)), as a handful of transitions is resampled badly. NaN where none was observed.
+        Expected over observed with its 95 % interval: the wider of that over resampled trajectories and that of a
+        Poisson count (Garwood, Biometrika 28, 437 (1936)), as a handful of transitions is resampled badly. NaN where
+        none was observed.
     """
     n = held_out.macro_probability[0].shape[1]
     expected, observed, low, high = np.zeros((n, n)), np.zeros((n, n)), np.full((n, n), np.nan), np.full((n, n), np.nan)

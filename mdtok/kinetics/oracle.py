@@ -1,7 +1,8 @@
-"""The exact answer for a particle in a plane that diffuses in a potential: its generator on a grid, and all that follows.
+"""The exact answer for a particle in a plane that diffuses in a potential: its generator on a grid, and all that
+follows.
 
-The generator is the square-root approximation (Lie, Fackeldey, Weber, SIAM J. Matrix Anal. Appl. 34, 738 (2013); Donati,
-Weber, Keller, J. Phys.: Condens. Matter 33, 115902 (2021)): neighbouring cells i and j exchange with the rate
+The generator is the square-root approximation (Lie, Fackeldey, Weber, SIAM J. Matrix Anal. Appl. 34, 738 (2013);
+Donati, Weber, Keller, J. Phys.: Condens. Matter 33, 115902 (2021)): neighbouring cells i and j exchange with the rate
 ``D / h^2 sqrt(pi_j / pi_i)``.
 """
 
@@ -30,7 +31,8 @@ class Oracle:
     spacing_nm : float
         Side of a cell.
     max_energy_kt : float
-        Cells higher than this above the lowest are left out: they hold less than ``exp(-max_energy_kt)`` of the deepest.
+        Cells higher than this above the lowest are left out: they hold less than ``exp(-max_energy_kt)`` of the
+        deepest.
 
     Attributes
     ----------
@@ -171,7 +173,8 @@ class Oracle:
         return self._solve(~(source | target), np.zeros(self.n_cells), np.where(target, 1.0, 0.0))
 
     def mfpt(self, source, target):
-        """Mean first passage time in ps from the source, averaged over its equilibrium, to the target (boolean masks)."""
+        """Mean first passage time in ps from the source, averaged over its equilibrium, to the target (boolean
+        masks)."""
         source = self._region(source, "source")
         times, weights = self.mfpt_of_cells(target), self.stationary_distribution * source
         return float(times @ weights / weights.sum())
@@ -209,7 +212,8 @@ class Oracle:
         for order in range(1, 18):
             term = (term @ step) / order
             total = total + term
-        # what is negligible in probabilities need not be so before they are weighted: errors are those of sqrt(pi_j / pi_i)
+        # what is negligible in probabilities need not be so before they are weighted: errors are those of sqrt(pi_j /
+        # pi_i)
         for _ in range(n_squared):
             total = _without_negligible(total, 1e-11)
             total = total @ total
@@ -250,7 +254,8 @@ class Oracle:
         return cells
 
     def interpolate(self, values, points):
-        """Values of cells, (n_cells,) or (n_cells, k), at points (n, 2): bilinear, or of the nearest cell at the rim."""
+        """Values of cells, (n_cells,) or (n_cells, k), at points (n, 2): bilinear, or of the nearest cell at the
+        rim."""
         values, points = np.asarray(values), np.asarray(points, dtype=float).reshape(-1, 2)
         places = (points - self._origin) / self.spacing_nm
         low = np.floor(places).astype(int)
@@ -308,8 +313,9 @@ def _without_negligible(matrix, threshold):
 def _apply_exponential(symmetric, time_ps, vectors):
     """exp(S t) v by Chebyshev polynomials, for a symmetric S whose eigenvalues are not above zero.
 
-    Takes about ``sqrt(40 t r)`` products with S, where r is its largest rate (Tal-Ezer and Kosloff, J. Chem. Phys. 81, 3967
-    (1984)); `scipy.sparse.linalg.expm_multiply` takes about ``t r``, thousands of times as many for the times wanted here.
+    Takes about ``sqrt(40 t r)`` products with S, where r is its largest rate (Tal-Ezer and Kosloff, J. Chem. Phys. 81,
+    3967 (1984)); `scipy.sparse.linalg.expm_multiply` takes about ``t r``, thousands of times as many for the times
+    wanted here.
     """
     radius = float(abs(symmetric).sum(axis=1).max()) / 2
     reach = radius * time_ps

@@ -143,7 +143,8 @@ class OracleForecast(TrajectoryModel):
         return 0
 
     def forecast(self, prompts, n_steps, seed=0):
-        """Conditional means E[x(t + h) | x(t)], shape (n_prompts, n_steps, 2): no predictor has a lower squared error."""
+        """Conditional means E[x(t + h) | x(t)], shape (n_prompts, n_steps, 2): no predictor has a lower squared
+        error."""
         last = np.stack([prompt[-1] for prompt in self.check_prompts(prompts, n_steps)])
         forecast, expected = np.empty((len(last), n_steps, 2)), self.oracle.points
         for step in tqdm(range(n_steps), "oracle", delay=2, disable=not self.progress):
@@ -154,8 +155,9 @@ class OracleForecast(TrajectoryModel):
     def log_density(self, trajectory):
         """Log-density of every frame given the one before, shape (n_frames - 1,), per nm^2.
 
-        A step of few cells is taken as Gaussian, with the exact conditional mean and covariance: hops between cells have the
-        right ones, but a kurtosis of ``(h / s)^2`` too much. A long step is read off the propagator, between its cells.
+        A step of few cells is taken as Gaussian, with the exact conditional mean and covariance: hops between cells
+        have the right ones, but a kurtosis of ``(h / s)^2`` too much. A long step is read off the propagator, between
+        its cells.
         """
         (trajectory,) = as_trajectories([trajectory], 2, min_length=2)
         before, after = trajectory[:-1], trajectory[1:]

@@ -13,7 +13,8 @@ _MIN_UNITS = 8
 
 
 def independent_units(dtrajs, n_units=20):
-    """Trajectories as the units of a bootstrap; fewer than 8 of them are cut into about `n_units` time blocks in all."""
+    """Trajectories as the units of a bootstrap; fewer than 8 of them are cut into about `n_units` time blocks in
+    all."""
     if len(dtrajs) >= _MIN_UNITS:
         return list(dtrajs)
     shortest = min(len(dtraj) for dtraj in dtrajs)
@@ -50,7 +51,8 @@ class Passages:
         return self._matrix(lambda waits: waits.frames.sum(), 0.0)
 
     def mfpt_frames(self, weights=None):
-        """Mean first passage times, shape (n_states, n_states); infinite where nothing arrived, NaN where nothing waited.
+        """Mean first passage times, shape (n_states, n_states); infinite where nothing arrived, NaN where nothing
+        waited.
 
         Parameters
         ----------
@@ -134,10 +136,10 @@ class Waits:
 def mfpt_counted(dtrajs, dt_ps=1.0, n_states=None, n_bootstrap=200, seed=0):
     """Mean first passage times counted directly from trajectories, with censoring handled and 95 % intervals.
 
-    The clock of i → j starts when i is entered (for the first time, or after j) and stops when j is reached. Waits that a
-    trajectory's end cuts off are censored, not left out: the waiting-time distribution is the Kaplan-Meier estimate up to
-    the median arrival, and has a constant rate after it, counted there. Where every wait ends in an arrival this is their
-    mean; where hardly any does it needs a rate that is constant by then, as it is between metastable states.
+    The clock of i → j starts when i is entered (for the first time, or after j) and stops when j is reached. Waits that
+    a trajectory's end cuts off are censored, not left out: the waiting-time distribution is the Kaplan-Meier estimate
+    up to the median arrival, and has a constant rate after it, counted there. Where every wait ends in an arrival this
+    is their mean; where hardly any does it needs a rate that is constant by then, as it is between metastable states.
 
     Parameters
     ----------
@@ -146,8 +148,8 @@ def mfpt_counted(dtrajs, dt_ps=1.0, n_states=None, n_bootstrap=200, seed=0):
     dt_ps : float
     n_states : int, optional
     n_bootstrap : int
-        Resamplings of whole trajectories (of time blocks, where there are fewer than 8). With fewer than 10 arrivals the
-        interval is widened to the exact one of a Poisson count.
+        Resamplings of whole trajectories (of time blocks, where there are fewer than 8). With fewer than 10 arrivals
+        the interval is widened to the exact one of a Poisson count.
     seed : int
 
     Returns

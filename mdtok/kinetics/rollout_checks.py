@@ -21,8 +21,8 @@ class RolloutChecks:
     unseen_share : float
         Share of the steps between two states that training MD never made (at the same interval).
     population_drift : Estimate
-        Total variation distance of macrostate populations between the first and the last tenth of the chains. Chance alone
-        gives `population_drift_by_chance`.
+        Total variation distance of macrostate populations between the first and the last tenth of the chains. Chance
+        alone gives `population_drift_by_chance`.
     population_drift_by_chance : float
         The 95th percentile where first and last tenths of each chain are exchanged at random.
     nats_drift : Estimate

@@ -113,7 +113,8 @@ def score(
     lagtimes : list of int, optional
         Frames; timescales are compared at all of them. 1, 2, 5, 10, … if not given, as far as the data tell.
     lagtime : int, optional
-        Frames; that of the populations and of the Chapman-Kolmogorov test. The one of `lagtimes` nearest to 10 if not given.
+        Frames; that of the populations and of the Chapman-Kolmogorov test. The one of `lagtimes` nearest to 10 if not
+        given.
     n_timescales : int, optional
         Number of macrostates minus one (at most 3) if not given.
     rollouts : dict of str -> Rollout, optional
@@ -134,8 +135,8 @@ def score(
     Raises
     ------
     DataError, SettingsError
-        Nothing to judge, a lag longer than the trajectories, tokens without a macrostate, test tokens no model can know, a
-        piece of the test trajectories that is in the training data too.
+        Nothing to judge, a lag longer than the trajectories, tokens without a macrostate, test tokens no model can
+        know, a piece of the test trajectories that is in the training data too.
     """
     train, test, validation = (
         as_dtrajs(train),

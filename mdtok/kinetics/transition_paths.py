@@ -80,10 +80,10 @@ class TransitionPaths:
 def find_transition_paths(dtrajs, source, target, dt_ps=1.0, n_states=None, n_bootstrap=200, seed=0):
     """Transition paths in trajectories, and their mean duration with a 95 % interval.
 
-    A path runs from the last frame in the source to the first frame in the target, with no frame of either between them.
-    A jump without a frame between them lasts one frame: times of a few frames are not resolved. Paths that an end of a
-    trajectory cuts are not seen, so that trajectories should be much longer than a path (they need not be longer than the
-    wait for one).
+    A path runs from the last frame in the source to the first frame in the target, with no frame of either between
+    them. A jump without a frame between them lasts one frame: times of a few frames are not resolved. Paths that an end
+    of a trajectory cuts are not seen, so that trajectories should be much longer than a path (they need not be longer
+    than the wait for one).
 
     Parameters
     ----------

@@ -87,8 +87,8 @@ def _judge_times(metric, difference, judgement, model, reference, protocol, name
 def judge_calibration(estimate, n_test, n_train):
     """Expected over observed transitions: within noise where the interval holds 1.
 
-    The interval is the 95 % one of the held-out count alone. For the verdict it is widened, on the logarithmic scale: to
-    the level of the other checks, and because what the model learnt from was counted too.
+    The interval is the 95 % one of the held-out count alone. For the verdict it is widened, on the logarithmic scale:
+    to the level of the other checks, and because what the model learnt from was counted too.
     """
     value, low, high = (float(x) for x in (estimate.value, estimate.low, estimate.high))
     if not (np.isfinite(value) and low > 0):
@@ -101,7 +101,8 @@ def judge_calibration(estimate, n_test, n_train):
 
 
 def judge_nats(difference, best):
-    """Excess over the best model's nats per token: within noise where the paired interval holds 0 (or it is the best)."""
+    """Excess over the best model's nats per token: within noise where the paired interval holds 0 (or it is the
+    best)."""
     if difference is None:
         return {"verdict": WITHIN, "sentence": "best held-out nats per token"}
     value, low, high = (float(x) for x in (difference.value, difference.low, difference.high))

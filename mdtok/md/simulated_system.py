@@ -7,7 +7,8 @@ from mdtok.errors import SettingsError
 
 
 class SimulatedSystem:
-    """Base of systems that have a ``system``, ``starts``, a temperature, a friction, a time step and an interval of frames."""
+    """Base of systems that have a ``system``, ``starts``, a temperature, a friction, a time step and an interval of
+    frames."""
 
     @property
     def n_atoms(self):

@@ -1,14 +1,16 @@
-"""Structure-based (Gō-type) models: one bead a residue at its Cα, whose native structure is the minimum by construction.
+"""Structure-based (Gō-type) models: one bead a residue at its Cα, whose native structure is the minimum by
+construction.
 
 The form is that of Clementi, Nymeyer and Onuchic, J. Mol. Biol. 298, 937 (2000). With ε the depth of a native contact,
 
     V = Σ_bonds 100 ε/Å² (r − r₀)² + Σ_angles 20 ε (θ − θ₀)² + Σ_dihedrals ε [1 − cos(φ − φ₀)] + ε/2 [1 − cos 3(φ − φ₀)]
         + Σ_native ε [5 (r₀/r)¹² − 6 (r₀/r)¹⁰] + Σ_other ε (4 Å/r)¹²
 
-where other pairs are four or more residues apart and not in contact. With a `desolvation_barrier` native contacts have the form of
-Cheung, García and Onuchic, Proc. Natl. Acad. Sci. USA 99, 685 (2002) instead: the well at r₀, a second one where a water molecule
-stands between two residues, and a barrier between them. It makes folding cooperative: a small protein without it hardly has two
-states. Time runs faster than in water, and not by one factor: rates are compared with one another, not with experiments.
+where other pairs are four or more residues apart and not in contact. With a `desolvation_barrier` native contacts have
+the form of Cheung, García and Onuchic, Proc. Natl. Acad. Sci. USA 99, 685 (2002) instead: the well at r₀, a second one
+where a water molecule stands between two residues, and a barrier between them. It makes folding cooperative: a small
+protein without it hardly has two states. Time runs faster than in water, and not by one factor: rates are compared with
+one another, not with experiments.
 """
 
 import dataclasses

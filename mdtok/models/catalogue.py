@@ -34,11 +34,12 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     ----------
     names : str
         Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``bayesian-msm10``, ``order8``,
-        ``semi-markov``, ``age-odds``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-narrow``, ``nanogpt-medium``; ``run-length`` (events
-        predicted by a nano-GPT), ``run-length-lstm``, ``run-length-order2`` (by counts of the last 2 events).
-        ``-plain``, ``-anchored``, ``-factorised`` and ``-states`` say what of a network's transitions is anchored on counts,
-        see `NanoGPT`; ``-sampled``, ``-expected`` and ``-faithful`` what replaces tokens in a second pass of training, as in
-        ``nanogpt-plain-faithful``; ``-reversible`` learns from reversed trajectories too; ``-lag10`` at the end is the same model on every tenth frame only.
+        ``semi-markov``, ``age-odds``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-narrow``,
+        ``nanogpt-medium``; ``run-length`` (events predicted by a nano-GPT), ``run-length-lstm``, ``run-length-order2``
+        (by counts of the last 2 events). ``-plain``, ``-anchored``, ``-factorised`` and ``-states`` say what of a
+        network's transitions is anchored on counts, see `NanoGPT`; ``-sampled``, ``-expected`` and ``-faithful`` what
+        replaces tokens in a second pass of training, as in ``nanogpt-plain-faithful``; ``-reversible`` learns from
+        reversed trajectories too; ``-lag10`` at the end is the same model on every tenth frame only.
     macrostates : int array, shape (n_states,), optional
         The semi-Markov and the age-odds model keep the age in the macrostate where tokens are microstates.
     seed : int

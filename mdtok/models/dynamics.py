@@ -1,7 +1,7 @@
 """The one interface of every model of dynamics: fit, predict, sample, save, load.
 
-A Markov state model, an order-k chain, a semi-Markov model and a nano-GPT are the same thing to the referee. A new model
-is one file with a subclass of `DynamicsModel`.
+A Markov state model, an order-k chain, a semi-Markov model and a nano-GPT are the same thing to the referee. A new
+model is one file with a subclass of `DynamicsModel`.
 """
 
 from abc import ABC, abstractmethod
@@ -78,8 +78,8 @@ class DynamicsModel(ABC):
         Parameters
         ----------
         prompts : list of int arrays, shape (n_prompt,) each, or int, or None
-            The past of each chain, at least one token, `lagtime` frames apart. A number of chains, or None for one, starts
-            from the stationary distribution of the training trajectories.
+            The past of each chain, at least one token, `lagtime` frames apart. A number of chains, or None for one,
+            starts from the stationary distribution of the training trajectories.
         n_steps : int
             Tokens to generate, as many as asked for: no limit by a context length.
         seed : int
@@ -110,7 +110,8 @@ class DynamicsModel(ABC):
         return getattr(self, "n_states_", None) is not None
 
     def predict_next(self, pasts, lengths):
-        """Log-probability of the token that follows each of many short pasts, when the model (of lag 1) reads nothing else.
+        """Log-probability of the token that follows each of many short pasts, when the model (of lag 1) reads nothing
+        else.
 
         Parameters
         ----------

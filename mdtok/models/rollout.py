@@ -51,8 +51,8 @@ class Rollout:
 def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None, pieces_folder=None):
     """Generate `n_chains` trajectories of `n_steps` tokens, each prompted with a piece of MD.
 
-    A model that takes long is asked for a million tokens at a time (`DynamicsModel.samples_in_pieces`), each piece prompted with
-    all that was generated before it.
+    A model that takes long is asked for a million tokens at a time (`DynamicsModel.samples_in_pieces`), each piece
+    prompted with all that was generated before it.
 
     Parameters
     ----------
@@ -63,11 +63,11 @@ def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None, pieces_fo
     n_chains, n_steps : int
     seed : int
     equilibrium : array, shape (n_states,), optional
-        Equilibrium populations, where the trajectories themselves were started out of equilibrium: a prompt that ends in
-        state s is drawn with the weight of s in equilibrium. Frames count equally if not given.
+        Equilibrium populations, where the trajectories themselves were started out of equilibrium: a prompt that ends
+        in state s is drawn with the weight of s in equilibrium. Frames count equally if not given.
     pieces_folder : path-like, optional
-        Where pieces are kept, so that a rollout that was killed goes on after the last of them. It is left there: remove it when
-        the rollout is saved.
+        Where pieces are kept, so that a rollout that was killed goes on after the last of them. It is left there:
+        remove it when the rollout is saved.
 
     Returns
     -------

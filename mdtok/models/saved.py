@@ -1,4 +1,5 @@
-"""The one archive of models that are arrays: ``model.json`` and ``arrays.npz``, and a folder for each model inside a model."""
+"""The one archive of models that are arrays: ``model.json`` and ``arrays.npz``, and a folder for each model inside a
+model."""
 
 import zipfile
 from pathlib import Path

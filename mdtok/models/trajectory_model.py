@@ -1,7 +1,7 @@
 """The one interface of every model of continuous trajectories: fit, forecast, sample, density, save, load.
 
-It is to coordinates what `DynamicsModel` is to tokens: copy-last, an Ornstein-Uhlenbeck fit, a Markov model on a grid, the
-exact propagator and a transformer are the same thing to those who compare them.
+It is to coordinates what `DynamicsModel` is to tokens: copy-last, an Ornstein-Uhlenbeck fit, a Markov model on a grid,
+the exact propagator and a transformer are the same thing to those who compare them.
 """
 
 from abc import ABC, abstractmethod

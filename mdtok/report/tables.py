@@ -32,7 +32,8 @@ def status(row):
 
 
 def table(header, rows, name="", n_heads=1):
-    """An HTML table of `header` texts and `rows` of cells that are HTML already; the first `n_heads` cells head a row."""
+    """An HTML table of `header` texts and `rows` of cells that are HTML already; the first `n_heads` cells head a
+    row."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
     body = "".join(
         f"<tr>{''.join(map(_head, cells[:n_heads]))}{''.join(map(_cell, cells[n_heads:]))}</tr>" for cells in rows
@@ -229,7 +230,8 @@ def calibration_table(content):
 
 
 def pair_table(content):
-    """Transitions of pairs of macrostates, the most frequent first: seen in held-out MD, and each model's expectation over it."""
+    """Transitions of pairs of macrostates, the most frequent first: seen in held-out MD, and each model's expectation
+    over it."""
     judged = {name: row for name, row in content["models"].items() if row.get("pair_calibration")}
     if not judged:
         return ""

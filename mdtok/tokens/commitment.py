@@ -105,7 +105,8 @@ def nearest_value(values, levels):
 def without_short_visits(dtraj, n_frames):
     """Tokens in which a visit shorter than `n_frames` counts as part of the state before it.
 
-    Visits are looked at in order of time, so that two short ones in a row do not make a long one; the first visit stays.
+    Visits are looked at in order of time, so that two short ones in a row do not make a long one; the first visit
+    stays.
 
     Parameters
     ----------

@@ -266,7 +266,8 @@ def hold_out_tails(dtrajs, fraction=0.1):
 
 
 def draw_trajectories(arrays, most_frames, seed=0, at_least=1):
-    """Indices of trajectories drawn at random that have `most_frames` frames together at most, but `at_least` so many; all if they fit.
+    """Indices of trajectories drawn at random that have `most_frames` frames together at most, but `at_least` so many;
+    all if they fit.
 
     Examples
     --------

@@ -14,8 +14,8 @@ _ENOUGH_BYTES = 60  # of a compressed piece: two of that information are never t
 def check_held_out(train, test):
     """Refuse held-out trajectories of which a piece is in a training trajectory too.
 
-    Pieces are looked at, up to 50 of them spread evenly, that hold so much information that they cannot be alike by chance:
-    sixty bytes when compressed. What repeats itself, or is shorter, is not looked at.
+    Pieces are looked at, up to 50 of them spread evenly, that hold so much information that they cannot be alike by
+    chance: sixty bytes when compressed. What repeats itself, or is shorter, is not looked at.
 
     Parameters
     ----------
@@ -33,7 +33,8 @@ def check_held_out(train, test):
     >>> check_held_out([tokens], [tokens[1500:]])
     Traceback (most recent call last):
     ...
-    mdtok.errors.DataError: 108 frames of held-out trajectory 0, from frame 0, are frames 1500 to 1607 of training trajectory 0 word for word: that is not held out; take them out of one of the two.
+    mdtok.errors.DataError: 108 frames of held-out trajectory 0, from frame 0, are frames 1500 to 1607 of training
+    trajectory 0 word for word: that is not held out; take them out of one of the two.
     """
     train, test = ([_as_letters(d) for d in as_dtrajs(part)] for part in (train, test))
     pieces = [(index, *span) for index, dtraj in enumerate(test) for span in _pieces(dtraj)]

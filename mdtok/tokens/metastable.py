@@ -19,8 +19,8 @@ def metastable_states(msm, n_macrostates=None):
     ----------
     msm : deeptime.markov.msm.MarkovStateModel
     n_macrostates : int, optional
-        Chosen if not given: one more than there are relaxation times slower than five lag times, 2 to 5, as far as PCCA+
-        gives each set a state.
+        Chosen if not given: one more than there are relaxation times slower than five lag times, 2 to 5, as far as
+        PCCA+ gives each set a state.
 
     Returns
     -------

@@ -55,9 +55,9 @@ def name_by_contacts(native, parts, radius_of_gyration, macro):
     Returns
     -------
     list of str
-        "native" where all parts are formed (more than halfway between the macrostates with most and with fewest of their
-        contacts), the parts that are formed where not all are, "misfolded" where none is but the chain is nearer in size to the
-        most compact macrostate than to the largest, "unfolded" otherwise. Different from one another.
+        "native" where all parts are formed (more than halfway between the macrostates with most and with fewest of
+        their contacts), the parts that are formed where not all are, "misfolded" where none is but the chain is nearer
+        in size to the most compact macrostate than to the largest, "unfolded" otherwise. Different from one another.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Tokens back to structures: MD frames of each token in a row, each the nearest to the one before. Not a simulation.
 
-Such a trajectory shows what a sequence of tokens looks like. Its frames are real, the steps between them are not: nothing of
-the dynamics within a state can be read from it.
+Such a trajectory shows what a sequence of tokens looks like. Its frames are real, the steps between them are not:
+nothing of the dynamics within a state can be read from it.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,8 @@ class TicaChoice:
     Attributes
     ----------
     lagtime, n_dim : int
-        The choice: of the sets within one standard error of the best, that with the fewest components, and of those the best.
+        The choice: of the sets within one standard error of the best, that with the fewest components, and of those the
+        best.
     lagtimes, dims : list of int
         What was tried.
     scores : ndarray, shape (n_lagtimes, n_dims)
@@ -55,14 +56,15 @@ class TicaChoice:
 def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, progress=True):
     """Choose lag time and number of components of a TICA by VAMP-2 on held-out trajectories.
 
-    TICA of each lag, and VAMP in the space of its first components, are fitted to all folds but one, and scored on that fold. The lag
-    of the score is one and the same for all: scores at different lags cannot be compared.
+    TICA of each lag, and VAMP in the space of its first components, are fitted to all folds but one, and scored on that
+    fold. The lag of the score is one and the same for all: scores at different lags cannot be compared.
 
     Parameters
     ----------
     features : list of arrays, shape (n_frames, n_features) each
-        Fewer than ten, and very long ones, are cut into time blocks. Of more than 200,000 frames, or 100 million numbers, trajectories
-        (or blocks) drawn at random are looked at. Memory maps are read where they are, a few frames at a time.
+        Fewer than ten, and very long ones, are cut into time blocks. Of more than 200,000 frames, or 100 million
+        numbers, trajectories (or blocks) drawn at random are looked at. Memory maps are read where they are, a few
+        frames at a time.
     lagtimes, dims : list of int
         To try.
     scoring_lagtime : int

@@ -1,1 +1,2 @@
-"""The road: settings, data and stages of a run, the run folder, the command line, and what is done with finished runs."""
+"""The road: settings, data and stages of a run, the run folder, the command line, and what is done with finished
+runs."""

@@ -47,9 +47,10 @@ class Ablation:
     Attributes
     ----------
     content : dict
-        ``variants[name]``: each figure with ``mean``, ``low``, ``high`` (95 %, Student, over seeds) and ``of_seeds``, and
-        ``nats_above_first``, the paired difference in held-out nats from the first variant with its interval over
-        trajectories; ``md`` and ``training_md``: the figures that MD has, of the held-out and of the training trajectories.
+        ``variants[name]``: each figure with ``mean``, ``low``, ``high`` (95 %, Student, over seeds) and ``of_seeds``,
+        and ``nats_above_first``, the paired difference in held-out nats from the first variant with its interval over
+        trajectories; ``md`` and ``training_md``: the figures that MD has, of the held-out and of the training
+        trajectories.
     """
 
     content: dict
@@ -81,14 +82,16 @@ class Ablation:
 
 
 def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, progress=True):
-    """Train every variant with every seed on the tokens of a run, roll it out, and judge it on the held-out trajectories.
+    """Train every variant with every seed on the tokens of a run, roll it out, and judge it on the held-out
+    trajectories.
 
     Parameters
     ----------
     run : path-like
         Folder of a run that is tokenised.
     variants : str
-        Names of models separated by commas, see `mdtok.models.catalogue.make_models`; the first is what others are compared with.
+        Names of models separated by commas, see `mdtok.models.catalogue.make_models`; the first is what others are
+        compared with.
     n_seeds : int
     training_steps : int, optional
         Most steps of gradient descent.
@@ -203,7 +206,8 @@ def _in_macrostates(dtrajs, data):
 
 
 def _worst_mfpt(dtrajs, reference, lagtime=1):
-    """The largest factor by which an MFPT of these trajectories (every `lagtime`-th frame) is off that of the reference."""
+    """The largest factor by which an MFPT of these trajectories (every `lagtime`-th frame) is off that of the
+    reference."""
     passages = Passages(dtrajs, reference.n_states)
     known = (reference.events >= _FEW_ARRIVALS) & ~np.eye(reference.n_states, dtype=bool)
     ratios = lagtime * passages.mfpt_frames()[known] / reference.mfpt_frames()[known]

@@ -1,7 +1,7 @@
 """What every script shares: settings from flags and YAML, one-line errors, exit statuses.
 
-Exit status 0 only if the script did what it was asked for; 2 for a mistake that the user can mend, said in one line; 130
-when interrupted.
+Exit status 0 only if the script did what it was asked for; 2 for a mistake that the user can mend, said in one line;
+130 when interrupted.
 """
 
 import dataclasses

@@ -1,4 +1,5 @@
-"""What a trained nano-GPT of a run rests on: causal traces, attention, and where it places the states, as figures and sentences."""
+"""What a trained nano-GPT of a run rests on: causal traces, attention, and where it places the states, as figures and
+sentences."""
 
 import logging
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ _MOST_WINDOWS = 200
 
 @dataclass
 class Explanation:
-    """What `explain` found: `traces` (corruption -> CausalTraces), `attention` (AttentionSummary), `distances`, and `folder`."""
+    """What `explain` found: `traces` (corruption -> CausalTraces), `attention` (AttentionSummary), `distances`, and
+    `folder`."""
 
     traces: dict
     attention: object

@@ -31,8 +31,8 @@ class RunFolder:
     stage_of : dict of str -> str
         The first stage that a setting matters to. Until that stage has begun in this folder the setting may be changed.
     by_name : sequence of str
-        Settings that list things which are computed, and kept, each under its name. They may be changed at any time; from the
-        first stage that they matter to, the stages are then done again for what is new.
+        Settings that list things which are computed, and kept, each under its name. They may be changed at any time;
+        from the first stage that they matter to, the stages are then done again for what is new.
 
     Raises
     ------

@@ -1,4 +1,5 @@
-"""Where a protein is folded half of the time: simulations at several temperatures, and van 't Hoff's line through them."""
+"""Where a protein is folded half of the time: simulations at several temperatures, and van 't Hoff's line through
+them."""
 
 import logging
 from dataclasses import dataclass

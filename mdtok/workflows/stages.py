@@ -1,4 +1,5 @@
-"""The stages of a run after the features: tokens, training, rollouts, scorecard. Each reads the folder of the one before.
+"""The stages of a run after the features: tokens, training, rollouts, scorecard. Each reads the folder of the one
+before.
 
 A stage that is done is not repeated; one that was killed goes on. The scripts in ``protocols/`` put features in and say
 which stages to do.
@@ -165,11 +166,12 @@ def split_in_three(n_trajectories, settings):
 def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, coarse=False, name_states=None):
     """Stage `tokenize`: features, states, tokens, the split.
 
-    The states are those of all trajectories: they are the yardstick, the same for every model, and where training MD alone
-    defined them a rare basin of the test MD would have no state. What models learn, they learn from training MD only.
+    The states are those of all trajectories: they are the yardstick, the same for every model, and where training MD
+    alone defined them a rare basin of the test MD would have no state. What models learn, they learn from training MD
+    only.
 
-    Writes ``features/`` and ``tokens/``; with `trajs`, also structures of every macrostate, and in ``tokens/of_frames/`` the token
-    of every frame, -1 where it is left out: what `stitch_frames` needs.
+    Writes ``features/`` and ``tokens/``; with `trajs`, also structures of every macrostate, and in
+    ``tokens/of_frames/`` the token of every frame, -1 where it is left out: what `stitch_frames` needs.
 
     Parameters
     ----------
@@ -187,8 +189,8 @@ def tokenize(run, table, dt_ps, tokenizer, settings, trajs=None, encode=None, co
     coarse : bool
         Whether the tokens are the macrostates.
     name_states : callable, optional
-        From features (n_frames, n_features) and the macrostate of each frame to a name for each macrostate; names of Ramachandran
-        basins, or letters, if not given.
+        From features (n_frames, n_features) and the macrostate of each frame to a name for each macrostate; names of
+        Ramachandran basins, or letters, if not given.
     """
     from mdtok.features import encode_periodic
     from mdtok.tokens.naming import name_macrostates
@@ -280,7 +282,8 @@ def check_lag(settings, test_lengths):
 
 
 def train(run, settings):
-    """Stage `train`: fit every model, each saved as soon as it is done; a killed training goes on from its checkpoint."""
+    """Stage `train`: fit every model, each saved as soon as it is done; a killed training goes on from its
+    checkpoint."""
     from mdtok.models.catalogue import make_models
 
     run.require("tokenize")
@@ -392,7 +395,8 @@ def score(run, settings, title, shown_on=None, make_chapters=None):
 
 
 def memory_chapter(run, data, settings, models, card):
-    """How long the memory of the tokens is: a chapter of the report, ``report/memory.json``, and a sentence in the log."""
+    """How long the memory of the tokens is: a chapter of the report, ``report/memory.json``, and a sentence in the
+    log."""
     from mdtok.insight import diagnose_memory
     from mdtok.models.networks.neural import NeuralModel
     from mdtok.report import chapter_on_memory

@@ -1,4 +1,5 @@
-"""What trajectory models are worth, against exact physics: forecasts, classes, collective variables, attention, kinetics.
+"""What trajectory models are worth, against exact physics: forecasts, classes, collective variables, attention,
+kinetics.
 
 Each part is one JSON file in ``judgement/``, computed when it is not there, so that a killed run goes on.
 """
@@ -72,7 +73,8 @@ class Judgement:
         return results
 
     def exact(self):
-        """Relaxation times, passage times, populations and crossings: of the oracle, and of the simulated trajectories."""
+        """Relaxation times, passage times, populations and crossings: of the oracle, and of the simulated
+        trajectories."""
         settings, oracle = self.settings, self.oracle
         regions = [oracle.within(minimum, 0.2) for minimum in self.minima]
         dtrajs = self.tokens_of([thin(x, settings) for x in self.data.long])
@@ -279,7 +281,8 @@ class Judgement:
         return {name: generated[name] for name in self.models if name in generated}
 
     def scorecard(self):
-        """The scorecard on tokens: the oracle and a Markov model of tokens, and the rollouts of models of coordinates."""
+        """The scorecard on tokens: the oracle and a Markov model of tokens, and the rollouts of models of
+        coordinates."""
         settings, stride = self.settings, self.settings.token_interval_frames
         frame_ps = settings.frame_interval_ps * stride
         train, test = (

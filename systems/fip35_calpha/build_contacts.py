@@ -2,8 +2,8 @@
 
     python systems/fip35_calpha/build_contacts.py
 
-Residues in contact have heavy atoms closer than 0.45 nm in the crystal structure 1PIN and are four or more apart in the sequence
-of Fip35. Residues that 1PIN does not have (two of loop 1, and the ends) have none.
+Residues in contact have heavy atoms closer than 0.45 nm in the crystal structure 1PIN and are four or more apart in the
+sequence of Fip35. Residues that 1PIN does not have (two of loop 1, and the ends) have none.
 """
 
 import json

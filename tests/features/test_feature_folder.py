@@ -1,4 +1,5 @@
-"""Features that go to disk: the same numbers as in memory, a killed run goes on, and another's features are not taken."""
+"""Features that go to disk: the same numbers as in memory, a killed run goes on, and another's features are not
+taken."""
 
 import json
 import shutil

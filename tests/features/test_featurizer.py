@@ -231,7 +231,8 @@ def test_featurizer_used_wrongly():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data folder is not there")
 def test_real_alanine_dipeptide():
-    """The two basins of ff99SB-ILDN in OBC lie at phi < 0; what is reached is compared with mdtraj on the whole file."""
+    """The two basins of ff99SB-ILDN in OBC lie at phi < 0; what is reached is compared with mdtraj on the whole
+    file."""
     folder = SHARED / "alanine_dcd"
     trajs = open_trajectories(folder / "trajectory-0.dcd", top=folder / "ala2.pdb", dt_ps=1)
     featurizer = Featurizer([Dihedrals("phi psi")])

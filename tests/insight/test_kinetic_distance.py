@@ -1,4 +1,5 @@
-"""Kinetic distances: against eigenvectors; embeddings that are kinetic coordinates correlate perfectly, random ones by chance."""
+"""Kinetic distances: against eigenvectors; embeddings that are kinetic coordinates correlate perfectly, random ones by
+chance."""
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ def ring(n_states, sideways=0.1, seed=0):
 
 
 def kinetic_map(matrix):
-    """Right eigenvectors, normalised by the stationary distribution, times their eigenvalues: (n_states, n_states - 1)."""
+    """Right eigenvectors, normalised by the stationary distribution, times their eigenvalues: (n_states, n_states -
+    1)."""
     pi = stationary(matrix)
     values, vectors = np.linalg.eigh(np.sqrt(pi)[:, None] * matrix / np.sqrt(pi))
     return (vectors / np.sqrt(pi)[:, None] * values)[:, :-1]  # the last, of eigenvalue 1, is constant

@@ -39,7 +39,8 @@ def copier():
 
 @pytest.fixture(scope="module")
 def held_out():
-    """Many short ones: in a long one the same five tokens come again and again, and prompts would not be independent."""
+    """Many short ones: in a long one the same five tokens come again and again, and prompts would not be
+    independent."""
     return [copies(12, seed=seed) for seed in range(100, 200)]
 
 
@@ -141,7 +142,8 @@ def with_random_weights(model, seed):
 
 
 def test_untrained_networks_have_no_sites(copier):
-    """On tokens that a network can be right about by accident: four states that last. At most 5 % of networks may have a site."""
+    """On tokens that a network can be right about by accident: four states that last. At most 5 % of networks may have
+    a site."""
     rng = np.random.default_rng(5)
     slow = [np.repeat(rng.integers(0, 4, 300), 3)]
     settings = dict(
@@ -162,7 +164,8 @@ def test_untrained_networks_have_no_sites(copier):
 
 
 def test_noise_does_not_touch_the_counts_of_an_anchor():
-    """Three states that last: each is a basin, and before training the network corrects nothing, so noise does nothing."""
+    """Three states that last: each is a basin, and before training the network corrects nothing, so noise does
+    nothing."""
     rng = np.random.default_rng(0)
     chain = np.repeat(rng.integers(0, 3, 400), 12)
     model = NanoGPT.from_preset(

@@ -40,7 +40,8 @@ def test_bayesian_interval_of_timescales_covers_the_exact_value():
 
 
 def test_the_estimate_lies_in_its_interval_where_states_are_many_and_counts_few():
-    """A walk on a ring of 80 states: at lag 20 there are 3 independent counts a state, and the posterior's noise is slow itself."""
+    """A walk on a ring of 80 states: at lag 20 there are 3 independent counts a state, and the posterior's noise is
+    slow itself."""
     rng = np.random.default_rng(4)
     walk = np.cumsum(rng.integers(-1, 2, size=5000)) % 80
     for estimate in implied_timescales([walk], [1, 5, 20], n_timescales=6).estimates.values():

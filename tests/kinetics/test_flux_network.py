@@ -1,4 +1,5 @@
-"""Transition path theory against networks of resistors, whose conductances are fluxes and whose voltages are committors."""
+"""Transition path theory against networks of resistors, whose conductances are fluxes and whose voltages are
+committors."""
 
 import json
 

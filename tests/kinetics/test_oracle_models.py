@@ -1,4 +1,5 @@
-"""The oracle as a model: filtering against brute force, better than any Markov model of tokens, exact conditional means."""
+"""The oracle as a model: filtering against brute force, better than any Markov model of tokens, exact conditional
+means."""
 
 import numpy as np
 import pytest

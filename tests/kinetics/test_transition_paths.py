@@ -17,7 +17,8 @@ N_SITES, HOP = 6, 0.25
 #: Hops along a row of sites; the ends reflect.
 ROW = np.eye(N_SITES) + HOP * (np.eye(N_SITES, k=1) + np.eye(N_SITES, k=-1))
 ROW[np.diag_indices(N_SITES)] = 2 - ROW.sum(axis=1)
-#: Ruin of a gambler who starts with 1 and ends with n: (n² - 1) / 3 moves, each after 1 / (2 · hop) frames; one to enter.
+#: Ruin of a gambler who starts with 1 and ends with n: (n² - 1) / 3 moves, each after 1 / (2 · hop) frames; one to
+#: enter.
 EXACT_FRAMES = ((N_SITES - 1) ** 2 - 1) / 3 / (2 * HOP) + 1
 
 
@@ -144,7 +145,8 @@ def test_the_default_threshold_is_halfway_between_source_and_target():
 
 
 def test_independent_hairpins_are_first_equally_often_and_a_faster_one_more_often():
-    # two hairpins that form with rates a and b: the first is a / (a + b); 400 paths, exact intervals fail with 5e-4 at 99.95 %
+    # two hairpins that form with rates a and b: the first is a / (a + b); 400 paths, exact intervals fail with 5e-4 at
+    # 99.95 %
     rng = np.random.default_rng(11)
     for rates, expected in (((0.02, 0.02), 0.5), ((0.06, 0.02), 0.75)):
         formed_at = [rng.geometric(rate, 400) for rate in rates]

@@ -1,4 +1,5 @@
-"""Structure-based models: the native structure is the minimum, the forms are the published ones, bad input is one line."""
+"""Structure-based models: the native structure is the minimum, the forms are the published ones, bad input is one
+line."""
 
 import json
 from pathlib import Path

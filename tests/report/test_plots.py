@@ -224,7 +224,8 @@ def test_maps_of_md_and_models_share_scale_and_axes(card, projection):
 
 
 def test_md_started_out_of_equilibrium_is_weighted_back():
-    # two states; A is left with 0.01 a frame, B with 0.03: populations 3/4 and 1/4, although all trajectories start in B
+    # two states; A is left with 0.01 a frame, B with 0.03: populations 3/4 and 1/4, although all trajectories start in
+    # B
     rng = np.random.default_rng(7)
     dtrajs = np.ones((400, 50), dtype=int)
     for t in range(1, 50):

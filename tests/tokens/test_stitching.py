@@ -1,4 +1,5 @@
-"""Stitched trajectories: every frame is an MD frame of its token, near the one before, and the files say what they are."""
+"""Stitched trajectories: every frame is an MD frame of its token, near the one before, and the files say what they
+are."""
 
 import json
 

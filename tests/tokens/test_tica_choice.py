@@ -1,4 +1,5 @@
-"""TICA's lag and dimension by cross-validated VAMP-2: two slow coordinates of eight are found, and bad input is said."""
+"""TICA's lag and dimension by cross-validated VAMP-2: two slow coordinates of eight are found, and bad input is
+said."""
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ def test_few_long_trajectories_are_cut_and_a_seed_repeats():
 
 @pytest.mark.parametrize("lengths", [(10_000, 12_000), (30_000, 200, 200), (1500,) * 12])
 def test_of_many_numbers_ten_blocks_or_more_are_looked_at(monkeypatch, lengths):
-    """4000 frames of four columns are the most here; whatever the trajectories, no more are read and each fold has its blocks."""
+    """4000 frames of four columns are the most here; whatever the trajectories, no more are read and each fold has its
+    blocks."""
     seen = []
 
     def fit(estimator, features):

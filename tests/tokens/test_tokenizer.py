@@ -256,9 +256,9 @@ def test_states_that_do_not_exist(fitted):
 def test_real_alanine_dipeptide():
     """250 ns against the populations of three such runs together, 0.650/0.320/0.026/0.0036.
 
-    The run enters phi > 0 some six times: with a relaxation time of 1.4 ns its population (the last two together, 0.030)
-    has a standard error of (2 * 1.4 / 250 * 0.030)^0.5 = 0.018. The two large states exchange within 65 ps, which makes
-    (2 * 0.065 / 250 * 0.65 * 0.35)^0.5 = 0.011. The data are fixed; only k-means depends on the seed.
+    The run enters phi > 0 some six times: with a relaxation time of 1.4 ns its population (the last two together,
+    0.030) has a standard error of (2 * 1.4 / 250 * 0.030)^0.5 = 0.018. The two large states exchange within 65 ps,
+    which makes (2 * 0.065 / 250 * 0.65 * 0.35)^0.5 = 0.011. The data are fixed; only k-means depends on the seed.
     """
     angles = np.load(SHARED / "alanine_dihedrals" / "dihedral_traj0.npy")
     features = encode_periodic(angles, [True, True])

@@ -79,7 +79,8 @@ def test_trajectories_of_ones_own_take_the_same_path(folded, run_protocol, tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [7, 8])
 def test_quick_reaches_a_report(run_protocol, tmp_path, seed):
-    """Some 40 seconds each: so little MD has as few macrostates as it has, and the quick settings must not ask for more."""
+    """Some 40 seconds each: so little MD has as few macrostates as it has, and the quick settings must not ask for
+    more."""
     process = run_protocol("run_fip35", "--quick", "--seed", seed, "--no-progress", "--out", tmp_path / "run")
     assert process.returncode == 0 and "How it folds" in (tmp_path / "run" / "report" / "report.html").read_text(
         encoding="utf-8"
@@ -157,7 +158,8 @@ def test_what_cannot_be_stitched_is_one_line(folded, run_protocol, arguments, wo
 
 
 def test_all_atom_trajectories_take_the_same_path(run_protocol, tmp_path):
-    """Not a simulation: the shipped structure, blown up and back at random times, which breaks its contacts and makes them again."""
+    """Not a simulation: the shipped structure, blown up and back at random times, which breaks its contacts and makes
+    them again."""
     structure, rng = mdtraj.load(str(ROOT / "systems" / "fip35" / "fip35.pdb")), np.random.default_rng(3)
     centred = structure.xyz[0] - structure.xyz[0].mean(axis=0)
     for k in range(4):

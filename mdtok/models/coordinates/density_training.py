@@ -1,4 +1,5 @@
-"""Training of the density of the next frame: first given the frame alone, then what the past adds and how much of it holds."""
+"""Training of the density of the next frame: first given the frame alone, then what the past adds and how much of it
+holds."""
 
 from dataclasses import replace
 
@@ -32,7 +33,8 @@ def fit_frame_density(network, train, held_out, settings, checkpoint_folder=None
     network : TrajBertNetwork
         Its `step_scale` is set.
     train, held_out : dict
-        ``frames`` (n_windows, n_frames, n_dim), standardised, and their ``weights`` (n_windows, n_frames) where they have some.
+        ``frames`` (n_windows, n_frames, n_dim), standardised, and their ``weights`` (n_windows, n_frames) where they
+        have some.
     settings : TrainingSettings
         Of the whole network: the frame density has twice the steps, on many frames each.
     checkpoint_folder : path-like, optional
@@ -83,7 +85,8 @@ class DensityOfFrames(nn.Module):
 
 
 def draw_frames(windows, n_draws, seed):
-    """Frames (n_draws, n_dim) drawn with replacement in proportion to their weights, and the displacements after them."""
+    """Frames (n_draws, n_dim) drawn with replacement in proportion to their weights, and the displacements after
+    them."""
     frames = windows["frames"]
     before, displacements = (
         frames[:, :-1].reshape(-1, frames.shape[-1]),

@@ -13,11 +13,11 @@ _WIDTH = 64  # of hidden layers; wider ones follow the noise of the few frames o
 class DensityHead(nn.Module):
     """Parameters of the density of the next frame: those given the frame alone, and what the past adds to them.
 
-    A network that reads frame and past alike remembers which side a trajectory came from and holds it there: few transitions
-    are in the data, each is a row of frames alike, and near the saddle of Müller-Brown the drift was 0.03 of a step's spread
-    off, backwards, from either side; the slowest relaxation took 1.6 times as long. So the density given the frame alone is
-    learnt first and kept, and of the correction by the past as much is believed as held-out trajectories bear out
-    (`past_share` of the configuration).
+    A network that reads frame and past alike remembers which side a trajectory came from and holds it there: few
+    transitions are in the data, each is a row of frames alike, and near the saddle of Müller-Brown the drift was 0.03
+    of a step's spread off, backwards, from either side; the slowest relaxation took 1.6 times as long. So the density
+    given the frame alone is learnt first and kept, and of the correction by the past as much is believed as held-out
+    trajectories bear out (`past_share` of the configuration).
     """
 
     def __init__(self, config):
@@ -73,8 +73,8 @@ class MixtureDensity:
         weights, means, scales, skews = outputs.float().split([K, K * d, K * d, K * d * (d - 1) // 2], dim=-1)
         self.log_weights = F.log_softmax(weights, dim=-1)  # (..., K)
         self.means = means.unflatten(-1, (K, d))
-        # the density is z = L (u - mean) standard normal, L lower triangular: a precision's Cholesky factor; a component that
-        # is hardly ever chosen is hardly trained, and must not throw a chain to where no frame ever was
+        # the density is z = L (u - mean) standard normal, L lower triangular: a precision's Cholesky factor; a
+        # component that is hardly ever chosen is hardly trained, and must not throw a chain to where no frame ever was
         self.log_diagonal = -scales.unflatten(-1, (K, d)).clamp(-7.0, _WIDEST)
         self.skews = skews.unflatten(-1, (K, d * (d - 1) // 2))
         self.scale = scale

@@ -41,12 +41,12 @@ class TrajBert(NetworkModel, TrajectoryModel):
     Parameters
     ----------
     variant : {"causal", "faithful"}
-        "faithful" is the published model: every frame sees all of its trajectory, each trajectory is standardised by its
-        own mean and deviation, the next frame is one number a coordinate. All but the last frame then see their own target,
-        the standardisation knows the future, and there are no kinetics. "causal" is ours: a frame sees those before it, in
-        blocks of `window` frames; the training set's statistics; a density of the next frame (a mixture of Gaussians) that
-        can be sampled. It is learnt given the frame alone first; of what the past adds, held-out trajectories choose how
-        much is believed (`past_share_`).
+        "faithful" is the published model: every frame sees all of its trajectory, each trajectory is standardised by
+        its own mean and deviation, the next frame is one number a coordinate. All but the last frame then see their own
+        target, the standardisation knows the future, and there are no kinetics. "causal" is ours: a frame sees those
+        before it, in blocks of `window` frames; the training set's statistics; a density of the next frame (a mixture
+        of Gaussians) that can be sampled. It is learnt given the frame alone first; of what the past adds, held-out
+        trajectories choose how much is believed (`past_share_`).
     window : int
         Frames that a generated frame is made from; in the causal variant also the block that a frame sees.
     hidden_size, n_layer, n_head, intermediate_size, n_positions, dropout, gamma, lambda_
@@ -59,8 +59,8 @@ class TrajBert(NetworkModel, TrajectoryModel):
     n_forecast_samples : int
         Continuations that the causal variant averages for a forecast.
     learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, max_steps, evaluate_every_steps, patience
-        How it is trained, see `mdtok.models.networks.training.TrainingSettings`; a batch is counted in trajectories. The density
-        given the frame alone takes twice the steps, on frames.
+        How it is trained, see `mdtok.models.networks.training.TrainingSettings`; a batch is counted in trajectories.
+        The density given the frame alone takes twice the steps, on frames.
     seed : int
         Of the initial weights, the order of the trajectories and dropout.
     progress : bool
@@ -190,8 +190,8 @@ class TrajBert(NetworkModel, TrajectoryModel):
         checkpoint_folder : path-like, optional
             Where training saves itself, and goes on from after a kill.
         labels : sequence of int, optional
-            Class of each trajectory, 0 to n - 1; `NO_LABEL` (-100) for those without one. Without labels nothing is learnt
-            of classes.
+            Class of each trajectory, 0 to n - 1; `NO_LABEL` (-100) for those without one. Without labels nothing is
+            learnt of classes.
         validation_labels : sequence of int, optional
 
         Returns
@@ -303,14 +303,16 @@ class TrajBert(NetworkModel, TrajectoryModel):
 
     @torch.inference_mode()
     def log_density(self, trajectory):
-        """Log-density, in nats, of every frame given those before it in windows that overlap by half, (n_frames - 1,)."""
+        """Log-density, in nats, of every frame given those before it in windows that overlap by half, (n_frames -
+        1,)."""
         outputs, displacements = self._outputs_of(trajectory)
         network = self.network_
         return network.density(outputs).log_prob(displacements).double().cpu().numpy() - np.log(self.std_).sum()
 
     @torch.inference_mode()
     def predict_next(self, trajectory):
-        """Expected next frame at every frame of a trajectory but the last, shape (n_frames - 1, n_dim); causal variant."""
+        """Expected next frame at every frame of a trajectory but the last, shape (n_frames - 1, n_dim); causal
+        variant."""
         outputs, _ = self._outputs_of(trajectory)
         expected = self.network_.density(outputs).mean().double().cpu().numpy()
         return np.asarray(trajectory)[:-1] + expected * self.std_
@@ -335,21 +337,23 @@ class TrajBert(NetworkModel, TrajectoryModel):
 
     @property
     def middle(self):
-        """Position at which the causal variant generates: a block in the middle of the table, trained like the others."""
+        """Position at which the causal variant generates: a block in the middle of the table, trained like the
+        others."""
         W = self.settings["window"]
         return self.n_trained_positions_ // 2 // W * W if self.n_trained_positions_ >= 2 * W else 0
 
     def sample(self, prompts, n_steps, seed, *, n_at_once=1):
         """Continue each prompt frame by frame from a rolling window, as many frames as asked for.
 
-        The causal variant draws from its density (when the window is full, its last half starts a new one); the faithful
-        one appends its last `n_at_once` outputs, the same whatever the seed.
+        The causal variant draws from its density (when the window is full, its last half starts a new one); the
+        faithful one appends its last `n_at_once` outputs, the same whatever the seed.
         """
         prompts = self.check_prompts(prompts, n_steps)
         return list(self._continue(prompts, n_steps, seed, n_at_once))
 
     def forecast(self, prompts, n_steps, seed=0):
-        """Expected frames, (n_prompts, n_steps, n_dim): the mean of `n_forecast_samples` samples in the causal variant."""
+        """Expected frames, (n_prompts, n_steps, n_dim): the mean of `n_forecast_samples` samples in the causal
+        variant."""
         if not self.is_causal:
             return np.stack(self.sample(prompts, n_steps, seed))
         return self.forecast_ensemble(prompts, n_steps, seed).mean(axis=1)
@@ -461,7 +465,8 @@ class TrajBert(NetworkModel, TrajectoryModel):
 
     @property
     def past_share_(self):
-        """Of what the past adds to the density given the frame alone, the share that is believed; 0: frames seem Markovian."""
+        """Of what the past adds to the density given the frame alone, the share that is believed; 0: frames seem
+        Markovian."""
         return self.network_.config.past_share
 
     @property
@@ -472,10 +477,11 @@ class TrajBert(NetworkModel, TrajectoryModel):
 
 @torch.inference_mode()
 def mean_loss(network, dataset, batch_size=32):
-    """Mean loss over a `WindowDataset`, by which the best weights are chosen: of the next frame, unless that is not learnt.
+    """Mean loss over a `WindowDataset`, by which the best weights are chosen: of the next frame, unless that is not
+    learnt.
 
-    The cross-entropy of some hundred trajectories hangs on the few that cross; chosen by it, a model was taken from the first
-    hundred steps, and its slowest timescale was three times too fast.
+    The cross-entropy of some hundred trajectories hangs on the few that cross; chosen by it, a model was taken from the
+    first hundred steps, and its slowest timescale was three times too fast.
     """
     was_training = network.training
     network.eval()

@@ -1,7 +1,9 @@
-"""The network of the trajectory BERT: coordinates in, next frame and class out, as a Hugging Face model in one flat file.
+"""The network of the trajectory BERT: coordinates in, next frame and class out, as a Hugging Face model in one flat
+file.
 
-Leban, "Modern autoregressive architectures for the collective variable problem": a linear projection, learned positions,
-a BERT encoder, and two heads, one for the next frame and one for the class of the trajectory from the mean over frames.
+Leban, "Modern autoregressive architectures for the collective variable problem": a linear projection, learned
+positions, a BERT encoder, and two heads, one for the next frame and one for the class of the trajectory from the mean
+over frames.
 """
 
 import math
@@ -148,8 +150,8 @@ class TrajBertOutput(ModelOutput):
 class TrajBertNetwork(PreTrainedModel):
     """Encoder of trajectories with a head for the next frame and one for the class.
 
-    Frames are standardised already. With a density head, outputs are a mixture of Gaussians of the displacement to the next
-    frame, in units of ``step_scale``.
+    Frames are standardised already. With a density head, outputs are a mixture of Gaussians of the displacement to the
+    next frame, in units of ``step_scale``.
     """
 
     config_class = TrajBertConfig
@@ -236,8 +238,8 @@ class TrajBertNetwork(PreTrainedModel):
     def forward(self, frames, labels=None, weights=None):
         """Outputs for frames (B, N, n_dim) and, with labels (B,), the loss gamma * prediction + lambda * cross-entropy.
 
-        The prediction of frame t + 1 is made at frame t, and counts with the weight of frame t in `weights` (B, N); labels
-        of -100 have no class.
+        The prediction of frame t + 1 is made at frame t, and counts with the weight of frame t in `weights` (B, N);
+        labels of -100 have no class.
         """
         embeddings = self.embed(frames)  # (B, N, H)
         outputs = self.next_frame(embeddings, frames)
@@ -250,7 +252,8 @@ class TrajBertNetwork(PreTrainedModel):
         return TrajBertOutput(loss=loss, next_frame=outputs, class_logits=logits, embeddings=embeddings)
 
     def frame_loss(self, frames, outputs, weights=None):
-        """Nats per frame of the density, or the mean squared distance of the bare prediction; a weighted mean with weights."""
+        """Nats per frame of the density, or the mean squared distance of the bare prediction; a weighted mean with
+        weights."""
         if self.config.n_components:
             loss = -self.density(outputs[:, :-1]).log_prob(frames[:, 1:] - frames[:, :-1])  # (B, N - 1)
         else:
@@ -276,7 +279,8 @@ class MeanPool(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Weighted mean over frames with learnt weights, at first all alike: the start may tell more than all that follows."""
+    """Weighted mean over frames with learnt weights, at first all alike: the start may tell more than all that
+    follows."""
 
     def __init__(self, hidden_size):
         super().__init__()
@@ -290,7 +294,8 @@ class AttentionPool(nn.Module):
 
 @torch.inference_mode()
 def attention_maps(network, frames):
-    """Attention weights of one trajectory (N, n_dim), float32 array (n_layer, n_head, N, N); 0 outside of the own block."""
+    """Attention weights of one trajectory (N, n_dim), float32 array (n_layer, n_head, N, N); 0 outside of the own
+    block."""
     config, N = network.config, len(frames)
     maps = torch.zeros(config.n_layer, config.n_head, N, N)
     encoder = (

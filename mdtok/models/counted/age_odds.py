@@ -1,4 +1,5 @@
-"""A Markov chain of microstates whose odds of crossing between macrostates depend on how long the macrostate has lasted."""
+"""A Markov chain of microstates whose odds of crossing between macrostates depend on how long the macrostate has
+lasted."""
 
 from pathlib import Path
 
@@ -18,11 +19,12 @@ _ROUNDS, _CONVERGED = 25, 1e-6
 class AgeOddsModel(SemiMarkovModel):
     """Crossing odds of the present microstate, times a factor for the age of the macrostate.
 
-    Counting what follows each microstate at each age, as `SemiMarkovModel` does, thins the counts a hundredfold. Here the odds of
-    crossing from macrostate i to j rather than staying are those of the microstate in the Markov chain, multiplied by
-    ``exp(w_ij(age))``: one number a pair and bin of ages. So what has just crossed goes back more often (or less), in every
-    microstate alike, and a bin of ages expects as many crossings as were counted in it. The w are fitted with a ridge that is
-    chosen on held-out trajectories for each pair of macrostates: where crossings are few, it leaves the Markov chain as it is.
+    Counting what follows each microstate at each age, as `SemiMarkovModel` does, thins the counts a hundredfold. Here
+    the odds of crossing from macrostate i to j rather than staying are those of the microstate in the Markov chain,
+    multiplied by ``exp(w_ij(age))``: one number a pair and bin of ages. So what has just crossed goes back more often
+    (or less), in every microstate alike, and a bin of ages expects as many crossings as were counted in it. The w are
+    fitted with a ridge that is chosen on held-out trajectories for each pair of macrostates: where crossings are few,
+    it leaves the Markov chain as it is.
 
     Parameters
     ----------
@@ -44,8 +46,8 @@ class AgeOddsModel(SemiMarkovModel):
 
     References
     ----------
-    D. R. Cox, J. R. Stat. Soc. B 34, 187 (1972), the discrete logistic model; C. B. Begg, R. Gray, Biometrika 71, 11 (1984), pair by
-    pair.
+    D. R. Cox, J. R. Stat. Soc. B 34, 187 (1972), the discrete logistic model; C. B. Begg, R. Gray, Biometrika 71, 11
+    (1984), pair by pair.
 
     Examples
     --------
@@ -59,7 +61,8 @@ class AgeOddsModel(SemiMarkovModel):
     """
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
-        """Count, fit the odds, and choose the ridges on `validation` or the last tenth of each trajectory (see `DynamicsModel.fit`)."""
+        """Count, fit the odds, and choose the ridges on `validation` or the last tenth of each trajectory (see
+        `DynamicsModel.fit`)."""
         dtrajs = as_dtrajs(dtrajs, n_states, min_length=2)
         n_states = int(n_states or count_states(dtrajs))
         self._check_states(n_states)
@@ -103,7 +106,8 @@ class AgeOddsModel(SemiMarkovModel):
         return [self.predict_log_proba(d)[np.arange(len(d) - 1), d[1:]] for d in observed]
 
     def sample(self, prompts, n_steps, seed):
-        """See `DynamicsModel.sample`: the next macrostate is drawn, then a token within it as the Markov chain has it."""
+        """See `DynamicsModel.sample`: the next macrostate is drawn, then a token within it as the Markov chain has
+        it."""
         prompts = self.check_prompts(prompts, n_steps, seed)
         rng = np.random.default_rng(seed)
         memory = np.stack([self.memory_at(prompt)[:, -1] for prompt in prompts], axis=1)
@@ -143,7 +147,8 @@ class AgeOddsModel(SemiMarkovModel):
 
 
 def _of_pair(tokens, bins, states, following, state_matrix, i, j):
-    """Of the frames in i that stay or cross to j: log-odds of crossing in the Markov chain, age bin, and whether it crossed."""
+    """Of the frames in i that stay or cross to j: log-odds of crossing in the Markov chain, age bin, and whether it
+    crossed."""
     frames = (states == i) & ((following == i) | (following == j))
     odds = state_matrix[tokens[frames]]
     return np.log(odds[:, j] / odds[:, i]), bins[frames], following[frames] == j

@@ -11,8 +11,8 @@ from mdtok.models.counted.msm import JumpTable, draw_posterior
 class BayesianMarkovModel(MarkovModel):
     """A Markov state model that does not know its transition matrix exactly.
 
-    It predicts with the mean over the posterior, and each chain of `sample` draws a matrix of its own and keeps it. So what
-    chains differ by is what the training data leave open, on top of chance: rare transitions above all.
+    It predicts with the mean over the posterior, and each chain of `sample` draws a matrix of its own and keeps it. So
+    what chains differ by is what the training data leave open, on top of chance: rare transitions above all.
 
     Parameters
     ----------

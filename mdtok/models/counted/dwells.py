@@ -1,4 +1,5 @@
-"""How long a state is held: dwell times in logarithmic bins, counted together with the dwells that trajectories cut short."""
+"""How long a state is held: dwell times in logarithmic bins, counted together with the dwells that trajectories cut
+short."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,9 +52,9 @@ class DwellTimes:
     def count(cls, dtrajs, n_states, bins_per_doubling):
         """Leaves over frames at risk, in every state and bin.
 
-        A dwell that the end of its trajectory cuts short counts with the frames that it was seen for; the first dwell of a
-        trajectory, whose age is unknown, only for the mean rate of its state. Half a leave at the state's mean rate is added
-        to each bin, and half a leave at the mean rate of all states to that of each state.
+        A dwell that the end of its trajectory cuts short counts with the frames that it was seen for; the first dwell
+        of a trajectory, whose age is unknown, only for the mean rate of its state. Half a leave at the state's mean
+        rate is added to each bin, and half a leave at the mean rate of all states to that of each state.
 
         Bins begin with the ages 1, 2, 3, 4, then there are `bins_per_doubling` in each doubling; none begins later than
         ten whole dwells lasted.
@@ -126,8 +127,9 @@ class DwellTimes:
     def log_left_over(self, states, frames):
         """Logarithm of the mean number of frames of a dwell from `frames` on; for `frames` of 1 its mean length.
 
-        Where equilibrium is looked at at any moment, its state stays for r frames or more with a probability in proportion
-        to this, and leaves after exactly r in proportion to the survival to r (renewal theory; Cox, Renewal Theory (1962)).
+        Where equilibrium is looked at at any moment, its state stays for r frames or more with a probability in
+        proportion to this, and leaves after exactly r in proportion to the survival to r (renewal theory; Cox, Renewal
+        Theory (1962)).
         """
         bins, passed = self._place(frames)
         log_stay = self._log_stay[states, bins]
@@ -161,7 +163,8 @@ class DwellTimes:
 
 
 def _exposure(dtraj):
-    """Of each dwell: state, whether its beginning was seen, frames after which it might have been left, whether it was."""
+    """Of each dwell: state, whether its beginning was seen, frames after which it might have been left, whether it
+    was."""
     states, lengths = find_dwells(dtraj)
     number = np.arange(len(states))
     left = number < number[-1]
@@ -169,7 +172,8 @@ def _exposure(dtraj):
 
 
 def _rates(states, at_risk, left, first_ages, coarser):
-    """Leaves over frames at risk in each bin, shape (n_states, n_bins), with half a leave at the `coarser` rates (n_states, 1)."""
+    """Leaves over frames at risk in each bin, shape (n_states, n_bins), with half a leave at the `coarser` rates
+    (n_states, 1)."""
     rates = np.empty((len(coarser), len(first_ages)))
     for number, (first, end) in enumerate(zip(first_ages, np.append(first_ages[1:], np.inf))):
         here = left & (at_risk >= first) & (at_risk < end)

@@ -10,10 +10,11 @@ from mdtok.models.counted.contexts import UNKNOWN
 class EventChainModel(BackOffModel):
     """A chain of events that backs off to fewer of them, for `RunLengthModel`.
 
-    An order-k model of the same stream refines by the duration of the event before ahead of its state, which thins the counts
-    for little, and believes a level equally whether it speaks of states or of durations. Here states come first, and every
-    level speaks of one of the two: the next state is predicted from the present duration, then also the present state, the
-    state before, its duration, …; a duration from the present state, then also the state before, its duration, …
+    An order-k model of the same stream refines by the duration of the event before ahead of its state, which thins the
+    counts for little, and believes a level equally whether it speaks of states or of durations. Here states come first,
+    and every level speaks of one of the two: the next state is predicted from the present duration, then also the
+    present state, the state before, its duration, …; a duration from the present state, then also the state before, its
+    duration, …
 
     Parameters
     ----------

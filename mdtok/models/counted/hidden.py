@@ -22,7 +22,8 @@ class HiddenMarkovModel(DynamicsModel):
     Parameters
     ----------
     n_hidden : int or tuple of int
-        Hidden states; of several numbers, the one with the lowest nats per token on the validation trajectories is kept.
+        Hidden states; of several numbers, the one with the lowest nats per token on the validation trajectories is
+        kept.
     progress : bool
         Show a progress bar where sampling takes more than two seconds.
 

@@ -25,8 +25,8 @@ def estimate_msm(count_model, reversible=True, max_error=1e-8):
     Returns
     -------
     deeptime.markov.msm.MarkovStateModel
-        Its states are numbered within the connected set, of two states or more; ``msm.count_model.state_symbols`` are the
-        tokens.
+        Its states are numbered within the connected set, of two states or more; ``msm.count_model.state_symbols`` are
+        the tokens.
 
     Raises
     ------
@@ -65,10 +65,11 @@ def make_msm(transition_matrix, distribution, count_model, reversible):
 def draw_posterior(msm, n_samples, seed, callback=None):
     """Transition matrices from the Bayesian posterior of an MSM.
 
-    A sliding window counts one event up to lagtime times. Divided by lagtime the likelihood is the geometric mean over the
-    lagtime ways to subsample the trajectory (deeptime's "sliding-effective"), so that an event counts once. Its mode
-    "effective" divides further, by autocorrelation times that it estimates from the same few events, transition by
-    transition: noisier where it matters most, with intervals far too narrow for the six slow events of 250 ns of alanine.
+    A sliding window counts one event up to lagtime times. Divided by lagtime the likelihood is the geometric mean over
+    the lagtime ways to subsample the trajectory (deeptime's "sliding-effective"), so that an event counts once. Its
+    mode "effective" divides further, by autocorrelation times that it estimates from the same few events, transition by
+    transition: noisier where it matters most, with intervals far too narrow for the six slow events of 250 ns of
+    alanine.
 
     Parameters
     ----------
@@ -115,7 +116,8 @@ def smooth(transition_matrix, counts):
     Row i of T becomes ``(1 - e_i) T_i + e_i (1 + T T)_i / 2``, where e_i is Good and Turing's estimate of the
     probability of what was not seen yet: the share of transitions out of i that were seen once. It goes to where none
     or two steps lead, so one step on average: as ``(1 + T T) / 2 - T = (1 - T)^2 / 2``, the eigenvalue l of a slow
-    process, near 1, is kept to within ``(1 - l)^2 / 2``. A floor of 1e-8, shared by all states, keeps logarithms finite.
+    process, near 1, is kept to within ``(1 - l)^2 / 2``. A floor of 1e-8, shared by all states, keeps logarithms
+    finite.
 
     Additive pseudo-counts are wrong here: with 100 states and crossings that take a nanosecond at a picosecond a frame,
     one pseudo-count a row sends as many steps across the barriers as the physics does, or more, and each such factor is

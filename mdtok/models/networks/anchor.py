@@ -1,9 +1,9 @@
 """Rare transitions anchored on counts: the next basin from counted statistics, the state within it from a network.
 
-A softmax that is trained on millions of fast jumps gives rare transitions a few times too much probability, and every such
-factor is a factor in the slow rates. Here ``P(state | past) = P(basin | past) P(state | basin, past)``: the first factor is
-counted, and a network may correct it, between each two basins as far as held-out trajectories bear out: frequent transitions
-it may know better than counts do, rare ones never. The second factor is the network's alone.
+A softmax that is trained on millions of fast jumps gives rare transitions a few times too much probability, and every
+such factor is a factor in the slow rates. Here ``P(state | past) = P(basin | past) P(state | basin, past)``: the first
+factor is counted, and a network may correct it, between each two basins as far as held-out trajectories bear out:
+frequent transitions it may know better than counts do, rare ones never. The second factor is the network's alone.
 """
 
 import logging
@@ -34,10 +34,10 @@ _FLOOR = -30.0  # a logarithm: nothing is impossible, and no difference is infin
 class BasinAnchor:
     """Probability of the next basin: counted, given the state and the past.
 
-    Basins are the metastable sets (PCCA+) of the processes that are slower than a fifth of a network's context: what is faster a
-    network sees often enough, and whole. Crossings between them have the odds of the microstate and of the age of the basin
-    (`AgeOddsModel`). A handful of states are a basin each; there ages and pasts of up to 8 tokens are counted in every state, and
-    the two are mixed as held-out trajectories have it.
+    Basins are the metastable sets (PCCA+) of the processes that are slower than a fifth of a network's context: what is
+    faster a network sees often enough, and whole. Crossings between them have the odds of the microstate and of the age
+    of the basin (`AgeOddsModel`). A handful of states are a basin each; there ages and pasts of up to 8 tokens are
+    counted in every state, and the two are mixed as held-out trajectories have it.
 
     Attributes
     ----------
@@ -122,7 +122,8 @@ class BasinAnchor:
 
 
 def _weights(models, basins, validation):
-    """Weights of a mixture of models that maximise the held-out likelihood of the next basin (expectation-maximisation)."""
+    """Weights of a mixture of models that maximise the held-out likelihood of the next basin
+    (expectation-maximisation)."""
     weights = np.full(len(models), 1 / len(models))
     if len(models) == 1:
         return weights
@@ -145,7 +146,8 @@ def _weights(models, basins, validation):
 
 
 def slow_basins(dtrajs, n_states, n_positions):
-    """The metastable set of each state, for as many processes as are slower than a fifth of `n_positions` frames; few states are their own.
+    """The metastable set of each state, for as many processes as are slower than a fifth of `n_positions` frames; few
+    states are their own.
 
     Returns
     -------

@@ -19,8 +19,8 @@ def least_share(losses):
 
     References
     ----------
-    Breiman et al., Classification and Regression Trees (1984), section 3.4.3: the rule of one standard error, here of the
-    paired difference.
+    Breiman et al., Classification and Regression Trees (1984), section 3.4.3: the rule of one standard error, here of
+    the paired difference.
 
     Examples
     --------

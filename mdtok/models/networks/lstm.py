@@ -16,10 +16,12 @@ class LSTM(NeuralModel):
     Parameters
     ----------
     n_embd, n_hidden, n_positions, dropout
-        Shape of the network, see `LSTMConfig`; the default is the smaller published one, `from_preset("medium")` the larger.
+        Shape of the network, see `LSTMConfig`; the default is the smaller published one, `from_preset("medium")` the
+        larger.
     anchor, second_pass, keep_epsilon, keep_rate, reversible, window_shift
         As in `NanoGPT`; the published model has no anchor and one pass.
-    learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, max_steps, evaluate_every_steps, patience, seed, progress
+    learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, max_steps, evaluate_every_steps, patience, seed,
+    progress
         How it is trained, as in `NanoGPT`.
 
     Attributes

@@ -25,22 +25,23 @@ class NanoGPT(NeuralModel):
         Shape of the network, see `NanoGPTConfig`; the defaults are those of Zeng, Zhang and Yao (2025).
     anchor : {"basins", "factorised", "states", None}
         What of the next token is anchored on counts, see `BasinAnchor`: ``"basins"``, transitions between basins whose
-        exchange is slower than a fifth of the context, which the network corrects as far as held-out tokens bear out; ``"factorised"``, the same
-        without a correction; ``"states"``, all transitions, and the network is a correction that starts at zero; None,
-        nothing, as in the paper.
+        exchange is slower than a fifth of the context, which the network corrects as far as held-out tokens bear out;
+        ``"factorised"``, the same without a correction; ``"states"``, all transitions, and the network is a correction
+        that starts at zero; None, nothing, as in the paper.
     second_pass, keep_epsilon, keep_rate
         Second pass of training, see `TokenNetwork`; none by default.
     reversible : bool
-        Learn from every trajectory and from its reverse, held-out ones too: in equilibrium both are as probable (detailed balance),
-        also for what is projected, so a network sees twice as much. Not for trajectories that relax from where they started.
+        Learn from every trajectory and from its reverse, held-out ones too: in equilibrium both are as probable
+        (detailed balance), also for what is projected, so a network sees twice as much. Not for trajectories that relax
+        from where they started.
     window_shift : int, optional
         Frames between the starts of two training windows; half of `n_positions` (50, as in the paper) if not given.
     learning_rate, adam_betas, weight_decay, warmup_steps, batch_size, evaluate_every_steps, patience
         How it is trained, see `mdtok.models.networks.training.TrainingSettings`.
     max_steps : int, optional
-        Length of the schedule, at whose end the learning rate is zero; ten epochs if not given, but 500 to 5000 steps. A
-        long schedule that early stopping cuts off keeps the noise of a high rate in the weights: on 60,000 and 187,500
-        tokens one of 500 steps had lower validation loss than one of 2000 that was stopped at 200 or 300.
+        Length of the schedule, at whose end the learning rate is zero; ten epochs if not given, but 500 to 5000 steps.
+        A long schedule that early stopping cuts off keeps the noise of a high rate in the weights: on 60,000 and
+        187,500 tokens one of 500 steps had lower validation loss than one of 2000 that was stopped at 200 or 300.
     seed : int
         Of the initial weights, the order of the windows and dropout.
     progress : bool

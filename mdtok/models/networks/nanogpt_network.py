@@ -221,7 +221,8 @@ class NanoGPTNetwork(TokenNetwork):
         return self.norm(x)
 
     def _enter(self, embedded, past=0):
-        """What the first block reads of embedded tokens (B, T, n_embd) after `past` others, and the angles of their positions."""
+        """What the first block reads of embedded tokens (B, T, n_embd) after `past` others, and the angles of their
+        positions."""
         positions = torch.arange(past, past + embedded.shape[1], device=embedded.device)
         if self.config.positions == "learned":
             return self.dropout(embedded + self.position_embedding(positions)), None  # (T, C) on every chain

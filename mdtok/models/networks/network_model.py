@@ -1,4 +1,5 @@
-"""What models with a network share, of tokens and of coordinates: named sizes, checked settings, files of the network."""
+"""What models with a network share, of tokens and of coordinates: named sizes, checked settings, files of the
+network."""
 
 from safetensors.torch import save_file
 
@@ -32,7 +33,8 @@ class NetworkModel:
         return cls(**settings)
 
     def _write_network(self, folder):
-        """Write ``config.json`` and ``model.safetensors``, and take ``model.json`` away: written last, it makes the model whole."""
+        """Write ``config.json`` and ``model.safetensors``, and take ``model.json`` away: written last, it makes the
+        model whole."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.json").unlink(missing_ok=True)
         with whole(folder / "model.safetensors") as partial:

@@ -1,7 +1,7 @@
 """Networks over tokens as models of dynamics: fit, predict, sample without limit, save and load.
 
-`NanoGPT` and `LSTM` are the same to all that is here: a network reads at most a context of tokens and gives outputs for the
-next one; when the context is full, its last half starts a new one, in prediction and in sampling alike.
+`NanoGPT` and `LSTM` are the same to all that is here: a network reads at most a context of tokens and gives outputs for
+the next one; when the context is full, its last half starts a new one, in prediction and in sampling alike.
 """
 
 from pathlib import Path
@@ -234,7 +234,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
     def explore(self, prompts, n_steps, seed, temperature=1.0, top_k=None, top_p=None):
         """Like `sample`, with changed probabilities: to find states, **not kinetic**.
 
-        Populations, timescales and passage times of what this generates are those of no system; the scorecard never sees it.
+        Populations, timescales and passage times of what this generates are those of no system; the scorecard never
+        sees it.
 
         Parameters
         ----------
@@ -292,7 +293,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
         return tokens[:, n_prompt:].cpu().numpy()
 
     def save(self, folder):
-        """Write ``model.json``, ``config.json``, ``model.safetensors`` and the anchor to `folder`; `load` reads them back."""
+        """Write ``model.json``, ``config.json``, ``model.safetensors`` and the anchor to `folder`; `load` reads them
+        back."""
         self.require_fitted()
         folder = Path(folder)
         self._write_network(folder)
@@ -332,7 +334,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
 
     @property
     def anchor_share_(self):
-        """Of the network's correction to the counted transitions between two basins, the share that is believed: 0 for counts
+        """Of the network's correction to the counted transitions between two basins, the share that is believed: 0 for
+        counts
         alone, 1 for all of it; shape (n_basins, n_basins), None without an anchor."""
         return self.network_.anchor_share.cpu().numpy() if self.anchor_ is not None else None
 

@@ -37,11 +37,11 @@ class TokenOutput(ModelOutput):
 class TokenNetwork(PreTrainedModel):
     """Network over states: outputs for the next token at every position; a subclass says how embeddings are read.
 
-    With a second pass in training (Zeng, Zhang and Yao 2025), token t of the input is replaced, more often the later it is
-    in the window and in training, by what the first pass predicted for it, and the loss is that of the second pass. It is
-    kept with probability ``epsilon**(t (1 - r**step))``. What replaces it: a token drawn from the prediction made at t - 1
-    (``"sampled"``), the mean embedding under that prediction (``"expected"``), or the hidden state at t itself, as in the
-    published code (``"faithful"``), which has read token t and predicts t + 1.
+    With a second pass in training (Zeng, Zhang and Yao 2025), token t of the input is replaced, more often the later it
+    is in the window and in training, by what the first pass predicted for it, and the loss is that of the second pass.
+    It is kept with probability ``epsilon**(t (1 - r**step))``. What replaces it: a token drawn from the prediction made
+    at t - 1 (``"sampled"``), the mean embedding under that prediction (``"expected"``), or the hidden state at t
+    itself, as in the published code (``"faithful"``), which has read token t and predicts t + 1.
     """
 
     accepts_loss_kwargs = False  # the loss is a mean over the tokens of the batch: no scaling by the Trainer
@@ -98,8 +98,8 @@ class TokenNetwork(PreTrainedModel):
     def _basins_by_states(self, outputs, labels):
         """Zero, with the gradient of the nats of the next basin under the logits of states alone.
 
-        Where in a basin one arrives is seen at crossings only, which are few. With this term the logits of states learn what they
-        learn without an anchor: at every frame, which states are far.
+        Where in a basin one arrives is seen at crossings only, which are few. With this term the logits of states learn
+        what they learn without an anchor: at every frame, which states are far.
         """
         masses = basin_masses(
             outputs[..., : self.config.n_states], self.basin_of, self.config.n_basins

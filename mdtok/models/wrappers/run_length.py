@@ -30,25 +30,26 @@ _SHARES = (
 class RunLengthModel(DynamicsModel):
     """A model of events: which state comes next, and for how long.
 
-    A trajectory becomes a stream of tokens, state, duration, state, duration, …, on which a token model is trained. A duration
-    is the bin of the dwell's length: exact up to 3 frames, then logarithmic, and within a bin geometric with the rate counted
-    there (`DwellTimes`). What happens once in a thousand frames is thus one token in two, not one in a thousand. To the
-    outside it is a model of frames like any other: at age a a state is left with the probability that a dwell ends there if
-    it has lasted so long, and what follows is predicted from the bin of a.
+    A trajectory becomes a stream of tokens, state, duration, state, duration, …, on which a token model is trained. A
+    duration is the bin of the dwell's length: exact up to 3 frames, then logarithmic, and within a bin geometric with
+    the rate counted there (`DwellTimes`). What happens once in a thousand frames is thus one token in two, not one in a
+    thousand. To the outside it is a model of frames like any other: at age a a state is left with the probability that
+    a dwell ends there if it has lasted so long, and what follows is predicted from the bin of a.
 
-    The token model learns from dwells whose beginning and end were seen. Those that a trajectory's end cuts short count in
-    the dwell times of each state (`dwells_`), of which a share is mixed with what the token model says of durations: the share
-    with the highest likelihood on held-out dwells, where one that was cut counts as "this long or longer". So a dwell longer
-    than any that was seen has a probability. Of what follows which state the same is done with counted jumps (`log_jumps_`): a
-    rare jump that a token model believes in a little too often is a slow rate that is too fast. A past begins within a dwell of unknown age; that one has the dwell times of an
-    equilibrium that is looked at at any moment, and in what follows it counts as long as it was seen.
+    The token model learns from dwells whose beginning and end were seen. Those that a trajectory's end cuts short count
+    in the dwell times of each state (`dwells_`), of which a share is mixed with what the token model says of durations:
+    the share with the highest likelihood on held-out dwells, where one that was cut counts as "this long or longer". So
+    a dwell longer than any that was seen has a probability. Of what follows which state the same is done with counted
+    jumps (`log_jumps_`): a rare jump that a token model believes in a little too often is a slow rate that is too fast.
+    A past begins within a dwell of unknown age; that one has the dwell times of an equilibrium that is looked at at any
+    moment, and in what follows it counts as long as it was seen.
 
     Parameters
     ----------
     model : DynamicsModel, optional
         Model of the tokens of events, not fitted, of lag 1: an order-k model (an `EventChainModel`, an LSTM, an
-        ``OrderKModel(4, reversible=False)``: a stream of events has no detailed balance); a `NanoGPT` without an anchor if not
-        given.
+        ``OrderKModel(4, reversible=False)``: a stream of events has no detailed balance); a `NanoGPT` without an anchor
+        if not given.
     bins_per_doubling : int
         Bins of durations in each doubling beyond 4 frames.
     n_events : int
@@ -171,7 +172,8 @@ class RunLengthModel(DynamicsModel):
         return _SHARES[int(np.argmax(scores))]
 
     def _pasts(self, stream, ends):
-        """Pasts of at most `n_events` events that end with the entries `ends` of a stream: tokens (n, 2 n_events), lengths."""
+        """Pasts of at most `n_events` events that end with the entries `ends` of a stream: tokens (n, 2 n_events),
+        lengths."""
         starts = 2 * np.maximum(ends // 2 - (self.n_events - 1), 0)
         entries = starts[:, None] + np.arange(2 * self.n_events)
         return stream[np.minimum(entries, len(stream) - 1)], ends - starts + 1
@@ -248,7 +250,8 @@ class RunLengthModel(DynamicsModel):
         return scores
 
     def sample(self, prompts, n_steps, seed):
-        """See `DynamicsModel.sample`; one event at a time in all chains, the first one given how long the prompt's last dwell is."""
+        """See `DynamicsModel.sample`; one event at a time in all chains, the first one given how long the prompt's last
+        dwell is."""
         prompts = self.check_prompts(prompts, n_steps, seed)
         rng = np.random.default_rng(seed)
         chains = np.empty((len(prompts), n_steps), dtype=np.int64)
@@ -274,7 +277,8 @@ class RunLengthModel(DynamicsModel):
                 bins, stays = self.dwells_.draw(states, self._bins(pasts, lengths), rng)
 
     def _finish_dwells(self, prompts, n_steps, rng):
-        """The last dwell of each prompt: its state, frames to come, bin at its end, and the past that ends with its state."""
+        """The last dwell of each prompt: its state, frames to come, bin at its end, and the past that ends with its
+        state."""
         made = [find_dwells(prompt) for prompt in prompts]
         parts = [
             self._pasts(_stream(*dwells, self.dwells_, self.n_states_), np.array([2 * len(dwells[0]) - 2]))
@@ -340,7 +344,8 @@ class RunLengthModel(DynamicsModel):
 
 
 def _count_jumps(dtrajs, n_states):
-    """Logarithm of the probability of the next state, (n_states, n_states), with half a jump to any state as often as it is entered."""
+    """Logarithm of the probability of the next state, (n_states, n_states), with half a jump to any state as often as
+    it is entered."""
     jumps = np.zeros((n_states, n_states))
     for dtraj in dtrajs:
         states, _ = find_dwells(dtraj)

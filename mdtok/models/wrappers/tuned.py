@@ -12,8 +12,8 @@ from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 class TunedModel(WrappedModel):
     """Fits several candidates and is the one with the lowest held-out nats per token.
 
-    A comparison of kinds of models is fair where each may choose among equally many settings on the same validation trajectories;
-    test trajectories have no part in it.
+    A comparison of kinds of models is fair where each may choose among equally many settings on the same validation
+    trajectories; test trajectories have no part in it.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ class TunedModel(WrappedModel):
         self.lagtime, self.model = lagtimes.pop(), self.candidates[0]
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
-        """Fit every candidate and keep the best on `validation`, or on the last tenth of each trajectory (see `DynamicsModel.fit`)."""
+        """Fit every candidate and keep the best on `validation`, or on the last tenth of each trajectory (see
+        `DynamicsModel.fit`)."""
         dtrajs = as_dtrajs(dtrajs, n_states, min_length=2)
         n_states = int(n_states or count_states(dtrajs))
         if validation is None:

@@ -17,7 +17,8 @@ _MEANING = (
 
 
 def chapter_on_folding(found, events, profiles, order=None):
-    """Mean first passage times, transition paths and fluxes of MD and of every model, and the order in which parts form.
+    """Mean first passage times, transition paths and fluxes of MD and of every model, and the order in which parts
+    form.
 
     Parameters
     ----------

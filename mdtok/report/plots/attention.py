@@ -234,8 +234,8 @@ def plot_attention_distance(summary, ax=None, *, dt_ps=None):
 def plot_key_steps(key_steps, values, axes=None, *, names=None, dt_ps=None):
     """Key steps marked on the trajectory, and below what the two tests look at, with their thresholds.
 
-    These are each frame's excess of attention in the true order, and its mean excess over the shuffled inputs, in the head
-    where it is largest; a key step is beyond the control and beyond the least that counts.
+    These are each frame's excess of attention in the true order, and its mean excess over the shuffled inputs, in the
+    head where it is largest; a key step is beyond the control and beyond the least that counts.
 
     Parameters
     ----------

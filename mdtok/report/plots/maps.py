@@ -82,7 +82,8 @@ class Projection:
         return np.concatenate(self.dtrajs)
 
     def equilibrium_weights(self, lagtime):
-        """Weight of each frame, shape (n_frames,): its token's stationary population in an MSM, shared by its frames."""
+        """Weight of each frame, shape (n_frames,): its token's stationary population in an MSM, shared by its
+        frames."""
         tokens = self.tokens
         counts = np.bincount(tokens)
         return (populations(self.dtrajs, len(counts), lagtime) / np.maximum(counts, 1))[tokens]

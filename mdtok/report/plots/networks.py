@@ -23,8 +23,8 @@ def plot_flux_network(flux, ax=None):
     """Macrostates as discs along the committor, net reactive fluxes as arrows with their share of the total.
 
     Areas of discs grow with the population (the smallest are drawn larger, to be seen), widths of arrows with the flux.
-    Fluxes below 1 % of the total, and macrostates that are not connected, are left out; fluxes below 5 % have no number.
-    Heights mean nothing.
+    Fluxes below 1 % of the total, and macrostates that are not connected, are left out; fluxes below 5 % have no
+    number. Heights mean nothing.
 
     Parameters
     ----------

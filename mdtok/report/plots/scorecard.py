@@ -154,7 +154,8 @@ def plot_chapman_kolmogorov(content, axes=None):
 
 @styled
 def plot_dwell_times(content, axes=None):
-    """Survival functions of the dwell times in each macrostate: share of the complete dwells that last at least so long.
+    """Survival functions of the dwell times in each macrostate: share of the complete dwells that last at least so
+    long.
 
     Parameters
     ----------

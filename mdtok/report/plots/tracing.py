@@ -13,7 +13,8 @@ _LEAST_NATS = 0.01  # of the colour scale: less is no finding, and shall not loo
 
 @styled
 def plot_causal_traces(traces, ax=None, *, dt_ps=None):
-    """Heat map of indirect effects: a row for each layer of each kind, a column for each token, dots on the sites that matter.
+    """Heat map of indirect effects: a row for each layer of each kind, a column for each token, dots on the sites that
+    matter.
 
     Red: restoring this activation makes the true next token more likely; blue: less.
 

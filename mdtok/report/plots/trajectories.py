@@ -48,7 +48,8 @@ def plot_potential(
     Parameters
     ----------
     energy : callable or array of float, shape (n_x, n_y)
-        From points (n, 2) in nm to energies (n,) in kJ/mol (``Potential.energy``), or energies on an even grid over `bounds`.
+        From points (n, 2) in nm to energies (n,) in kJ/mol (``Potential.energy``), or energies on an even grid over
+        `bounds`.
     bounds : ((x0, x1), (y0, y1))
         In nm.
     temperature_kelvin : float
@@ -178,7 +179,8 @@ def plot_example_trajectories(trajectories, dt_ps, axes=None, *, names=("x (nm)"
 
 @styled
 def plot_generated_against_true(prompt, truth, generated, dt_ps, axes=None, *, names=("x (nm)", "y (nm)"), n_shown=3):
-    """A prompt, how it truly went on, and how models continue it: some samples, their mean and the band of 90 % of them.
+    """A prompt, how it truly went on, and how models continue it: some samples, their mean and the band of 90 % of
+    them.
 
     Parameters
     ----------
@@ -279,7 +281,8 @@ def plot_forecast_error(errors, dt_ps, ax=None, *, optimal=None, relative=False,
     relative : bool
         Draw errors over those of `optimal` (without bands: those of a ratio are narrower than of its parts).
     looks : dict of str -> dict, optional
-        Colour and marker of each name (``style.looks_of`` of all of them), so that a model looks alike in several figures.
+        Colour and marker of each name (``style.looks_of`` of all of them), so that a model looks alike in several
+        figures.
 
     Returns
     -------
@@ -335,8 +338,8 @@ def plot_accuracy_by_slice(slices, axes=None, *, dt_ps=None, looks=None):
     Parameters
     ----------
     slices : dict of str -> dict
-        For each length in frames ``{"models": {name: {"value": [...], "low": [...], "high": [...]}}, "exact": [...]}``, a
-        number a slice; estimates may be `Estimate`. "exact" is the Bayes limit, and may be missing.
+        For each length in frames ``{"models": {name: {"value": [...], "low": [...], "high": [...]}}, "exact": [...]}``,
+        a number a slice; estimates may be `Estimate`. "exact" is the Bayes limit, and may be missing.
     axes : sequence of matplotlib.axes.Axes, optional
         One a length.
     dt_ps : float, optional

@@ -1,4 +1,5 @@
-"""Weights of frames by region: closed values, the property of k-centers, and that weights leave the right answer right."""
+"""Weights of frames by region: closed values, the property of k-centers, and that weights leave the right answer
+right."""
 
 import numpy as np
 import pytest

@@ -10,7 +10,8 @@ NEAR = np.array([0.01, 0.05, 0.2])  # crossing probability of the three microsta
 
 
 def chains(n_chains, n_frames, seed, fresh=1.5):
-    """Microstates drawn anew each frame (so not reversible); for five frames after a crossing its log-odds are higher by `fresh`."""
+    """Microstates drawn anew each frame (so not reversible); for five frames after a crossing its log-odds are higher
+    by `fresh`."""
     rng = np.random.default_rng(seed)
     macro, age = rng.integers(0, 2, n_chains), np.full(n_chains, 100)
     micro, out = rng.integers(0, 3, n_chains), np.empty((n_frames, n_chains), dtype=np.int64)

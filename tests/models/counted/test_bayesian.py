@@ -24,7 +24,8 @@ def test_without_detailed_balance_rows_are_beta_distributed():
 
 @pytest.mark.parametrize("reversible", [True, False])
 def test_chains_differ_by_what_the_data_leave_open(reversible):
-    """Rates of leaving 0 in 300 long chains: deviation of the posterior (4.5 sigma, 20 %), far above that of one matrix."""
+    """Rates of leaving 0 in 300 long chains: deviation of the posterior (4.5 sigma, 20 %), far above that of one
+    matrix."""
     known = beta(20, 20 * 89)
     rates = {}
     for kind in BayesianMarkovModel(n_samples=500, reversible=reversible), MarkovModel(reversible=reversible):

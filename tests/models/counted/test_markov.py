@@ -89,7 +89,8 @@ def test_posterior_without_detailed_balance_is_dirichlet():
 
 @pytest.mark.parametrize("reversible", [True, False])
 def test_intervals_cover_the_truth_as_often_as_they_say(reversible):
-    """90 % intervals of 40 trajectories at lag 10, failed by chance in 1e-3; sliding counts as they are hit 15 of 40."""
+    """90 % intervals of 40 trajectories at lag 10, failed by chance in 1e-3; sliding counts as they are hit 15 of
+    40."""
     matrix = np.array([[0.99, 0.01], [0.02, 0.98]])
     truth = -1 / np.log(0.97)
     hits = 0

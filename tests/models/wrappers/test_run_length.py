@@ -1,4 +1,5 @@
-"""Event by event: known entropy of a semi-Markov chain, exact frame-by-frame probabilities, dwell times, censoring, odd data."""
+"""Event by event: known entropy of a semi-Markov chain, exact frame-by-frame probabilities, dwell times, censoring, odd
+data."""
 
 import numpy as np
 import pytest
@@ -58,7 +59,8 @@ def fitted(train):
 
 
 def test_entropy_rate_of_a_semi_markov_chain(fitted, train):
-    """Entropy of dwells and jumps over the mean dwell; 50 blocks, 4 standard errors (false alarm 1e-4) and 0.002 nats of fit."""
+    """Entropy of dwells and jumps over the mean dwell; 50 blocks, 4 standard errors (false alarm 1e-4) and 0.002 nats
+    of fit."""
     share = np.real(np.linalg.eig(JUMPS.T)[1][:, np.argmax(np.linalg.eigvals(JUMPS.T).real)])
     share /= share.sum()
     of_jumps = -(JUMPS * np.log(np.where(JUMPS > 0, JUMPS, 1))).sum(axis=1)
@@ -121,7 +123,8 @@ def test_sampled_dwells_are_those_of_the_training_data(fitted, train):
 
 
 def test_time_already_spent_in_a_state_counts():
-    """Dwells of exactly 10: after 7 frames of one there are 3 to come; where only 7 were seen, equally many of 0 to 3."""
+    """Dwells of exactly 10: after 7 frames of one there are 3 to come; where only 7 were seen, equally many of 0 to
+    3."""
     dtraj = np.repeat(np.arange(400) % 2, 10)
     model = RunLengthModel(EventChainModel(1), bins_per_doubling=8, progress=False).fit([dtraj[5:-5]])
     (chain,) = model.sample([np.repeat([0, 1], [3, 7])], n_steps=13, seed=1)
@@ -134,7 +137,8 @@ def test_time_already_spent_in_a_state_counts():
 def test_dwells_cut_by_short_trajectories_do_not_make_dwells_short():
     """200 trajectories of 1000 frames, dwells of mean 399 in state 1; the mean of whole ones is a quarter too short.
 
-    Tolerance 8 %: three standard errors of about 470 dwells with a coefficient of variation of 0.71, censoring included.
+    Tolerance 8 %: three standard errors of about 470 dwells with a coefficient of variation of 0.71, censoring
+    included.
     """
     dwells = [nbinom(1, 0.05, loc=1), nbinom(2, 0.005, loc=1)]
     swap = np.array([[0, 1], [1, 0]])
@@ -242,7 +246,8 @@ def test_bad_input_is_one_line():
 
 
 def test_a_jump_that_is_rare_is_not_made_too_often():
-    """Three states; from each the next one follows, in 2 of 100 jumps the other one; a rate too fast by half is what counts of durations alone give."""
+    """Three states; from each the next one follows, in 2 of 100 jumps the other one; a rate too fast by half is what
+    counts of durations alone give."""
     rng = np.random.default_rng(8)
 
     def runs(n):
