@@ -70,13 +70,7 @@ def main():
         raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")
     blocks, split = split_tokens(train, test, settings)
     check_lag(settings, [len(blocks[index]) for index in split["test"]])
-    run = RunFolder(
-        settings.out,
-        settings.computed(),
-        inputs=[*settings.train, *settings.test],
-        stage_of=settings.STAGE_OF,
-        by_name=settings.BY_NAME,
-    )
+    run = RunFolder.of(settings, [*settings.train, *settings.test])
     if settings.does("tokenize") and not run.is_done("tokenize"):
         with run.stage("tokenize") as figures:
             macrostates, names = find_macrostates([blocks[i] for i in split["train"]], labels, settings)

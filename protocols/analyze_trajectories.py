@@ -54,9 +54,7 @@ def main():
     settings = parse_settings(TrajectorySettings, description=__doc__.splitlines()[0])
     trajs, table = (None, load_table(settings)) if settings.feature_files else (open_trajectories(settings), None)
     inputs = find_files(settings.feature_files) if trajs is None else [*trajs.paths, *filter(None, [settings.top])]
-    run = RunFolder(
-        settings.out, settings.computed(), inputs=inputs, stage_of=settings.STAGE_OF, by_name=settings.BY_NAME
-    )
+    run = RunFolder.of(settings, inputs)
     if settings.does("tokenize") and not run.is_done("tokenize"):
         table = featurize(trajs, settings) if table is None else table
         tokenizer = mdtok.StateTokenizer(

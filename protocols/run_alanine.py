@@ -93,7 +93,7 @@ def main():
             f"--token-interval-ps {settings.token_interval_ps} is no multiple of the {system.frame_interval_ps} ps between frames."
         )
     simulated = simulated_before(settings) if settings.simulation else None
-    run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF, by_name=settings.BY_NAME)
+    run = RunFolder.of(settings)
 
     if simulated and not run.is_done("simulate"):
         with run.stage("simulate") as figures:

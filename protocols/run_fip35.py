@@ -95,9 +95,7 @@ def main():
     user = mdtok.open_trajectories(settings.traj, settings.top, settings.dt_ps or None) if settings.traj else None
     system = None if settings.traj else load_system(settings)
     inputs = [*user.paths, settings.top] if user is not None else []
-    run = RunFolder(
-        settings.out, settings.computed(), inputs=inputs, stage_of=settings.STAGE_OF, by_name=settings.BY_NAME
-    )
+    run = RunFolder.of(settings, inputs)
     if user is None and settings.does("simulate") and not run.is_done("simulate"):
         simulate(run, settings, system)
     if settings.does("tokenize") and not run.is_done("tokenize"):

@@ -88,7 +88,7 @@ class FourStateSettings(ModelSettings):
 def main():
     settings = parse_settings(FourStateSettings, description=__doc__.splitlines()[0])
     system = mdtok.load_system("four_state", n_particles=settings.n_runs // 4)
-    run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF, by_name=settings.BY_NAME)
+    run = RunFolder.of(settings)
     if settings.does("simulate") and not run.is_done("simulate"):
         simulate(run, settings, system)
     if settings.does("tokenize") and not run.is_done("tokenize"):

@@ -39,7 +39,7 @@ class MullerBrownSettings(TrajectorySettings):
 
 def main():
     settings = parse_settings(MullerBrownSettings, description=__doc__.splitlines()[0])
-    run = RunFolder(settings.out, settings.computed(), stage_of=settings.STAGE_OF)
+    run = RunFolder.of(settings)
     for name, stage in (
         ("simulate", simulate),
         ("tokenize", tokenize),

@@ -1,15 +1,22 @@
-"""What every script shares: settings from flags and YAML, one-line errors, exit statuses.
+"""What every command shares: settings from flags and YAML, one-line errors, exit statuses.
 
-Exit status 0 only if the script did what it was asked for; 2 for a mistake that the user can mend, said in one line;
+Exit status 0 only if the command did what it was asked for; 2 for a mistake that the user can mend, said in one line;
 130 when interrupted.
 """
 
+import contextlib
 import dataclasses
 import difflib
+import io
+import itertools
 import logging
 import os
+import shlex
 import sys
+import typing
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ClassVar
 
 import yaml
 
@@ -18,18 +25,42 @@ from mdtok.errors import MdtokError, SettingsError
 STAGES = ("all", "simulate", "tokenize", "train", "rollout", "score")
 #: Settings of how a run is done, not of what it computes: they may differ when it is continued.
 OPERATIONAL = ("out", "stage", "progress", "n_processes", "quick")
+#: Groups of `--help` in the order of the road; others follow.
+GROUPS = ("common", "data", "simulation", "features", "tokens", "models", "rollouts", "referee")
+_TRUE, _FALSE = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")
+#: What Python says of a wrong value, and how it reads in our words.
+_PLAIN_WORDS = {
+    "invalid literal for int() with base 10: ": "a whole number was expected, not ",
+    "could not convert string to float: ": "a number was expected, not ",
+    "Could not find valid parse for arguments: ": "other values were expected than ",
+}
 
 
-def setting(default, what):
-    """A field of a settings dataclass: its default, and what ``--help`` says of it."""
+def setting(default: Any, what: str, group: str | None = None) -> Any:
+    """A field of a settings dataclass.
+
+    Parameters
+    ----------
+    default : str, int, float, bool or list of these
+    what : str
+        What ``--help`` says of it.
+    group : str, optional
+        Under which heading ``--help`` shows it; that of the class that defines it first if not given.
+    """
+    metadata = {"help": what, "group": group}
     if isinstance(default, list):
-        return dataclasses.field(default_factory=lambda: list(default), metadata={"help": what})
-    return dataclasses.field(default=default, metadata={"help": what})
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def positional(what: str) -> Any:
+    """A field of a settings dataclass that must be given, by its place: ``ablate.py runs/alanine``."""
+    return dataclasses.field(kw_only=True, metadata={"help": what, "positional": True})
 
 
 @dataclasses.dataclass
 class RunSettings:
-    """Settings that every script has."""
+    """Settings that every command has."""
 
     out: str = setting("runs/mdtok", "Folder of the run.")
     seed: int = setting(7, "Of everything random.")
@@ -37,10 +68,18 @@ class RunSettings:
     stage: str = setting("all", f"One of {', '.join(STAGES)}; stages that are done are not repeated.")
     progress: bool = setting(True, "Show progress bars.")
 
+    #: Heading of these settings in --help; of a class without one, its own name.
+    GROUP: ClassVar[str] = "common"
     #: Values that --quick puts in place of the defaults.
-    QUICK = {}
-    #: The first stage that a setting matters to, where that is not the script's first: until then it may be changed.
-    STAGE_OF = {}
+    QUICK: ClassVar[dict[str, Any]] = {}
+    #: The first stage that a setting matters to, where that is not the first of all: until then it may be changed.
+    STAGE_OF: ClassVar[dict[str, str]] = {}
+    #: Settings that list what is computed and kept under names: they may be added to at any time.
+    BY_NAME: ClassVar[tuple[str, ...]] = ()
+    #: Values that settings had in runs made before there was such a setting, where that is not its default.
+    BEFORE: ClassVar[dict[str, Any]] = {}
+    #: The command that these settings come from, as it was typed; empty where a program made them.
+    command: ClassVar[str] = ""
 
     def __post_init__(self):
         if self.stage not in STAGES:
@@ -48,16 +87,33 @@ class RunSettings:
         if self.seed < 0:
             raise SettingsError(f"--seed {self.seed} is negative; a whole number of at least 0 was expected.")
 
-    def does(self, stage):
+    def does(self, stage: str) -> bool:
         """Whether `stage` is to be done."""
         return self.stage in ("all", stage)
 
-    def computed(self):
-        """The settings that decide what is computed, as a dict."""
+    def computed(self) -> dict[str, Any]:
+        """The settings that decide what is computed."""
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in OPERATIONAL}
 
 
-def parse_settings(settings_class, arguments=None, description=None):
+def default_values(settings_class: type) -> dict[str, Any]:
+    """Default of each field that has one.
+
+    Examples
+    --------
+    >>> default_values(RunSettings)["seed"]
+    7
+    """
+    fields = [field for field in dataclasses.fields(settings_class) if "positional" not in field.metadata]
+    return {
+        field.name: field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        for field in fields
+    }
+
+
+def parse_settings(
+    settings_class: type, arguments: list[str] | None = None, description: str | None = None, prog: str | None = None
+) -> Any:
     """Read a settings dataclass from flags and, optionally, a YAML file (``--settings FILE``).
 
     Flags win over the YAML file, which wins over ``--quick``, which wins over the defaults.
@@ -68,6 +124,9 @@ def parse_settings(settings_class, arguments=None, description=None):
     arguments : list of str, optional
         ``sys.argv[1:]`` if not given.
     description : str, optional
+        First line of ``--help``.
+    prog : str, optional
+        Name of the command; that of the script if not given.
 
     Returns
     -------
@@ -77,27 +136,138 @@ def parse_settings(settings_class, arguments=None, description=None):
     ------
     SettingsError
         An unknown setting (with the nearest known one), or a value of the wrong type.
-    """
-    from transformers import HfArgumentParser  # a second of imports, not needed by workers
 
+    Examples
+    --------
+    >>> parse_settings(RunSettings, ["--seed", "3", "--no-progress"]).seed
+    3
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     arguments, yaml_path = _take_option(arguments, "--settings")
     fields = {field.name: field for field in dataclasses.fields(settings_class)}
     from_yaml = _read_yaml(yaml_path, fields) if yaml_path else {}
-    quick = _is_quick(arguments, from_yaml)
-    layers = [*_as_flags(settings_class.QUICK if quick else {}), *_as_flags(from_yaml), *arguments]
-    parser = HfArgumentParser(settings_class, description=description, allow_abbrev=False)
-    parser.add_argument("--settings", metavar="FILE", help="YAML file of settings; flags win over it.")  # for --help
-    parser.error = _raise_settings_error
-    namespace, unknown = parser.parse_known_args(layers)
+    arguments = _as_switches(arguments, settings_class)
+    values = default_values(settings_class)
+    if _last_switch(arguments, "quick", bool(from_yaml.get("quick", False))):
+        values |= settings_class.QUICK
+    if from_yaml:
+        flags = _as_switches(_as_flags(from_yaml), settings_class)
+        try:
+            values |= _ask_tyro(_only_flags(settings_class, from_yaml), flags, fields)
+        except SettingsError as error:
+            raise SettingsError(f"{yaml_path}: {error}") from None
+    grouped = _in_groups(settings_class, values)
+    settings = settings_class(**_ask_tyro(grouped, arguments, fields, prog=prog, description=description or ""))
+    settings.command = _typed_command()
+    return settings
+
+
+def _ask_tyro(parser_class, arguments, names, **how):
+    """What tyro makes of the arguments, as a flat dict; what it refuses is said in one line."""
+    import tyro  # 0.1 s, not needed by workers
+
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            parsed, unknown = tyro.cli(parser_class, args=arguments, return_unknown_args=True, **how)
+    except SystemExit as ending:
+        if not ending.code:  # --help was asked for
+            raise
+        raise SettingsError(f"{_one_line(complaint.getvalue())}; see --help.") from None
     if unknown:
-        hint = _nearest(unknown[0].lstrip("-"), fields)
-        raise SettingsError(f"{unknown[0]} is not a setting of this script{hint}; see --help.")
-    return settings_class(**{name: getattr(namespace, name) for name in fields})
+        flag = unknown[0].partition("=")[0]
+        if not flag.startswith("-"):
+            raise SettingsError(f"{flag!r} is one too many; see --help.")
+        raise SettingsError(f"{flag} is not a setting of this command{_nearest(flag.lstrip('-'), names)}; see --help.")
+    values = {}
+    for name, value in vars(parsed).items():
+        values |= vars(value) if dataclasses.is_dataclass(value) else {name: value}
+    values.pop("settings", None)
+    return values
 
 
-def _raise_settings_error(message):
-    raise SettingsError(f"{message[0].upper()}{message[1:]}; see --help.")
+def _one_line(complaint):
+    """What stands in the box that tyro draws, up to the first rule, in our words."""
+    rows = [line.strip("│| ") for line in complaint.splitlines()[1:]]  # the first has the title
+    said = " ".join(itertools.takewhile(lambda row: not row.startswith(("──", "---")), rows))
+    said = said.removeprefix("Error parsing ").replace("Missing from", "Missing for").removesuffix("(required)")
+    for python, plain in _PLAIN_WORDS.items():
+        said = said.replace(python, plain)
+    return said.strip().rstrip(".")
+
+
+def _only_flags(settings_class, names):
+    """A class with these settings only, each a flag, also those that are given by their place."""
+    types = typing.get_type_hints(settings_class)
+    switch = dataclasses.field(default=False)  # tyro makes --quick and --no-quick only of what has a default
+    fields = [(name, types[name], switch) if types[name] is bool else (name, types[name]) for name in names]
+    return dataclasses.make_dataclass("Given", fields, kw_only=True)
+
+
+def _in_groups(settings_class, values):
+    """A class with one inner class a group of settings, which is how tyro shows groups."""
+    from tyro import MISSING
+    from tyro.conf import Positional, arg
+
+    types, places, groups = typing.get_type_hints(settings_class), [], {}
+    for field in dataclasses.fields(settings_class):
+        kind, what, value = types[field.name], field.metadata.get("help", ""), values.get(field.name, MISSING)
+        if "positional" in field.metadata:
+            how = arg(help=what, metavar=field.name.upper())
+            places.append((field.name, Positional[typing.Annotated[kind, how]], value))
+        else:
+            flag = (field.name, typing.Annotated[kind, _as_flag(what, value)], _default(value))
+            groups.setdefault(_group_of(settings_class, field.name), []).append(flag)
+    yaml_file = ("settings", typing.Annotated[str, _as_flag("YAML file of settings; flags win over it.", "")], "")
+    groups["common"].append(yaml_file)
+    for group in sorted(groups, key=lambda name: GROUPS.index(name) if name in GROUPS else len(GROUPS)):
+        of_group = dataclasses.make_dataclass(group, groups[group], namespace={"__doc__": ""})
+        places.append((f"in_{group}", typing.Annotated[of_group, arg(name=group)], of_group()))
+    fields = [(name, kind, _default(value)) for name, kind, value in places]
+    return dataclasses.make_dataclass(settings_class.__name__, fields, namespace={"__doc__": ""})
+
+
+def _as_flag(what, value):
+    from tyro.conf import arg
+
+    return arg(help=what, prefix_name=False, help_behavior_hint="" if value in ("", []) else None)
+
+
+def _default(value):
+    return dataclasses.field(default_factory=lambda: value)
+
+
+def _group_of(settings_class, name):
+    """What the nearest definition says that names a group, or else the class that defines the setting first."""
+    of_field = of_class = None
+    for owner in reversed(settings_class.__mro__):
+        if name in vars(owner).get("__annotations__", {}):
+            of_field = owner.__dataclass_fields__[name].metadata.get("group") or of_field
+            of_class = of_class or vars(owner).get("GROUP") or owner.__name__.removesuffix("Settings").lower()
+    return of_field or of_class or "settings"
+
+
+def _as_switches(arguments, settings_class):
+    """``--progress False`` and ``--progress=false`` as ``--no-progress``, for every setting that is true or false."""
+    kinds, plain, arguments = typing.get_type_hints(settings_class), [], list(arguments)
+    while arguments:
+        argument = arguments.pop(0)
+        name, equals, value = argument.removeprefix("--").partition("=")
+        name = name.replace("-", "_")
+        if not argument.startswith("--") or kinds.get(name) is not bool:
+            plain.append(argument)
+            continue
+        if not equals and arguments and arguments[0].lower() in (*_TRUE, *_FALSE):
+            value = arguments.pop(0)
+        if value.lower() not in ("", *_TRUE, *_FALSE):
+            raise SettingsError(f"--{name} is {value!r}; true or false was expected; see --help.")
+        plain.append(f"--{'no-' if value.lower() in _FALSE else ''}{name.replace('_', '-')}")
+    return plain
+
+
+def _last_switch(arguments, name, default):
+    given = [argument == f"--{name}" for argument in arguments if argument in (f"--{name}", f"--no-{name}")]
+    return given[-1] if given else default
 
 
 def _take_option(arguments, option):
@@ -111,7 +281,7 @@ def _take_option(arguments, option):
     return arguments, None
 
 
-def _read_yaml(path, fields):
+def _read_yaml(path, names):
     if not Path(path).is_file():
         raise SettingsError(f"The settings file {path} does not exist.")
     try:
@@ -121,35 +291,31 @@ def _read_yaml(path, fields):
     if not isinstance(content, dict):
         raise SettingsError(f"{path} does not hold 'name: value' lines.")
     for name in content:
-        if name not in fields:
-            raise SettingsError(f"{path}: unknown setting {name!r}{_nearest(str(name), fields)}.")
-    return content
+        if name not in names:
+            raise SettingsError(f"{path}: unknown setting {name!r}{_nearest(str(name), names)}.")
+    return {name: value for name, value in content.items() if value is not None}
 
 
-def _nearest(name, fields):
-    near = difflib.get_close_matches(name.replace("-", "_"), fields, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(fields)})"
+def _nearest(name, known):
+    near = difflib.get_close_matches(name.replace("-", "_"), known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})"
 
 
 def _as_flags(values):
     for name, value in values.items():
-        if value is None:
-            continue
         yield f"--{name}"
         yield from map(str, value) if isinstance(value, (list, tuple)) else [str(value)]
 
 
-def _is_quick(arguments, from_yaml):
-    for index, argument in enumerate(arguments):
-        if argument == "--quick":
-            following = arguments[index + 1].lower() if index + 1 < len(arguments) else ""
-            return following not in ("false", "0", "no")
-        if argument.startswith("--quick="):
-            return argument.partition("=")[2].lower() in ("true", "1", "yes")
-    return bool(from_yaml.get("quick", False))
+def _typed_command():
+    """The command line of this process as it can be typed again."""
+    script, *arguments = sys.argv
+    if Path(script).name == "mdtok":  # the console script
+        return shlex.join(["mdtok", *arguments])
+    return shlex.join(sys.orig_argv)
 
 
-def run_script(main):
+def run_script(main: Callable[[], None]) -> None:
     """Run `main()` as a script: log to standard error, end with the exit status of the house.
 
     Parameters

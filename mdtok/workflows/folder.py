@@ -6,12 +6,18 @@ What was computed with other settings is refused, never overwritten.
 
 import contextlib
 import importlib.metadata
+import logging
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mdtok.errors import MdtokError, RunFolderError
 from mdtok.storage import as_json, hash_file, read_json, write_json
+from mdtok.workflows.command_line import OPERATIONAL, RunSettings, default_values
+
+log = logging.getLogger(__name__)
 
 _PACKAGES = ("mdtok", "openmm", "mdtraj", "deeptime", "numpy", "scipy", "scikit-learn", "torch", "transformers")
 
@@ -33,6 +39,8 @@ class RunFolder:
     by_name : sequence of str
         Settings that list things which are computed, and kept, each under its name. They may be changed at any time;
         from the first stage that they matter to, the stages are then done again for what is new.
+    defaults : dict, optional
+        What a setting was, or is, where the folder or `settings` lack it: a run of an earlier mdtok had fewer settings.
 
     Raises
     ------
@@ -40,16 +48,25 @@ class RunFolder:
         The folder holds another run's settings, or files that are no run of mdtok.
     """
 
-    def __init__(self, path, settings, inputs=(), stage_of=None, by_name=()):
+    def __init__(
+        self,
+        path: str | Path,
+        settings: dict[str, Any],
+        inputs: Sequence[str | Path] = (),
+        stage_of: dict[str, str] | None = None,
+        by_name: Sequence[str] = (),
+        defaults: dict[str, Any] | None = None,
+    ):
         self.path = Path(path)
-        settings = as_json(settings)
+        settings, defaults = as_json(settings), as_json(defaults or {})
         hashes = {str(name): hash_file(name) for name in inputs}
         manifest_path = self.path / "manifest.json"
         if manifest_path.exists():
             self.manifest = read_json(manifest_path)
-            self._refuse_other(settings, hashes, stage_of or {}, by_name)
+            seen = {**defaults, **self.manifest["settings"]}
+            self._refuse_other(seen, {**defaults, **settings}, hashes, stage_of or {}, by_name)
             for key in by_name:
-                if self.manifest["settings"].get(key) != settings.get(key):
+                if seen.get(key) != settings.get(key):
                     self._reopen(stage_of[key])
             self.manifest |= {"settings": settings, "inputs_sha256": hashes}
         else:
@@ -68,17 +85,40 @@ class RunFolder:
             }
             self._save()
 
-    def _refuse_other(self, settings, hashes, stage_of, by_name):
+    @classmethod
+    def of(cls, settings: RunSettings, inputs: Sequence[str | Path] = ()) -> "RunFolder":
+        """The folder that `settings` name, opened with all that their class says of itself.
+
+        First of all, the command that goes on with this run is logged, where the settings come from one.
+
+        Parameters
+        ----------
+        settings : RunSettings
+        inputs : list of path-like
+            Files of the user that the run reads.
+        """
+        defaults = default_values(type(settings)) | settings.BEFORE
+        run = cls(
+            settings.out,
+            settings.computed(),
+            inputs,
+            settings.STAGE_OF,
+            settings.BY_NAME,
+            {key: value for key, value in defaults.items() if key not in OPERATIONAL},
+        )
+        if settings.command:
+            log.info("resume with: %s", settings.command)
+        return run
+
+    def _refuse_other(self, seen, wanted, hashes, stage_of, by_name):
         begun = self.manifest["begun"]
-        seen, wanted = self.manifest["settings"], settings
         other = [
             f"{key}: {seen.get(key)!r} there, {wanted.get(key)!r} asked for"
             for key in sorted({*seen, *wanted} - {*by_name})
             if seen.get(key) != wanted.get(key) and begun and stage_of.get(key, begun[0]) in begun
         ]
-        known = set(
-            self.manifest["inputs_sha256"].values()
-        )  # a file may be given by another path, not with another content
+        # a file may be given by another path, not with another content
+        known = set(self.manifest["inputs_sha256"].values())
         other += [f"{name} has another content" for name, digest in hashes.items() if begun and digest not in known]
         if other:
             raise RunFolderError(
@@ -95,11 +135,11 @@ class RunFolder:
     def _save(self):
         write_json(self.path / "manifest.json", self.manifest)
 
-    def is_done(self, stage):
+    def is_done(self, stage: str) -> bool:
         """Whether `stage` was finished in this folder."""
         return stage in self.manifest["stages"]
 
-    def require(self, stage):
+    def require(self, stage: str) -> None:
         """Raise RunFolderError unless `stage` is done."""
         if not self.is_done(stage):
             raise RunFolderError(
@@ -107,7 +147,7 @@ class RunFolder:
             )
 
     @contextlib.contextmanager
-    def stage(self, name):
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
         """Time a stage and mark it done when the block ends without an error; yields a dict for its figures.
 
         A stage that refuses its settings or data (MdtokError) before it wrote anything has not begun.
@@ -130,7 +170,7 @@ class RunFolder:
         self.manifest.get("reopened", {}).pop(name, None)
         self._save()
 
-    def __truediv__(self, name):
+    def __truediv__(self, name: str) -> Path:
         return self.path / name
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.workflows.command_line import RunSettings, parse_settings, run_script
+from mdtok.workflows.command_line import RunSettings, parse_settings, positional, run_script, setting
 
 
 @dataclass
@@ -46,6 +46,19 @@ def test_quick_is_a_switch(arguments, quick):
     assert settings.quick is quick and settings.n_replicas == (2 if quick else 20)
 
 
+@pytest.mark.parametrize(
+    "arguments", [["--no-progress"], ["--progress", "False"], ["--progress=no"], ["--progress", "--no_progress"]]
+)
+def test_a_switch_has_many_spellings(arguments):
+    assert parse(*arguments).progress is False
+
+
+def test_a_list_takes_what_follows_and_may_be_empty():
+    assert parse("--lagtimes", "1", "-2", "--seed", "3").lagtimes == [1, -2]
+    assert parse("--lagtimes").lagtimes == []
+    assert parse("--lagtimes", "1", "2", "--lagtimes", "5").lagtimes == [5]  # the last one wins
+
+
 def test_quick_in_yaml(tmp_path):
     assert parse("--settings", write(tmp_path, "quick: true")).n_replicas == 2
 
@@ -55,9 +68,15 @@ def test_quick_in_yaml(tmp_path):
     [
         (["--n-replica", "3"], "did you mean 'n_replicas'"),
         (["--nonsense", "3"], "known: .*n_replicas"),
-        (["--seed", "x"], "invalid int value"),
+        (["--seed", "x"], "--seed: a whole number was expected, not .x."),
         (["--stage", "fly"], "one of all, simulate"),
         (["--seed", "-1"], "at least 0"),
+        (["--seed"], "Missing value for argument '--seed'"),
+        (["--lagtimes", "1", "2.5"], "--lagtimes: other values were expected than .*2.5"),
+        (["--length-ns", "long"], "--length-ns: a number was expected, not 'long'"),
+        (["--quick=maybe"], "--quick is 'maybe'; true or false was expected"),
+        (["--lagt", "1"], "--lagt is not a setting"),  # no abbreviations
+        (["stray"], "'stray' is one too many"),
         (["--settings"], "needs the path"),
         (["--settings", "nowhere.yaml"], "does not exist"),
     ],
@@ -74,13 +93,45 @@ def test_wrong_flags_are_one_clear_line(arguments, words):
         ("lenght_ns: 3", "unknown setting 'lenght_ns' .did you mean 'length_ns'"),
         ("a: [", "not valid YAML"),
         ("3", "name: value"),
-        ("seed: x", "invalid int"),
+        ("seed: x", "settings.yaml: --seed: a whole number was expected, not .x."),
     ],
 )
 def test_wrong_yaml_is_one_clear_line(tmp_path, text, words):
     with pytest.raises(SettingsError, match=words) as raised:
         parse("--settings", write(tmp_path, text))
     assert "\n" not in str(raised.value)
+
+
+@dataclass
+class OfARun(Settings):
+    run: str = positional("A run folder.")
+    lagtime: int = setting(10, "Of the referee.", group="referee")
+
+    GROUP = "insight"
+    QUICK = {"lagtimes": [1, 2]}
+
+
+def test_what_is_given_by_its_place(tmp_path):
+    assert parse_settings(OfARun, ["runs/a", "--seed", "3"]).run == "runs/a"
+    assert parse_settings(OfARun, ["--quick", "runs/a"]).lagtimes == [1, 2]
+    path = write(tmp_path, "run: runs/b\nlagtimes: [4]\n")
+    assert parse_settings(OfARun, ["--settings", path]).run == "runs/b"
+    assert parse_settings(OfARun, ["--settings", path, "runs/c"]).run == "runs/c"
+    with pytest.raises(SettingsError, match="RUN") as raised:
+        parse_settings(OfARun, ["--seed", "3"])
+    assert "\n" not in str(raised.value)
+
+
+def test_help_shows_settings_in_groups_with_their_defaults(capsys):
+    with pytest.raises(SystemExit) as raised:
+        parse_settings(OfARun, ["--help"], description="Looks into a run.", prog="mdtok explain")
+    assert raised.value.code == 0
+    shown = capsys.readouterr().out
+    assert "usage: mdtok explain [-h] [OPTIONS] RUN" in shown and "Looks into a run." in shown
+    places = [shown.index(f"{group} options") for group in ("common", "referee", "settings")]
+    assert places == sorted(places)
+    assert places[0] < shown.index("--stage") < shown.index("--settings") < places[1] < shown.index("--lagtime ")
+    assert "(default: 5.0)" in shown and "YAML file of settings" in shown
 
 
 def test_operational_settings_do_not_decide_what_is_computed():

@@ -1,12 +1,14 @@
 """Files whole or not at all; a folder belongs to one run."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from mdtok.errors import DataError, RunFolderError
 from mdtok.storage import hash_file, load_arrays, read_json, save_arrays, whole, write_json
+from mdtok.workflows.command_line import RunSettings, parse_settings, setting
 from mdtok.workflows.folder import RunFolder
 
 
@@ -129,3 +131,77 @@ def test_hash_of_a_large_file_sees_its_size_and_ends(tmp_path):
         file.seek(-1, 2)
         file.write(b"x")
     assert hash_file(path) != first
+
+
+#: A manifest as commit 0e4b039 wrote it, when settings were fewer.
+EARLIER = {
+    "schema": 1,
+    "command": ["protocols/run.py", "--seed", "7"],
+    "versions": {"python": "3.11.7", "mdtok": "0.1.0"},
+    "settings": {"seed": 7, "lagtime": 5, "models": "msm"},
+    "inputs_sha256": {},
+    "begun": ["tokenize"],
+    "stages": {"tokenize": {"wall_seconds": 0.0, "n_states": 3}},
+}
+
+
+@dataclass
+class EarlierSettings(RunSettings):
+    lagtime: int = setting(5, "Lag.")
+    models: str = setting("msm", "Models.")
+
+
+@dataclass
+class TodaysSettings(EarlierSettings):
+    window: int = setting(50, "New.")
+    stride: int = setting(2, "New, and was 1 before.")
+
+    STAGE_OF = {"models": "train"}
+    BY_NAME = ("models",)
+    BEFORE = {"stride": 1}
+
+
+def test_a_run_of_an_earlier_mdtok_goes_on_with_the_settings_that_it_had(tmp_path):
+    write_json(tmp_path / "manifest.json", EARLIER)
+    run = RunFolder.of(TodaysSettings(out=str(tmp_path), stride=1, models="msm,order2"))
+    assert run.is_done("tokenize")
+    with run.stage("train"):
+        pass
+    assert read_json(tmp_path / "manifest.json")["settings"]["window"] == 50
+    assert RunFolder.of(TodaysSettings(out=str(tmp_path), stride=1, models="msm,order2")).is_done("train")
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({}, "stride: 1 there, 2 asked for"),
+        ({"stride": 1, "window": 10}, "window: 50 there, 10 asked for"),
+        ({"stride": 1, "lagtime": 6}, "lagtime: 5 there, 6 asked for"),
+    ],
+)
+def test_other_settings_than_an_earlier_mdtok_had_are_refused_in_one_line(tmp_path, settings, words):
+    write_json(tmp_path / "manifest.json", EARLIER)
+    with pytest.raises(RunFolderError, match=words) as raised:
+        RunFolder.of(TodaysSettings(out=str(tmp_path), **settings))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_setting_that_there_is_no_more_is_refused_unless_it_had_the_value_that_is_done_today(tmp_path):
+    write_json(tmp_path / "manifest.json", EARLIER | {"settings": EARLIER["settings"] | {"two_sided": True}})
+    with pytest.raises(RunFolderError, match="two_sided: True there, None asked for"):
+        RunFolder.of(EarlierSettings(out=str(tmp_path)))
+    settings = EarlierSettings(out=str(tmp_path))
+    settings.BEFORE = {"two_sided": True}
+    assert RunFolder.of(settings).is_done("tokenize")
+
+
+def test_the_command_that_goes_on_is_said_first(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("sys.orig_argv", ["python", "protocols/run.py", "--out", str(tmp_path / "a run")])
+    RunFolder.of(parse_settings(RunSettings, ["--out", str(tmp_path / "a run")]))
+    assert caplog.messages == [f"resume with: python protocols/run.py --out '{tmp_path / 'a run'}'"]
+    monkeypatch.setattr("sys.argv", ["/opt/bin/mdtok", "run", "alanine", "--seed", "3"])
+    settings = parse_settings(RunSettings, ["--seed", "3"])
+    assert settings.command == "mdtok run alanine --seed 3"
+    RunFolder.of(RunSettings(out=str(tmp_path / "from Python")))
+    assert len(caplog.messages) == 1
