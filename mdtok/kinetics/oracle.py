@@ -12,8 +12,8 @@ from scipy.sparse.linalg import eigsh, splu
 from scipy.special import ive
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 
-BOLTZMANN_KJ_MOL_K = 0.00831446261815324
 _NEGLIGIBLE = 1e-10
 
 
@@ -71,7 +71,7 @@ class Oracle:
         self._origin = np.array([axis[0] for axis in axes])
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
         with np.errstate(over="ignore"):
-            reduced = np.asarray(energy(grid)) / (BOLTZMANN_KJ_MOL_K * temperature_kelvin)
+            reduced = np.asarray(energy(grid)) / (GAS_CONSTANT_KJ_MOL_K * temperature_kelvin)
         reduced = np.where(np.isfinite(reduced), reduced, np.inf)
         kept = reduced - reduced.min() <= max_energy_kt
         links = _links(self._shape, kept)
@@ -126,7 +126,7 @@ class Oracle:
         `label_of` takes points (n, 2) to integer labels; each cell is looked at in ``n_per_side**2`` places.
         """
         places = self.spacing_nm * ((np.arange(n_per_side) + 0.5) / n_per_side - 0.5)
-        shares, kT = np.zeros((self.n_cells, n_labels)), BOLTZMANN_KJ_MOL_K * self.temperature_kelvin
+        shares, kT = np.zeros((self.n_cells, n_labels)), GAS_CONSTANT_KJ_MOL_K * self.temperature_kelvin
         centre = self._energy(self.points)
         for dx, dy in np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2):
             points = self.points + (dx, dy)

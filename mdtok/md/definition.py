@@ -1,13 +1,14 @@
 """System definitions: the folders of systems/, each with a system.yaml that is found, read and checked here."""
 
 import dataclasses
-import math
 from pathlib import Path
 
 import yaml
 
 from mdtok.errors import SettingsError
+from mdtok.md.definition_checks import is_number, name_by_folder, require_positive, require_whole_steps
 from mdtok.md.particles import REQUIRED_OF_PARTICLES, ParticleDefinition
+from mdtok.md.protein_parts import ProteinParts
 from mdtok.md.structure_based import REQUIRED_OF_STRUCTURE_BASED, StructureBasedDefinition
 
 SOLVENTS = ("obc2", "gbn2", "vacuum", "tip3p")
@@ -15,7 +16,7 @@ _BUILTIN_FOLDERS = (Path(__file__).parents[1] / "systems", Path(__file__).parent
 
 
 @dataclasses.dataclass(frozen=True)
-class SystemDefinition:
+class SystemDefinition(ProteinParts):
     """What a system.yaml says; every key of the file is a field here, and no other key is allowed."""
 
     name: str  # that of the folder
@@ -31,37 +32,41 @@ class SystemDefinition:
     hydrogen_mass_amu: float = 4.0
     frame_interval_ps: float = 1.0
     starts: dict = dataclasses.field(default_factory=dict)  # {start: {"phi": degrees, "psi": degrees}}
+    parts: dict = dataclasses.field(default_factory=dict)  # {part: [first, last residue]}, from 0
+    contacts_between: dict = dataclasses.field(default_factory=dict)  # {pair: [part, part]}
+    title: str = ""  # for reports; the name if not given
     references: tuple = ()
 
     def __post_init__(self):
-        for key in ("temperature_kelvin", "friction_per_ps", "timestep_fs", "hydrogen_mass_amu", "frame_interval_ps"):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
+        name_by_folder(self)
+        require_positive(
+            self, ("temperature_kelvin", "friction_per_ps", "timestep_fs", "hydrogen_mass_amu", "frame_interval_ps")
+        )
         if self.solvent not in SOLVENTS:
             raise SettingsError(f"{self.name}: solvent is {self.solvent!r}; {' or '.join(SOLVENTS)} was expected.")
-        steps = self.frame_interval_ps * 1000 / self.timestep_fs
-        if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
-            raise SettingsError(
-                f"{self.name}: frame_interval_ps is {self.frame_interval_ps}; "
-                f"a whole number of time steps of {self.timestep_fs} fs was expected."
-            )
+        require_whole_steps(self)
         if not isinstance(self.starts, dict) or not all(_is_angles(angles) for angles in self.starts.values()):
             raise SettingsError(f"{self.name}: starts must read like 'alpha_R: {{phi: -60, psi: -45}}', in degrees.")
+        self.require_parts()
+
+
+_KINDS = {
+    "a molecule with a force field": SystemDefinition,
+    "a structure-based model": StructureBasedDefinition,
+    "a potential": ParticleDefinition,
+}
 
 
 def _is_angles(angles):
-    return isinstance(angles, dict) and all(
-        key in ("phi", "psi") and isinstance(value, (int, float)) for key, value in angles.items()
-    )
+    return isinstance(angles, dict) and all(key in ("phi", "psi") and is_number(value) for key, value in angles.items())
 
 
-def available_systems():
+def available_systems() -> list[str]:
     """Names of the systems that come with mdtok."""
     return sorted({path.parent.name for folder in _BUILTIN_FOLDERS for path in folder.glob("*/system.yaml")})
 
 
-def load_definition(name, **overrides):
+def load_definition(name: str | Path, **overrides) -> SystemDefinition | ParticleDefinition | StructureBasedDefinition:
     """Read the system.yaml of a system that comes with mdtok, or of a folder.
 
     With a `potential` it is of particles, with a `contact_energy_kj_mol` of a structure-based model.
@@ -113,11 +118,13 @@ def _define(path, content, definition_class, required, lists, paths, overrides):
     keys = [field.name for field in dataclasses.fields(definition_class) if field.name not in ("name", "folder")]
     unknown = sorted(map(str, content.keys() - set(keys)))
     if unknown:
-        raise SettingsError(f"{path} has the unknown key {', '.join(unknown)}; known are {', '.join(keys)}.")
+        raise SettingsError(
+            f"{path} has the unknown key {', '.join(unknown)}{_elsewhere(unknown[0])}; known are {', '.join(keys)}."
+        )
     missing = [key for key in required if key not in content]
     if missing:
         raise SettingsError(f"{path} lacks {', '.join(missing)}.")
-    for key in ("structure", "description", "sequence", "potential"):
+    for key in ("structure", "title", "description", "sequence", "potential"):
         if not isinstance(content.get(key, ""), str):
             raise SettingsError(f"{path}: {key} is {content[key]!r}; text was expected.")
     for key in lists:
@@ -131,6 +138,16 @@ def _define(path, content, definition_class, required, lists, paths, overrides):
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
     return dataclasses.replace(definition, **overrides)
+
+
+def _elsewhere(key):
+    """The kinds of systems that have this key, in brackets; empty where none has."""
+    kinds = [
+        kind
+        for kind, definition_class in _KINDS.items()
+        if key in {field.name for field in dataclasses.fields(definition_class)}
+    ]
+    return f" (one of {' and of '.join(kinds)})" if kinds else ""
 
 
 def _find_folder(name):

@@ -1,17 +1,18 @@
 """Independent particles on an analytic potential, many in one Context: what `run_simulation` takes like a molecule."""
 
 import dataclasses
-import math
 
 import numpy as np
 import openmm
 from openmm import app
 
 from mdtok.errors import SettingsError
+from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
+from mdtok.md.definition_checks import is_number, name_by_folder, require_positive, require_whole_steps
+from mdtok.md.known_times import KnownTimes
 from mdtok.md.potentials import Potential
 from mdtok.md.simulated_system import SimulatedSystem
 
-BOLTZMANN_KJ_MOL_K = 0.00831446261815324
 DYNAMICS = ("brownian", "langevin")
 REQUIRED_OF_PARTICLES = ("potential", "temperature_kelvin", "timestep_fs", "frame_interval_ps", "bounds", "states")
 
@@ -29,32 +30,27 @@ class ParticleDefinition:
     states: dict  # {name: [x, y]}, nm
     parameters: dict = dataclasses.field(default_factory=dict)
     dynamics: str = "brownian"
-    diffusion_nm2_per_ps: float = None  # of brownian dynamics
+    diffusion_nm2_per_ps: float | None = None  # of brownian dynamics
     mass_amu: float = 1.0
     friction_per_ps: float = 1.0  # of langevin dynamics
     starts: tuple = ()  # names of states; all of them if not given
     start_square_nm: float = 0.0
+    known: KnownTimes | None = None  # times known beforehand; in the file as `KnownTimes.read` takes them
+    title: str = ""  # for reports; the name if not given
     description: str = ""
     references: tuple = ()
 
     def __post_init__(self):
+        name_by_folder(self)
         if self.dynamics not in DYNAMICS:
             raise SettingsError(f"{self.name}: dynamics is {self.dynamics!r}; {' or '.join(DYNAMICS)} was expected.")
-        positive = ["temperature_kelvin", "timestep_fs", "frame_interval_ps", "mass_amu", "friction_per_ps"]
-        for key in [*positive, *(["diffusion_nm2_per_ps"] if self.dynamics == "brownian" else [])]:
-            value = getattr(self, key)
-            if not _is_number(value) or not value > 0:
-                raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
-        if not _is_number(self.start_square_nm) or self.start_square_nm < 0:
+        positive = ("temperature_kelvin", "timestep_fs", "frame_interval_ps", "mass_amu", "friction_per_ps")
+        require_positive(self, (*positive, *(("diffusion_nm2_per_ps",) if self.dynamics == "brownian" else ())))
+        if not is_number(self.start_square_nm) or self.start_square_nm < 0:
             raise SettingsError(
                 f"{self.name}: start_square_nm is {self.start_square_nm!r}; a number of at least 0 was expected."
             )
-        steps = self.frame_interval_ps * 1000 / self.timestep_fs
-        if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
-            raise SettingsError(
-                f"{self.name}: frame_interval_ps is {self.frame_interval_ps}; "
-                f"a whole number of time steps of {self.timestep_fs} fs was expected."
-            )
+        require_whole_steps(self)
         if not isinstance(self.parameters, dict):
             raise SettingsError(f"{self.name}: parameters must read like '{{scale: 0.15}}'.")
         are_bounds = _are_pairs(self.bounds) and set(self.bounds) == {"x", "y"}
@@ -65,15 +61,13 @@ class ParticleDefinition:
         for name in self.starts:
             if name not in self.states:
                 raise SettingsError(f"{self.name}: the start {name!r} is none of the states {', '.join(self.states)}.")
-
-
-def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if self.known is not None and not isinstance(self.known, KnownTimes):
+            object.__setattr__(self, "known", KnownTimes.read(self.name, self.known, list(self.states)))
 
 
 def _are_pairs(named):
     return isinstance(named, dict) and all(
-        isinstance(name, str) and isinstance(pair, (list, tuple)) and len(pair) == 2 and all(map(_is_number, pair))
+        isinstance(name, str) and isinstance(pair, (list, tuple)) and len(pair) == 2 and all(map(is_number, pair))
         for name, pair in named.items()
     )
 
@@ -130,31 +124,31 @@ class ParticleSystem(SimulatedSystem):
     settings: dict
 
     @property
-    def solute_topology(self):
+    def solute_topology(self) -> app.Topology:
         """The topology: one atom a particle."""
         return self.topology
 
     @property
-    def has_velocities(self):
+    def has_velocities(self) -> bool:
         """Whether particles have momenta, and with them a kinetic temperature: not in Brownian dynamics."""
         return self.dynamics == "langevin"
 
     @property
-    def default_start(self):
+    def default_start(self) -> str:
         """Name of the first start."""
         return next(iter(self.starts))
 
     @property
-    def kt_kj_mol(self):
+    def kt_kj_mol(self) -> float:
         """Thermal energy in kJ/mol."""
-        return BOLTZMANN_KJ_MOL_K * self.temperature_kelvin
+        return GAS_CONSTANT_KJ_MOL_K * self.temperature_kelvin
 
     @property
     def integrator_class(self):
         """Brownian, or Langevin."""
         return openmm.BrownianIntegrator if self.dynamics == "brownian" else super().integrator_class
 
-    def start_positions(self, start, seed=0):
+    def start_positions(self, start: str | None, seed: int = 0) -> np.ndarray:
         """Positions (n_particles, 3) in nm, uniform in the square of a start, by its name; None gives the first start.
 
         Raises
@@ -170,7 +164,7 @@ class ParticleSystem(SimulatedSystem):
         return positions
 
 
-def make_particle_system(definition, n_particles):
+def make_particle_system(definition: ParticleDefinition, n_particles: int) -> "ParticleSystem":
     """The ParticleSystem of a definition.
 
     Raises
@@ -193,7 +187,7 @@ def make_particle_system(definition, n_particles):
                 f"{definition.name}: the potential is {energy} at the state {name!r} {tuple(point.tolist())}; "
                 "a finite energy was expected."
             )
-    kt = BOLTZMANN_KJ_MOL_K * definition.temperature_kelvin
+    kt = GAS_CONSTANT_KJ_MOL_K * definition.temperature_kelvin
     if definition.dynamics == "brownian":
         friction = kt / (definition.mass_amu * definition.diffusion_nm2_per_ps)
     else:

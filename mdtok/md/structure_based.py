@@ -15,7 +15,6 @@ one another, not with experiments.
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,10 @@ from openmm import app
 from scipy.spatial.distance import pdist
 
 from mdtok.errors import SettingsError, StructureError
+from mdtok.md.definition_checks import is_number, name_by_folder, require_positive, require_whole_steps
 from mdtok.md.dihedral_rotation import measure_dihedral
 from mdtok.md.molecular_system import MolecularSystem
+from mdtok.md.protein_parts import ProteinParts
 from mdtok.md.structure import check_sequence, load_structure
 from mdtok.storage import hash_file
 
@@ -33,7 +34,8 @@ from mdtok.storage import hash_file
 _BOND_PER_NM2, _ANGLE_PER_RAD2, _DIHEDRAL, _DIHEDRAL_THREEFOLD, _REPULSION_NM = 1e4, 20.0, 1.0, 0.5, 0.4
 _CONTACT = "energy*(5*s^6 - 6*s^5); s = (r0/r)^2"
 _SEPARATED_WELL, _WATER_NM = 0.2, 0.3  # depth of the second well, and how much farther out it is
-_CONTACT_WITH_WATER = (  # k = 6, n = 2, m = 3 of Cheung et al.; y is the square of a length in units of half a water molecule
+# k = 6, n = 2, m = 3 of Cheung et al.; y is the square of a length in units of half a water molecule.
+_CONTACT_WITH_WATER = (
     "energy*select(step(top - r), select(step(r0 - r), z*(z - 2), 2*(1 + barrier)*y^2*(y^2/2 - 1) + barrier), outside);"
     "outside = -3*well*(y - h1)/(y^3 + h2); h1 = (2/3)/(well/barrier + 1); h2 = 2/(1 + barrier/well);"
     "z = (r0/r)^6; y = ((r - top)/half)^2; top = r0 + half"
@@ -44,7 +46,7 @@ REQUIRED_OF_STRUCTURE_BASED = ("structure", "contact_energy_kj_mol", "temperatur
 
 
 @dataclasses.dataclass(frozen=True)
-class StructureBasedDefinition:
+class StructureBasedDefinition(ProteinParts):
     """What the system.yaml of a structure-based model says; every key of the file is a field here."""
 
     name: str  # that of the folder
@@ -61,38 +63,35 @@ class StructureBasedDefinition:
     friction_per_ps: float = 0.2
     timestep_fs: float = 20.0
     frame_interval_ps: float = 20.0
+    parts: dict = dataclasses.field(default_factory=dict)  # {part: [first, last residue]}, from 0
+    contacts_between: dict = dataclasses.field(default_factory=dict)  # {pair: [part, part]}
+    title: str = ""  # for reports; the name if not given
     references: tuple = ()
 
     def __post_init__(self):
-        for key in (
-            "temperature_kelvin",
-            "contact_energy_kj_mol",
-            "contact_nm",
-            "mass_amu",
-            "friction_per_ps",
-            "timestep_fs",
-            "frame_interval_ps",
-        ):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                raise SettingsError(f"{self.name}: {key} is {value!r}; a number above 0 was expected.")
-        if (
-            isinstance(self.desolvation_barrier, bool)
-            or not isinstance(self.desolvation_barrier, (int, float))
-            or not 0 <= self.desolvation_barrier < math.inf
-        ):
+        name_by_folder(self)
+        require_positive(
+            self,
+            (
+                "temperature_kelvin",
+                "contact_energy_kj_mol",
+                "contact_nm",
+                "mass_amu",
+                "friction_per_ps",
+                "timestep_fs",
+                "frame_interval_ps",
+            ),
+        )
+        if not is_number(self.desolvation_barrier) or self.desolvation_barrier < 0:
             raise SettingsError(
-                f"{self.name}: desolvation_barrier is {self.desolvation_barrier!r}; 0, or a number above it, was expected."
+                f"{self.name}: desolvation_barrier is {self.desolvation_barrier!r}; "
+                "0, or a number above it, was expected."
             )
-        steps = self.frame_interval_ps * 1000 / self.timestep_fs
-        if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
-            raise SettingsError(
-                f"{self.name}: frame_interval_ps is {self.frame_interval_ps}; "
-                f"a whole number of time steps of {self.timestep_fs} fs was expected."
-            )
+        require_whole_steps(self)
+        self.require_parts()
 
 
-def make_structure_based_system(definition):
+def make_structure_based_system(definition: StructureBasedDefinition) -> MolecularSystem:
     """The MolecularSystem of a structure-based model.
 
     Its starts are the native structure (``folded``) and a chain that is stretched out (``unfolded``).
@@ -173,7 +172,8 @@ def _coarse_grain(topology, positions):
             heavy.append(positions[[atom.index for atom in residue.atoms() if atom.element.symbol != "H"]])
     if beads.getNumChains() != 1 or len(at) <= _NEAREST_IN_SEQUENCE:
         raise StructureError(
-            f"A structure-based model is of one chain of residues; {len(at)} in {beads.getNumChains()} chains were given."
+            "A structure-based model is of one chain of residues; "
+            f"{len(at)} in {beads.getNumChains()} chains were given."
         )
     return beads, np.array(at), heavy
 
@@ -230,9 +230,8 @@ def _openmm_system(native, pairs, definition):
             ("half", _WATER_NM / 2),
         ):
             contacts.addGlobalParameter(name, value)
-    repulsion = openmm.CustomBondForce(
-        "energy*s^6; s = (closest/r)^2"
-    )  # on Reference, four times as fast as CustomNonbondedForce
+    # on Reference, four times as fast as a CustomNonbondedForce
+    repulsion = openmm.CustomBondForce("energy*s^6; s = (closest/r)^2")
     repulsion.addGlobalParameter("closest", _REPULSION_NM)
     in_contact = set(map(tuple, pairs.tolist()))
     for i in range(n):

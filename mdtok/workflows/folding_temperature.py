@@ -14,6 +14,7 @@ from mdtok.kinetics.estimate import Estimate, as_plain
 from mdtok.kinetics.folding import FOLDED, UNFOLDED, folding_states
 from mdtok.kinetics.passages import independent_units
 from mdtok.md import load_system, run_replicas
+from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 from mdtok.md.definition import load_definition
 from mdtok.storage import write_json
 from mdtok.tokens.commitment import count_transitions
@@ -21,7 +22,6 @@ from mdtok.tokens.commitment import count_transitions
 log = logging.getLogger(__name__)
 
 _EQUILIBRATION = 0.1  # of each replica: half of them start stretched out
-_MOLAR_GAS_CONSTANT_KJ = 8.31446261815324e-3
 _SEEN = 0.02  # a folded share nearer to 0 or 1 says little of the line
 
 
@@ -149,7 +149,7 @@ def _fit_line(temperatures, shares):
     log_odds, inverse = np.log(shares / (1 - shares)), 1 / temperatures
     slope, intercept = np.polyfit(inverse, log_odds, 1, w=np.sqrt(shares * (1 - shares)))
     with np.errstate(divide="ignore", invalid="ignore"):  # a line without a slope crosses nowhere
-        return -slope / intercept, slope * _MOLAR_GAS_CONSTANT_KJ
+        return -slope / intercept, slope * GAS_CONSTANT_KJ_MOL_K
 
 
 def find_folding_temperature(

@@ -6,9 +6,10 @@ import pytest
 import mdtok
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.bayes_limits import BayesClassifier
-from mdtok.kinetics.oracle import BOLTZMANN_KJ_MOL_K, Oracle
+from mdtok.kinetics.oracle import Oracle
+from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 
-KT = BOLTZMANN_KJ_MOL_K * 300
+KT = GAS_CONSTANT_KJ_MOL_K * 300
 D = 1e-3
 STIFFNESS = np.array([40.0, 80.0])  # kJ/(mol nm^2)
 
@@ -74,7 +75,7 @@ def test_rows_of_the_generator_sum_to_zero_and_balance(muller_brown):
 )
 def test_muller_brown_has_the_known_relaxation_times_and_populations(kt, slowest, population):
     system = mdtok.load_system("muller_brown")
-    oracle = Oracle.of(system, temperature_kelvin=kt / BOLTZMANN_KJ_MOL_K)
+    oracle = Oracle.of(system, temperature_kelvin=kt / GAS_CONSTANT_KJ_MOL_K)
     assert oracle.relaxation_times(1)[0] * D == pytest.approx(slowest, rel=0.005)
     assert oracle.population(oracle.where(lambda p: p[:, 1] > 0.75)) == pytest.approx(population, abs=6e-4)
 

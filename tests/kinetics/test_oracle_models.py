@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from mdtok.errors import DataError
-from mdtok.kinetics.oracle import BOLTZMANN_KJ_MOL_K, Oracle
+from mdtok.kinetics.oracle import Oracle
+from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 from mdtok.kinetics.oracle_models import OracleForecast, OracleTokens
 from mdtok.models import MarkovModel
 
-KT = BOLTZMANN_KJ_MOL_K * 300
+KT = GAS_CONSTANT_KJ_MOL_K * 300
 D, STIFFNESS = 1e-3, 100.0
 
 

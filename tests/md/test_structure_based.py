@@ -121,7 +121,7 @@ def test_it_is_simulated_like_any_other_system(system, tmp_path):
         ({"contact_nm": 0.1}, "has no contact under 0.1 nm"),
         ({"solvent": "obc2"}, "unknown key solvent"),
         ({"structure": str(ROOT / "systems" / "alanine_dipeptide" / "alanine_dipeptide.pdb")}, "one chain of residues"),
-        ({"sequence": "GGGGG"}, "has the sequence GSKLPPGWEKRMSRDGRVYYFNHITNASQFERPSG"),
+        ({"sequence": "G" * 35}, "has the sequence GSKLPPGWEKRMSRDGRVYYFNHITNASQFERPSG"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, changes, words):
