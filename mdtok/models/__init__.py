@@ -9,7 +9,8 @@ from mdtok.lazy import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "dynamics": ["DynamicsModel", "load_model"],
+        "dynamics": ["DynamicsModel"],
+        "saved": ["load_model"],
         "trajectory_model": ["TrajectoryModel"],
         "counted.markov": ["MarkovModel"],
         "counted.bayesian": ["BayesianMarkovModel"],

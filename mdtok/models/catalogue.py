@@ -1,60 +1,56 @@
-"""Models by name, as scripts take them: ``msm,msm10,order8,semi-markov,nanogpt``."""
+"""Models by name, as scripts take them: ``msm,msm10,order8,semi-markov,nanogpt,trajbert-small``.
 
+There is no list of names here. Each class of models carries its own pattern, its help line and the way it is made
+(`mdtok.models.model.Model`), and the classes are found by `mdtok.models.discovery`.
+"""
+
+import difflib
+import itertools
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from mdtok.errors import SettingsError
-from mdtok.models.dynamics import DynamicsModel
-
-_KNOWN = (
-    "msm, msmN (lag N frames), bayesian-msm, bayesian-msmN, orderN (last N tokens), semi-markov, age-odds, hmm, hmmN (N hidden "
-    "states), lstm, lstm-medium, nanogpt, nanogpt-tiny, nanogpt-narrow, nanogpt-medium, run-length, run-length-lstm, run-length-orderN "
-    "(last N events); lstm and nanogpt also with -plain, -anchored, -factorised or -states, and -sampled, -expected or "
-    "-faithful (two passes), and -reversible (reversed trajectories too); nanogpt-tuned, lstm-tuned, order-tuned, semi-markov-tuned "
-    "(best of three on validation); all but msmN and bayesian-msmN with -lagN at its end (every N-th frame only)"
-)
-
-_NETWORK = (
-    r"(nanogpt|lstm)(?:-(tiny|narrow|small|medium))?(-plain|-anchored|-factorised|-states)?"
-    r"(-sampled|-expected|-faithful)?(-reversible)?"
-)
-#: Three candidates each for the names that end in -tuned: what differs, and of networks the preset.
-_CANDIDATES = {
-    "nanogpt": [("small", {}), ("small", {"learning_rate": 1e-3}), ("tiny", {"learning_rate": 2e-3, "dropout": 0.05})],
-    "lstm": [("small", {}), ("small", {"learning_rate": 5e-3}), ("medium", {"learning_rate": 1e-3})],
-    "order": [{"order": order} for order in (2, 4, 8)],
-    "semi-markov": [{"bins_per_doubling": bins} for bins in (1, 2, 4)],
-}
-_ANCHORS = {"plain": None, "anchored": "basins", "factorised": "factorised", "states": "states"}
+from mdtok.models.discovery import built_in_classes, user_classes
+from mdtok.models.model import Model, ModelContext
 
 
-def make_models(names, macrostates=None, seed=0, training_steps=None, progress=True):
-    """Unfitted models by their names.
+def make_models(
+    names: str,
+    macrostates: np.ndarray | None = None,
+    seed: int = 0,
+    training_steps: int | None = None,
+    progress: bool = True,
+    window: int = 50,
+    steps_of: Mapping[str, int] | None = None,
+) -> dict[str, Model]:
+    """Unfitted models by their names, of tokens and of coordinates (`Model.reads` tells which).
 
     Parameters
     ----------
     names : str
-        Separated by commas: ``msm`` (lag 1), ``msm10`` (lag 10 frames), ``bayesian-msm10``, ``order8``,
-        ``semi-markov``, ``age-odds``, ``hmm``, ``lstm``, ``nanogpt``, ``nanogpt-tiny``, ``nanogpt-narrow``,
-        ``nanogpt-medium``; ``run-length`` (events predicted by a nano-GPT), ``run-length-lstm``, ``run-length-order2``
-        (by counts of the last 2 events). ``-plain``, ``-anchored``, ``-factorised`` and ``-states`` say what of a
-        network's transitions is anchored on counts, see `NanoGPT`; ``-sampled``, ``-expected`` and ``-faithful`` what
-        replaces tokens in a second pass of training, as in ``nanogpt-plain-faithful``; ``-reversible`` learns from
-        reversed trajectories too; ``-lag10`` at the end is the same model on every tenth frame only.
+        Separated by commas; `known_names` tells which there are.
     macrostates : int array, shape (n_states,), optional
-        The semi-Markov and the age-odds model keep the age in the macrostate where tokens are microstates.
+        Macrostate of each token, for models that keep the age in the macrostate where tokens are microstates.
     seed : int
     training_steps : int, optional
         Most steps of gradient descent; the preset's own if not given.
     progress : bool
+    window : int
+        Frames that a model of coordinates sees.
+    steps_of : dict of str -> int, optional
+        Most steps of single models, by name; they win over `training_steps`.
 
     Returns
     -------
-    dict of str -> DynamicsModel
+    dict of str -> DynamicsModel or TrajectoryModel
 
     Raises
     ------
     SettingsError
-        An unknown name, or the same one twice.
+        An unknown name, the same one twice, one that two classes claim, or a user's class that cannot be imported.
 
     Examples
     --------
@@ -63,52 +59,80 @@ def make_models(names, macrostates=None, seed=0, training_steps=None, progress=T
     """
     listed = [name.strip() for name in names.split(",") if name.strip()]
     if not listed or len(set(listed)) < len(listed):
-        raise SettingsError(f"models is {names!r}; different names separated by commas were expected: {_KNOWN}.")
-    return {name: _make(name, macrostates, seed, training_steps, progress) for name in listed}
+        raise SettingsError(f"models is {names!r}; different names separated by commas were expected: {_listing()}.")
+    catalogue, steps_of = Catalogue(), dict(steps_of or {})
+    for name in steps_of:
+        if name not in listed:
+            catalogue.find(name)  # a name that is none is a slip of the pen; that of another model is not
+    context = ModelContext(macrostates, seed, training_steps, window, progress, catalogue)
+    return {
+        name: context.catalogue.make(name, replace(context, training_steps=steps_of.get(name, training_steps)))
+        for name in listed
+    }
 
 
-def _make(name, macrostates, seed, training_steps, progress) -> DynamicsModel:
-    from mdtok import models
+def known_names() -> list[tuple[str, str]]:
+    """Pattern as shown, and help line, of every class that has a name.
 
-    if match := re.fullmatch(r"(.+)-lag([1-9]\d*)", name):
-        return models.LaggedModel(_make(match[1], macrostates, seed, training_steps, progress), lagtime=int(match[2]))
-    if match := re.fullmatch(r"msm([1-9]\d*)?", name):
-        return models.MarkovModel(lagtime=int(match[1] or 1), progress=progress)
-    if match := re.fullmatch(r"bayesian-msm([1-9]\d*)?", name):
-        return models.BayesianMarkovModel(lagtime=int(match[1] or 1), seed=seed, progress=progress)
-    if match := re.fullmatch(r"order([1-9]\d*)", name):
-        return models.OrderKModel(order=int(match[1]), progress=progress)
-    if name == "semi-markov":
-        return models.SemiMarkovModel(macrostates=macrostates, progress=progress)
-    if name == "age-odds":
-        return models.AgeOddsModel(macrostates=macrostates, progress=progress)
-    if match := re.fullmatch(r"hmm([1-9]\d*)?", name):
-        return models.HiddenMarkovModel(**({"n_hidden": int(match[1])} if match[1] else {}), progress=progress)
-    if match := re.fullmatch(
-        r"run-length(?:-order([1-9]\d*)|-((?:nanogpt|lstm)(?:-(?:tiny|narrow|small|medium))?))?", name
-    ):
-        if match[1]:
-            events = models.EventChainModel(order=int(match[1]), progress=progress)
-        else:
-            events = _make(f"{match[2] or 'nanogpt'}-plain", None, seed, training_steps, progress)
-        return models.RunLengthModel(events, progress=progress)
-    if match := re.fullmatch("(order|semi-markov)-tuned", name):
-        kind, fixed = (
-            (models.OrderKModel, {}) if match[1] == "order" else (models.SemiMarkovModel, {"macrostates": macrostates})
-        )
-        return models.TunedModel([kind(**fixed, **given, progress=progress) for given in _CANDIDATES[match[1]]])
-    if match := re.fullmatch(rf"{_NETWORK}(-tuned)?", name):
-        kind, size, anchor, second_pass, reversible, tuned = match.groups()
-        network = models.NanoGPT if kind == "nanogpt" else models.LSTM
-        settings = {"seed": seed, "progress": progress} | (
-            {} if training_steps is None else {"max_steps": training_steps}
-        )
-        settings |= {"anchor": _ANCHORS[anchor[1:]]} if anchor else {}
-        settings |= {"second_pass": second_pass[1:]} if second_pass else {}
-        settings |= {"reversible": True} if reversible else {}
-        if not tuned:
-            return network.from_preset(size or "small", **settings)
-        return models.TunedModel(
-            [network.from_preset(size or preset, **{**settings, **given}) for preset, given in _CANDIDATES[kind]]
-        )
-    raise SettingsError(f"There is no model {name!r}; known are {_KNOWN}.")
+    Examples
+    --------
+    >>> dict(known_names())["orderN"]
+    'Markov chain of the last N tokens, backing off to fewer'
+    """
+    return [(known.name_shown or known.name_pattern, known.name_help or "") for known in _named(_all_classes())]
+
+
+class Catalogue:
+    """The classes that names stand for."""
+
+    def __init__(self):
+        self.of_users = user_classes()
+
+    def make(self, name: str, context: ModelContext) -> Model:
+        """An unfitted model."""
+        model_class, match = self.find(name)
+        return model_class.from_name(match, context)
+
+    def candidates(self, name: str, context: ModelContext) -> list[Model]:
+        """What ``<name>-tuned`` chooses from."""
+        model_class, match = self.find(name, "tuned_pattern", shown=f"{name}-tuned")
+        return model_class.candidates(match, context)
+
+    def find(self, name: str, pattern: str = "name_pattern", shown: str | None = None) -> tuple[type[Model], re.Match]:
+        """The class whose pattern the whole name matches, and the match."""
+        # a room is imported only if none before it knows the name, so that counted models do not wait for transformers
+        found = [
+            *itertools.islice(_matches(built_in_classes(), name, pattern), 1),
+            *_matches(self.of_users, name, pattern),
+        ]
+        if not found:
+            raise SettingsError(f"There is no model {shown or name!r};{_nearest(name)} known are {_listing()}.")
+        if len(found) > 1:
+            claims = " and ".join(f"{model_class.__module__}.{model_class.__name__}" for model_class, _ in found)
+            raise SettingsError(f"The name {name!r} is claimed by {claims}; change the name_pattern of one.")
+        return found[0]
+
+
+def _matches(classes: Iterable[type[Model]], name: str, pattern: str) -> Iterator[tuple[type[Model], re.Match]]:
+    for model_class in _named(classes, pattern):
+        if match := re.fullmatch(vars(model_class)[pattern], name):
+            yield model_class, match
+
+
+def _named(classes: Iterable[type[Model]], pattern: str = "name_pattern") -> Iterator[type[Model]]:
+    """Classes with a pattern of their own; one that is inherited is the name of another class."""
+    return (model_class for model_class in classes if vars(model_class).get(pattern))
+
+
+def _all_classes():
+    return [*built_in_classes(), *user_classes()]
+
+
+def _listing():
+    return ", ".join(f"{shown} ({help_line})" for shown, help_line in known_names())
+
+
+def _nearest(name):
+    plain = [re.split(r"[\[N]", shown)[0].strip("-") for shown, _ in known_names()]
+    near = difflib.get_close_matches(name, plain, n=1)
+    return f" did you mean {near[0]!r}?" if near else ""

@@ -4,17 +4,16 @@ A Markov state model, an order-k chain, a semi-Markov model and a nano-GPT are t
 model is one file with a subclass of `DynamicsModel`.
 """
 
-from abc import ABC, abstractmethod
-from pathlib import Path
+from abc import abstractmethod
 
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.storage import read_json
+from mdtok.models.model import Model
 from mdtok.tokens.dtrajs import as_dtrajs
 
 
-class DynamicsModel(ABC):
+class DynamicsModel(Model):
     """A model of the next token given the past.
 
     Attributes
@@ -28,14 +27,14 @@ class DynamicsModel(ABC):
         Whether long rollouts are made, and kept, piece by piece: where sampling takes minutes.
     stationary_distribution_ : ndarray of float, shape (n_states_,), or None
         Where chains start that have no prompt; None where a model knows of none.
-    progress : bool
-        Whether `fit` and `sample` show progress bars.
+    reads, progress, history_, train_seconds_
+        See `Model`.
     """
 
+    reads, size = "tokens", "n_states"
     lagtime = 1
     samples_in_pieces = False
     stationary_distribution_ = None
-    progress = True
 
     @abstractmethod
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
@@ -90,25 +89,6 @@ class DynamicsModel(ABC):
             The new tokens, without the prompt.
         """
 
-    @abstractmethod
-    def save(self, folder):
-        """Write the model to `folder` (JSON, npy, safetensors)."""
-
-    @classmethod
-    @abstractmethod
-    def load(cls, folder):
-        """Read a model that `save` wrote."""
-
-    @property
-    @abstractmethod
-    def n_parameters(self):
-        """Number of free parameters after `fit`."""
-
-    @property
-    def is_fitted(self):
-        """Whether `fit` (or `load`) is done."""
-        return getattr(self, "n_states_", None) is not None
-
     def predict_next(self, pasts, lengths):
         """Log-probability of the token that follows each of many short pasts, when the model (of lag 1) reads nothing
         else.
@@ -157,16 +137,9 @@ class DynamicsModel(ABC):
         """Mean negative log-probability of the observed tokens, in nats (lower is better)."""
         return float(-np.concatenate(self.log_prob(dtrajs)).mean())
 
-    def require_fitted(self):
-        """Raise DataError unless the model is fitted."""
-        if not self.is_fitted:
-            raise DataError(f"This {type(self).__name__} is not fitted; call fit(dtrajs) first.")
-
     def check_prompts(self, prompts, n_steps, seed=0):
         """Check the arguments of `sample`; prompts come back as a list of int64 arrays, drawn where there were none."""
-        self.require_fitted()
-        if int(n_steps) != n_steps or n_steps < 1:
-            raise SettingsError(f"n_steps is {n_steps}; a whole number of at least 1 was expected.")
+        self.require_steps(n_steps)
         if prompts is None or isinstance(prompts, (int, np.integer)):
             prompts = self._draw_starts(1 if prompts is None else int(prompts), seed)
         return as_dtrajs(prompts, self.n_states_)
@@ -186,20 +159,3 @@ def draw(probabilities, rng):
     cumulative = np.cumsum(probabilities, axis=1)
     thresholds = rng.random(len(cumulative)) * cumulative[:, -1]
     return np.minimum((cumulative <= thresholds[:, None]).sum(axis=1), cumulative.shape[1] - 1)
-
-
-def load_model(folder):
-    """Load any model, of tokens or of coordinates, that was saved by its `save`: ``model.json`` names its class.
-
-    Raises
-    ------
-    DataError
-        The folder names a class that mdtok does not have.
-    """
-    from mdtok import models
-
-    name = read_json(Path(folder) / "model.json").get("class")
-    model_class = getattr(models, str(name), None)
-    if not (isinstance(model_class, type) and issubclass(model_class, (DynamicsModel, models.TrajectoryModel))):
-        raise DataError(f"{folder}/model.json names the class {name!r}, which is no model of mdtok.")
-    return model_class.load(folder)

@@ -2,11 +2,14 @@
 model."""
 
 import zipfile
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from mdtok.errors import DataError, RunFolderError
+from mdtok.models.discovery import find_class
+from mdtok.models.model import Model
 from mdtok.storage import read_json, whole, write_json
 
 
@@ -32,3 +35,23 @@ def read_model(folder, model_class):
             return content["settings"], content["n_states"], dict(arrays)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise RunFolderError(f"{folder}/arrays.npz cannot be read ({error}); fit and save the model again.") from None
+
+
+def load_model(folder: str | PathLike) -> Model:
+    """Load any model, of tokens or of coordinates, that was saved by its `save`: ``model.json`` names its class.
+
+    The class is looked for among those of mdtok and those of the entry points ``mdtok.models``; what the folder says is
+    never imported.
+
+    Raises
+    ------
+    DataError
+        The folder names a class that is not there.
+    """
+    name = read_json(Path(folder) / "model.json").get("class")
+    model_class = find_class(str(name))
+    if model_class is None:
+        raise DataError(
+            f"{folder}/model.json names the class {name!r}, which is no model of mdtok nor of a package that is installed."
+        )
+    return model_class.load(folder)

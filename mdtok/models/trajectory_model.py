@@ -4,14 +4,15 @@ It is to coordinates what `DynamicsModel` is to tokens: copy-last, an Ornstein-U
 the exact propagator and a transformer are the same thing to those who compare them.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 
-from mdtok.errors import DataError, SettingsError
+from mdtok.errors import DataError
+from mdtok.models.model import Model
 
 
-class TrajectoryModel(ABC):
+class TrajectoryModel(Model):
     """A model of the next frame given the past.
 
     Attributes
@@ -21,12 +22,12 @@ class TrajectoryModel(ABC):
     has_density : bool
         Whether the model gives a probability density of the next frame, and with it `log_density` and kinetics. A model
         without one continues every prompt in one way only.
-    progress : bool
-        Whether `fit`, `forecast` and `sample` show progress bars.
+    reads, progress, history_, train_seconds_
+        See `Model`.
     """
 
+    reads, size = "features", "n_dim"
     has_density = True
-    progress = True
 
     @abstractmethod
     def fit(self, trajectories, validation=None, checkpoint_folder=None):
@@ -59,35 +60,9 @@ class TrajectoryModel(ABC):
         """
         raise DataError(f"{type(self).__name__} gives no density of the next frame.")
 
-    @abstractmethod
-    def save(self, folder):
-        """Write the model to `folder` (JSON, npy, safetensors)."""
-
-    @classmethod
-    @abstractmethod
-    def load(cls, folder):
-        """Read a model that `save` wrote."""
-
-    @property
-    @abstractmethod
-    def n_parameters(self):
-        """Number of free parameters after `fit`."""
-
-    @property
-    def is_fitted(self):
-        """Whether `fit` (or `load`) is done."""
-        return getattr(self, "n_dim_", None) is not None
-
-    def require_fitted(self):
-        """Raise DataError unless the model is fitted."""
-        if not self.is_fitted:
-            raise DataError(f"This {type(self).__name__} is not fitted; call fit(trajectories) first.")
-
     def check_prompts(self, prompts, n_steps):
         """Check the arguments of `forecast` and `sample`; prompts come back as a list of float64 arrays."""
-        self.require_fitted()
-        if int(n_steps) != n_steps or n_steps < 1:
-            raise SettingsError(f"n_steps is {n_steps}; a whole number of at least 1 was expected.")
+        self.require_steps(n_steps)
         return as_trajectories(prompts, self.n_dim_)
 
 

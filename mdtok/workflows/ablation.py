@@ -188,7 +188,7 @@ def _judge(model, rollout, train, test, data, lagtime):
         "expected_over_observed": float(likelihood.transition_calibration(held_out).value),
         "nats_drift": float(checks.nats_drift.value),
         "population_drift": float(checks.population_drift.value),
-        "train_seconds": getattr(model, "train_seconds_", 0.0),
+        "train_seconds": model.train_seconds_ or 0.0,
     }, held_out
 
 

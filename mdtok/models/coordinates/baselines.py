@@ -72,6 +72,8 @@ class CopyLast(_Baseline):
     """
 
     has_density = False
+    name_pattern = name_shown = "copy-last"
+    name_help = "coordinates: nothing moves"
 
     def fit(self, trajectories, validation=None, checkpoint_folder=None):
         """See `TrajectoryModel.fit`; there is nothing to fit but the number of coordinates."""
@@ -122,6 +124,8 @@ class VectorAutoregression(_Baseline):
     0.9
     """
 
+    name_pattern = name_shown = "ornstein-uhlenbeck"
+    name_help = "coordinates: one harmonic well, VAR(1)"
     _arrays = ("transition_", "offset_", "noise_covariance_")
 
     def fit(self, trajectories, validation=None, checkpoint_folder=None):
@@ -250,6 +254,8 @@ class GridMarkov(_Baseline):
            [0.444, 0.556]])
     """
 
+    name_pattern = name_shown = "grid-msm"
+    name_help = "coordinates: Markov state model on a grid"
     _settings = ("cell_nm",)
     _arrays = (
         "cells_",

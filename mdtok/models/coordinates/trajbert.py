@@ -93,6 +93,20 @@ class TrajBert(NetworkModel, TrajectoryModel):
     """
 
     presets = PRESETS
+    name_pattern, name_shown = rf"trajbert-({'|'.join(PRESETS)})(-faithful)?", "trajbert-SIZE[-faithful]"
+    name_help = (
+        f"coordinates: transformer over frames; SIZE is {', '.join(PRESETS)}; -faithful is the published variant, which "
+        "has no density"
+    )
+
+    @classmethod
+    def from_name(cls, match, context):
+        size, variant = match[1], "faithful" if match[2] else "causal"
+        settings = {"window": context.window, "seed": context.seed, "progress": context.progress}
+        settings |= STEPS[variant].get(size, {})
+        if context.training_steps is not None:
+            settings["max_steps"] = context.training_steps
+        return cls.from_preset(size, variant=variant, **settings)
 
     def __init__(
         self,

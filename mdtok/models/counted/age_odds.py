@@ -60,6 +60,9 @@ class AgeOddsModel(SemiMarkovModel):
     True
     """
 
+    name_pattern = name_shown = "age-odds"
+    name_help = "Markov chain whose odds of crossing depend on the age of the macrostate"
+
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Count, fit the odds, and choose the ridges on `validation` or the last tenth of each trajectory (see
         `DynamicsModel.fit`)."""

@@ -277,6 +277,18 @@ class OrderKModel(BackOffModel):
     [array([1, 1, 0, 0]), array([0, 0, 1, 1])]
     """
 
+    name_pattern, name_shown = r"order([1-9]\d*)", "orderN"
+    name_help = "Markov chain of the last N tokens, backing off to fewer"
+    tuned_pattern = "order"
+
+    @classmethod
+    def from_name(cls, match, context):
+        return cls(order=int(match[1]), progress=context.progress)
+
+    @classmethod
+    def candidates(cls, match, context):
+        return [cls(order=order, progress=context.progress) for order in (2, 4, 8)]
+
     def __init__(self, order=8, reversible=True, progress=True):
         require_whole_number("order", order, 1)
         self.reversible = bool(reversible)
@@ -330,6 +342,20 @@ class SemiMarkovModel(BackOffModel):
     >>> model.sample([[1, 0], [0, 1]], n_steps=5, seed=7)  # three frames in 0, two in 1
     [array([0, 0, 1, 1, 0]), array([1, 0, 0, 0, 1])]
     """
+
+    name_pattern = name_shown = tuned_pattern = "semi-markov"
+    name_help = "chain that knows the age of its state and the state before"
+
+    @classmethod
+    def from_name(cls, match, context):
+        return cls(macrostates=context.macrostates, progress=context.progress)
+
+    @classmethod
+    def candidates(cls, match, context):
+        return [
+            cls(macrostates=context.macrostates, bins_per_doubling=bins, progress=context.progress)
+            for bins in (1, 2, 4)
+        ]
 
     def __init__(self, macrostates=None, bins_per_doubling=2, reversible=True, progress=True):
         require_whole_number("bins_per_doubling", bins_per_doubling, 1)

@@ -47,6 +47,13 @@ class BayesianMarkovModel(MarkovModel):
     True
     """
 
+    name_pattern, name_shown = r"bayesian-msm([1-9]\d*)?", "bayesian-msm[N]"
+    name_help = "Markov state model with a lag of N frames, whose chains draw their matrix from the posterior"
+
+    @classmethod
+    def from_name(cls, match, context):
+        return cls(lagtime=int(match[1] or 1), seed=context.seed, progress=context.progress)
+
     def __init__(self, lagtime=1, n_samples=100, reversible=True, seed=0, progress=True):
         require_whole_number("n_samples", n_samples, 2)
         require_whole_number("seed", seed, 0)

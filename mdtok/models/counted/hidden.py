@@ -47,6 +47,13 @@ class HiddenMarkovModel(DynamicsModel):
     True
     """
 
+    name_pattern, name_shown = r"hmm([1-9]\d*)?", "hmm[N]"
+    name_help = "hidden Markov model of N hidden states, or of as many as validation asks for"
+
+    @classmethod
+    def from_name(cls, match, context):
+        return cls(**({"n_hidden": int(match[1])} if match[1] else {}), progress=context.progress)
+
     def __init__(self, n_hidden=(2, 4, 8), progress=True):
         self.n_hidden = (n_hidden,) if isinstance(n_hidden, (int, np.integer)) else tuple(n_hidden)
         if not self.n_hidden:

@@ -58,6 +58,13 @@ class MarkovModel(DynamicsModel):
     [5, 5]
     """
 
+    name_pattern, name_shown = r"msm([1-9]\d*)?", "msm[N]"
+    name_help = "Markov state model with a lag of N frames, or of one"
+
+    @classmethod
+    def from_name(cls, match, context):
+        return cls(lagtime=int(match[1] or 1), progress=context.progress)
+
     def __init__(self, lagtime=1, reversible=True, bayesian_samples=None, progress=True):
         require_whole_number("lagtime", lagtime, 1)
         if bayesian_samples is not None:

@@ -17,8 +17,8 @@ from mdtok.errors import DataError
 from mdtok.models.counted.age_odds import AgeOddsModel
 from mdtok.models.counted.backoff import OrderKModel, SemiMarkovModel
 from mdtok.models.counted.markov import MarkovModel
-from mdtok.models.dynamics import load_model
 from mdtok.models.networks.held_out_choice import SHARES, least_share
+from mdtok.models.saved import load_model
 from mdtok.storage import read_json, write_json
 from mdtok.tokens.metastable import metastable_states
 

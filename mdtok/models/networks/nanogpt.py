@@ -4,7 +4,7 @@ import torch
 
 from mdtok.errors import DataError
 from mdtok.models.networks.nanogpt_network import NanoGPTNetwork, attention_maps
-from mdtok.models.networks.neural import NeuralModel
+from mdtok.models.networks.neural import NAME_ENDS, NAME_ENDS_HELP, NeuralModel, network_names
 from mdtok.tokens.dtrajs import as_dtrajs
 
 PRESETS = {
@@ -67,6 +67,9 @@ class NanoGPT(NeuralModel):
     """
 
     presets, network_class = PRESETS, NanoGPTNetwork
+    name_pattern = tuned_pattern = network_names("nanogpt", PRESETS)
+    name_shown, name_help = "nanogpt" + NAME_ENDS, f"transformer; SIZE is {', '.join(PRESETS)}; {NAME_ENDS_HELP}"
+    tuned = (("small", {}), ("small", {"learning_rate": 1e-3}), ("tiny", {"learning_rate": 2e-3, "dropout": 0.05}))
     shape = (
         "n_layer",
         "n_head",

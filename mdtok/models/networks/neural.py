@@ -18,6 +18,7 @@ from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.networks.anchor import BasinAnchor, choose_shares
 from mdtok.models.networks.exploration import Exploration
 from mdtok.models.networks.network_model import NetworkModel
+from mdtok.models.networks.token_network import REPLACEMENTS
 from mdtok.models.networks.training import TrainingSettings, score_windows, train_network, training_windows
 from mdtok.storage import read_json, write_json
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
@@ -25,6 +26,13 @@ from mdtok.tokens.windows import windows
 
 #: What a network's transitions are anchored on: see `NanoGPT`.
 ANCHORS = ("basins", "factorised", "states")
+_ANCHOR_OF_NAME = {"plain": None, "anchored": "basins", "factorised": "factorised", "states": "states"}
+#: How the names of networks may go on, as people read it.
+NAME_ENDS = "[-SIZE][-ANCHOR][-PASS][-reversible]"
+NAME_ENDS_HELP = (
+    f"ANCHOR is {', '.join(_ANCHOR_OF_NAME)}; PASS is {', '.join(REPLACEMENTS)} (two passes); -reversible learns from "
+    "reversed trajectories too"
+)
 _WINDOWS_AT_ONCE, _PASTS_AT_ONCE = 64, 1024
 _MOST_STOPPING_WINDOWS = 4000  # 200,000 tokens tell well enough when to stop
 
@@ -50,6 +58,16 @@ class NeuralModel(NetworkModel, DynamicsModel):
     fewest_steps, most_steps = 500, 5000  # of training by default, ten epochs between them
     network_class: type
     shape: tuple
+    tuned: tuple  # the size and what else differs of each candidate for -tuned
+
+    @classmethod
+    def from_name(cls, match, context):
+        return cls.from_preset(match["size"] or "small", **_settings_of_name(match, context))
+
+    @classmethod
+    def candidates(cls, match, context):
+        settings = _settings_of_name(match, context)
+        return [cls.from_preset(match["size"] or size, **{**settings, **given}) for size, given in cls.tuned]
 
     def _take(self, given):
         """Keep the arguments of the constructor as settings, and check them."""
@@ -343,6 +361,28 @@ class NeuralModel(NetworkModel, DynamicsModel):
     def n_parameters(self):
         """Number of weights of the network, and of the counted probabilities of its anchor."""
         return self._count_weights() + (self.anchor_.n_parameters if self.anchor_ else 0)
+
+
+def network_names(kind, sizes):
+    """The pattern of the names of a kind of network: ``nanogpt-tiny-plain-faithful-reversible``."""
+    anchors, passes = "|".join(_ANCHOR_OF_NAME), "|".join(REPLACEMENTS)
+    return (
+        rf"{kind}(?:-(?P<size>{'|'.join(sizes)}))?(?:-(?P<anchor>{anchors}))?"
+        rf"(?:-(?P<second_pass>{passes}))?(?P<reversible>-reversible)?"
+    )
+
+
+def _settings_of_name(match, context):
+    settings = {"seed": context.seed, "progress": context.progress}
+    if context.training_steps is not None:
+        settings["max_steps"] = context.training_steps
+    if match["anchor"]:
+        settings["anchor"] = _ANCHOR_OF_NAME[match["anchor"]]
+    if match["second_pass"]:
+        settings["second_pass"] = match["second_pass"]
+    if match["reversible"]:
+        settings["reversible"] = True
+    return settings
 
 
 @torch.inference_mode()

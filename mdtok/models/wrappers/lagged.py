@@ -6,8 +6,7 @@ import numpy as np
 
 from mdtok.checks import require_whole_number
 from mdtok.errors import SettingsError
-from mdtok.models.dynamics import load_model
-from mdtok.models.saved import read_model, write_model
+from mdtok.models.saved import load_model, read_model, write_model
 from mdtok.models.wrappers.wrapped import WrappedModel
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, thin_dtrajs
 
@@ -45,8 +44,17 @@ class LaggedModel(WrappedModel):
     [array([1, 1, 0, 0])]
     """
 
+    name_pattern, name_shown = r"(.+)-lag([1-9]\d*)", "NAME-lagN"
+    name_help = "another model of tokens on every N-th frame only"
+
+    @classmethod
+    def from_name(cls, match, context):
+        return cls(context.make(match[1]), lagtime=int(match[2]))
+
     def __init__(self, model, lagtime):
         require_whole_number("lagtime", lagtime, 1)
+        if model.reads != "tokens":
+            raise SettingsError(f"{type(model).__name__} reads coordinates; a model of tokens was expected.")
         if model.lagtime != 1:
             raise SettingsError(
                 f"{type(model).__name__} has a lagtime of {model.lagtime} already; give it all of it, or one with lagtime 1."

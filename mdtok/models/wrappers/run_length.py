@@ -9,10 +9,11 @@ from tqdm import tqdm
 from mdtok.checks import require_whole_number
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.counted.dwells import DwellTimes, find_dwells
+from mdtok.models.counted.event_chain import EventChainModel
 from mdtok.models.counted.markov import equilibrium
-from mdtok.models.dynamics import DynamicsModel, draw, load_model
+from mdtok.models.dynamics import DynamicsModel, draw
 from mdtok.models.networks.nanogpt import NanoGPT
-from mdtok.models.saved import read_model, write_model
+from mdtok.models.saved import load_model, read_model, write_model
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
 _SHARES = (
@@ -86,6 +87,22 @@ class RunLengthModel(DynamicsModel):
     >>> model.sample([[1, 0], [0, 1]], n_steps=5, seed=7)  # three frames in 0, two in 1
     [array([0, 0, 1, 1, 0]), array([1, 0, 0, 0, 1])]
     """
+
+    name_pattern = (
+        r"run-length(?:-order(?P<order>[1-9]\d*)|-(?P<network>(?:nanogpt|lstm)(?:-(?:tiny|narrow|small|medium))?))?"
+    )
+    name_shown = "run-length[-orderN|-NETWORK]"
+    name_help = (
+        "events instead of frames, told by counts of the last N events or by a network (nanogpt, lstm-medium, …)"
+    )
+
+    @classmethod
+    def from_name(cls, match, context):
+        if match["order"]:
+            events = EventChainModel(order=int(match["order"]), progress=context.progress)
+        else:
+            events = context.make(f"{match['network'] or 'nanogpt'}-plain")
+        return cls(events, progress=context.progress)
 
     def __init__(self, model=None, bins_per_doubling=2, n_events=16, progress=True):
         require_whole_number("bins_per_doubling", bins_per_doubling, 1)
@@ -303,7 +320,7 @@ class RunLengthModel(DynamicsModel):
     @property
     def history_(self):
         """What the token model says of its training, where it says anything."""
-        return getattr(self.model, "history_", None)
+        return self.model.history_
 
     @property
     def n_parameters(self):

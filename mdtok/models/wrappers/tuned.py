@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from mdtok.errors import SettingsError
-from mdtok.models.dynamics import load_model
-from mdtok.models.saved import read_model, write_model
+from mdtok.models.saved import load_model, read_model, write_model
 from mdtok.models.wrappers.wrapped import WrappedModel
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
@@ -44,6 +43,13 @@ class TunedModel(WrappedModel):
     >>> model.chosen_
     1
     """
+
+    name_pattern, name_shown = "(.+)-tuned", "NAME-tuned"
+    name_help = "the best on validation of three models: NAME is order, semi-markov, nanogpt or lstm"
+
+    @classmethod
+    def from_name(cls, match, context):
+        return cls(context.candidates(match[1]))
 
     def __init__(self, candidates):
         self.candidates = list(candidates)

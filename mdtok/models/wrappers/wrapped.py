@@ -30,12 +30,12 @@ class WrappedModel(DynamicsModel):
     @property
     def history_(self):
         """What the model says of its training, where it says anything."""
-        return getattr(self.model, "history_", None)
+        return self.model.history_
 
     @property
     def train_seconds_(self):
         """Those of the model, where it says anything."""
-        return getattr(self.model, "train_seconds_", 0.0)
+        return self.model.train_seconds_ or 0.0
 
     @train_seconds_.setter
     def train_seconds_(self, seconds):

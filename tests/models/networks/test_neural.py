@@ -344,7 +344,7 @@ def test_with_an_anchor_the_logits_of_states_learn_what_they_learn_without():
     tokens, labels = torch.randint(0, 6, (4, 10)), torch.randint(0, 6, (4, 10))
     labels[0, 7:] = -100
     anchor = torch.randn(4, 10, 2).log_softmax(dim=-1)
-    gradients = {}
+    gradients, plain = {}, None
     for n_basins in (0, 2):
         torch.manual_seed(1)
         network = NanoGPTNetwork(
