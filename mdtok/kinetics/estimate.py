@@ -1,10 +1,13 @@
 """A number with its interval: what every estimator gives, how it is written and how it is shown."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import chi2
 
+MISSING = "–"  # in the place of a number that is not known
+PARTS = ("value", "low", "high")
 _CONFIDENCE = 0.95
 
 
@@ -32,11 +35,54 @@ class Estimate:
             low, high = np.nanpercentile(np.where(seen, samples, 0.0), [tail, 100 - tail], axis=0)
         return cls(np.asarray(value, dtype=float), np.where(seen, low, np.nan), np.where(seen, high, np.nan))
 
+    @classmethod
+    def of(cls, figure: "Estimate | dict") -> "Estimate":
+        """An estimate as it is, or from its dict ``{"value": …, "low": …, "high": …}``, in which null is NaN.
+
+        Examples
+        --------
+        >>> f"{Estimate.of({'value': 2.0, 'low': 1.5, 'high': None}):.1f}"
+        '2.0 [1.5, ∞]'
+        """
+        return figure if isinstance(figure, cls) else cls(*(np.asarray(figure[part], dtype=float) for part in PARTS))
+
+    @property
+    def first(self) -> "Estimate":
+        """The first number of an array, or the number."""
+        return Estimate(*(np.ravel(part)[0] for part in (self.value, self.low, self.high)))
+
     def __getitem__(self, index):
         return Estimate(self.value[index], self.low[index], self.high[index])
 
+    def texts(self, spec: str | Callable = "") -> tuple[str, str]:
+        """A number and its interval as texts; every interval that mdtok prints is written here.
+
+        Parameters
+        ----------
+        spec : str or callable
+            Format of a number, or a function from a number to its text.
+
+        Returns
+        -------
+        value : str
+            "–" where there is none.
+        interval : str
+            In brackets; empty where no lower end is known, and open to ∞ where no upper one is.
+
+        Examples
+        --------
+        >>> Estimate(2.0, 1.5, np.inf).texts(".1f"), Estimate(2.0, np.nan, np.nan).texts(".1f")
+        (('2.0', '[1.5, ∞]'), ('2.0', ''))
+        """
+        value, low, high = (float(part) for part in (self.value, self.low, self.high))
+        show = spec if callable(spec) else lambda number: format(number, spec)
+        if not np.isfinite(value):
+            return MISSING, ""
+        interval = f"[{show(low)}, {show(high) if np.isfinite(high) else '∞'}]" if np.isfinite(low) else ""
+        return show(value), interval
+
     def __format__(self, spec):
-        return f"{float(self.value):{spec}} [{float(self.low):{spec}}, {float(self.high):{spec}}]"
+        return " ".join(filter(None, self.texts(spec)))
 
     def __mul__(self, factor):
         return Estimate(self.value * factor, self.low * factor, self.high * factor)

@@ -5,7 +5,8 @@ from mdtok.lazy import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "page": ["write_report", "Chapter"],
+        "page": ["write_report"],
+        "parts": ["Chapter", "Table", "Verbatim", "shown", "held"],
         "plots.scorecard": [
             "plot_timescales",
             "plot_chapman_kolmogorov",

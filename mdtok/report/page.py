@@ -1,16 +1,17 @@
 """The report: one self-contained page whose first screen says in words which model passes and which fails."""
 
 import base64
-from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from markupsafe import escape as markup_escape
 from tqdm.auto import tqdm
 
 from mdtok.kinetics.verdicts import picoseconds
 from mdtok.report import tables
 from mdtok.report.figures import DPI, NAMES, report_figures
 from mdtok.report.glossary import REFERENCES, TERMS
+from mdtok.report.parts import Table, Verbatim
 from mdtok.storage import whole
 
 _SHOWN_DPI = 108  # pixels of the page per inch of a figure; more are in the image, for sharp screens and print
@@ -29,15 +30,6 @@ _ROLLOUTS = (
     "reaches in 1 of 20), and nats per token under the Markov chain of training MD, which rise where chains grow unlike MD. Net "
     "flux between two macrostates over the traffic both ways is 0 with detailed balance."
 )
-
-
-@dataclass
-class Chapter:
-    """A part of the page that a script adds: text and tables as HTML, then figures."""
-
-    title: str
-    body: str
-    figures: list = field(default_factory=list)
 
 
 def write_report(
@@ -119,7 +111,7 @@ def _page(card, title, figures, images, projection, run, chapters):
     references = "".join(f"<li>{escape(reference)}</li>" for reference in REFERENCES)
     sections = [
         _first_screen(card, title),
-        *(_section(chapter.title, chapter.body + _figures(chapter.figures, images)) for chapter in chapters),
+        *(_section(chapter.title, _body(chapter.body) + _figures(chapter.figures, images)) for chapter in chapters),
         _section("Figures", _figures(figures, images)),
         _section("Macrostates", tables.state_table(content, projection)),
         _section("What each check found", tables.check_table(content)),
@@ -181,6 +173,17 @@ def _section(title, body):
 
 def _paragraph(text):
     return f"<p>{escape(text)}</p>"
+
+
+def _body(body):
+    return body if isinstance(body, str) else "".join(map(_part, body))
+
+
+def _part(part):
+    if isinstance(part, Table):
+        heading = f"<h3>{markup_escape(part.title)}</h3>" if part.title else ""
+        return heading + tables.table(part.header, [map(markup_escape, row) for row in part.rows], part.look)
+    return f"<pre>{escape(part.text)}</pre>" if isinstance(part, Verbatim) else f"<p>{markup_escape(part)}</p>"
 
 
 def _figures(figures, images):

@@ -36,7 +36,8 @@ def table(header, rows, name="", n_heads=1):
     row."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in header)
     body = "".join(
-        f"<tr>{''.join(map(_head, cells[:n_heads]))}{''.join(map(_cell, cells[n_heads:]))}</tr>" for cells in rows
+        f"<tr>{''.join(map(_head, cells[:n_heads]))}{''.join(map(_cell, cells[n_heads:]))}</tr>"
+        for cells in map(list, rows)
     )
     thead, tbody = f"<thead><tr>{head}</tr></thead>", f"<tbody>{body}</tbody>"
     return f'<div class="scroll"><table class="{name}">{thead}{tbody}</table></div>'

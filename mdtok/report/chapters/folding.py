@@ -3,7 +3,7 @@
 from html import escape
 
 from mdtok.report.figures import ReportFigure
-from mdtok.report.page import Chapter
+from mdtok.report.parts import Chapter
 from mdtok.report.plots.networks import plot_flux_network, plot_transition_path_times
 from mdtok.report.plots.profiles import plot_free_energy_profiles
 from mdtok.report.tables import table

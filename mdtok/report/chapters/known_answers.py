@@ -2,7 +2,7 @@
 
 from html import escape
 
-from mdtok.report.page import Chapter
+from mdtok.report.parts import Chapter
 from mdtok.report.tables import table
 
 _MEANING = (

@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from mdtok.insight.memory import AGE
 from mdtok.report.figures import ReportFigure
-from mdtok.report.page import Chapter
+from mdtok.report.parts import Chapter
 from mdtok.report.plots.style import MODEL_COLOURS, MODEL_MARKERS, label, one_axes, styled
 
 _CAPTION = (

@@ -7,7 +7,7 @@ import numpy as np
 from mdtok.insight import find_key_steps
 from mdtok.report import trajectory_tables as tables
 from mdtok.report.figures import ReportFigure
-from mdtok.report.page import Chapter
+from mdtok.report.parts import Chapter
 from mdtok.report.plots import attention as attention_plots
 from mdtok.report.plots import trajectories as plots
 

@@ -34,7 +34,7 @@ _NAME_BOX = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "no
 def plot_potential(
     energy,
     bounds,
-    temperature_kelvin,
+    temperature_kelvin=None,
     ax=None,
     *,
     states=None,
@@ -52,7 +52,8 @@ def plot_potential(
         `bounds`.
     bounds : ((x0, x1), (y0, y1))
         In nm.
-    temperature_kelvin : float
+    temperature_kelvin : float, optional
+        Without it the energies are in kT already.
     ax : matplotlib.axes.Axes, optional
     states : dict of str -> (x, y), optional
         Minima by name.
@@ -77,7 +78,7 @@ def plot_potential(
     given = ax is not None
     ax = one_axes(ax, 5.2, 4.4)
     x, y, energies = _on_grid(energy, bounds, n_grid)
-    above_kt = (energies - energies.min()) / (R / 1000 * temperature_kelvin)
+    above_kt = (energies - energies.min()) / (1.0 if temperature_kelvin is None else R / 1000 * temperature_kelvin)
     levels = np.linspace(0, highest_kt, 2 * int(highest_kt) + 1)
     filled = ax.contourf(x, y, above_kt.T, levels, cmap=_KT_COLOURS, extend="max")
     ax.contour(x, y, above_kt.T, levels[::2], colors="#3b5a78", linewidths=0.3, alpha=0.6)

@@ -1,0 +1,43 @@
+"""What the chapters on analytic potentials share: the minima, the regions around them, and what is exact of the tokens."""
+
+import numpy as np
+from sklearn.metrics import pairwise_distances_argmin
+
+from mdtok.kinetics.bayes_limits import BayesClassifier
+
+ORACLE = "oracle (Bayes-optimal)"
+REACHED_NM = 0.2  # of a minimum: nearer is there
+
+
+def minima_of(judged) -> dict[str, np.ndarray]:
+    """The two deepest minima by name, deepest first: where trajectories start, and their classes."""
+    system = judged.system
+    points = np.array([system.states[name] for name in system.starts])
+    deepest = np.argsort(system.potential.energy(points))[:2]
+    return {list(system.starts)[k]: points[k] for k in deepest}
+
+
+def regions_of(judged) -> list[np.ndarray]:
+    """Cells of the oracle around each of the minima, as boolean masks."""
+    return [judged.oracle.within(point, REACHED_NM) for point in minima_of(judged).values()]
+
+
+def classifier_of(judged) -> BayesClassifier:
+    """The best classifier of slices by the minimum that they come from."""
+    return BayesClassifier(judged.oracle, list(minima_of(judged).values()), judged.system.start_square_nm)
+
+
+def exact_populations(judged) -> np.ndarray:
+    """Equilibrium populations of the basins of the tokens, shape (n_macrostates,)."""
+    tokenizer = judged.tokenizer
+
+    def basin_of(points):
+        return tokenizer.macrostates_[pairwise_distances_argmin(points, tokenizer.cluster_centers_)]
+
+    shares = judged.oracle.shares(basin_of, int(tokenizer.macrostates_.max()) + 1)
+    return judged.oracle.stationary_distribution @ shares
+
+
+def relaxation_times(judged) -> np.ndarray:
+    """The three slowest relaxation times, in ps."""
+    return judged.oracle.relaxation_times(3)

@@ -1,0 +1,234 @@
+"""Chapters are found by walking a folder; their numbers survive a file, and are drawn without a model."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mdtok.kinetics.oracle import Oracle
+from mdtok.models import CopyLast, VectorAutoregression
+from mdtok.report import Chapter, Table
+from mdtok.storage import as_json
+from mdtok.tokens import StateTokenizer
+from mdtok.workflows.chapters import find_chapters, name_of
+from mdtok.workflows.chapters.cvs import pooled
+
+CHAPTERS = {name_of(chapter): chapter for chapter in find_chapters()}
+OF_POTENTIALS = ("kinetics", "exact", "forecasts", "classes", "cvs", "attention")
+STATES = {"left": np.array([-1.0, 0.0]), "right": np.array([1.0, 0.1]), "top": np.array([0.0, 0.8])}
+D, KT, STEP_PS = 0.02, 0.00831446 * 300, 1.0
+
+
+def double_well(points):
+    """In kJ/mol; the left well is deeper."""
+    x, y = np.asarray(points).T
+    return 3.0 * (x**2 - 1) ** 2 + 0.4 * x + 8.0 * y**2
+
+
+def walks(starts, n_frames, seed):
+    """Overdamped walks in the double well, shape (n_walks, n_frames, 2)."""
+    rng, x = np.random.default_rng(seed), np.array(starts)
+    frames = np.empty((n_frames, *x.shape))
+    for frame in frames:
+        force = np.column_stack([-12.0 * x[:, 0] * (x[:, 0] ** 2 - 1) - 0.4, -16.0 * x[:, 1]])
+        x = x + D * STEP_PS / KT * force + np.sqrt(2 * D * STEP_PS) * rng.standard_normal(x.shape)
+        frame[:] = x
+    return frames.transpose(1, 0, 2)
+
+
+class Split:
+    """Arrays of which the first half is for training."""
+
+    def __init__(self, arrays, labels=None, frame_ps=STEP_PS):
+        self.arrays, self.labels, self.frame_ps = list(arrays), labels, frame_ps
+        order = np.arange(len(self.arrays))
+        self.split = {"train": order[: len(order) // 2].tolist(), "test": order[len(order) // 2 :].tolist()}
+
+    def part(self, name):
+        return [self.arrays[k] for k in self.split[name]]
+
+    def labels_of(self, name):
+        return self.labels[self.split[name]]
+
+
+class MadeUpBert(CopyLast):
+    """Looks at frames as a trajectory BERT does, without a network."""
+
+    reads, is_causal, past_share_, has_density = "features", True, 0.25, True
+
+    def attentions(self, trajectory):
+        visible = np.tri(len(trajectory))
+        return np.tile(visible / visible.sum(axis=1, keepdims=True), (2, 3, 1, 1))
+
+    def predict_proba(self, trajectories):
+        right = np.array([x[:, 0].mean() > 0 for x in trajectories], dtype=float)
+        return np.column_stack([1 - right, right])
+
+    def transform(self, trajectories):
+        return [np.column_stack([x, x[:, :1] ** 2 + 0.1 * x[:, 1:]]) for x in trajectories]
+
+    def class_logits(self, embeddings):
+        return np.column_stack([-embeddings[:, 0], embeddings[:, 0]])
+
+    def forecast_ensemble(self, prompts, n_steps, seed=0):
+        noise = 0.1 * np.random.default_rng(seed).standard_normal((len(prompts), 4, n_steps, 2))
+        return self.forecast(prompts, n_steps)[:, None] + noise
+
+    def log_density(self, trajectory):
+        return np.full(len(trajectory) - 1, -1.0)
+
+
+@pytest.fixture(scope="module")
+def judged():
+    starts = np.repeat([STATES["left"], STATES["right"]], 12, axis=0)
+    mixed = np.random.default_rng(1).permutation(len(starts))
+    labelled = Split(walks(starts, 240, seed=7)[mixed], np.repeat([0, 1], 12)[mixed])
+    features = Split(walks(starts, 600, seed=8)[mixed])
+    models = {
+        "copy-last": CopyLast().fit(features.arrays),
+        "ornstein-uhlenbeck": VectorAutoregression().fit(features.arrays),
+        "made-up": MadeUpBert().fit(features.arrays),
+    }
+    for model in models.values():
+        model.reads = "features"
+    settings = SimpleNamespace(
+        seed=7,
+        progress=False,
+        lagtime=2,
+        window=20,
+        frame_interval_ps=STEP_PS,
+        n_frames=240,
+        n_long_frames=600,
+        n_forecasts=6,
+        n_prompt=60,
+        n_forecast=10,
+        n_attention=2,
+    )
+
+    def thinned(trajectories):
+        return [x[4::5] for x in trajectories]
+
+    tokenizer = StateTokenizer(8, 2, lagtime=2, seed=7).fit(thinned(features.arrays), progress=False)
+    bounds = ((-1.8, 1.8), (-1.0, 1.2))
+    return SimpleNamespace(
+        settings=settings,
+        tokens=SimpleNamespace(dt_ps=5 * STEP_PS),
+        features=features,
+        labelled=labelled,
+        tokenizer=tokenizer,
+        models={**models, "msm": SimpleNamespace(reads="tokens")},
+        card=None,
+        system=SimpleNamespace(
+            states=STATES,
+            starts={"right": STATES["right"], "left": STATES["left"], "top": STATES["top"]},
+            potential=SimpleNamespace(energy=double_well),
+            bounds=bounds,
+            start_square_nm=0.1,
+            dynamics="brownian",
+            temperature_kelvin=300.0,
+            diffusion_nm2_per_ps=D,
+        ),
+        definition=None,
+        oracle=Oracle(double_well, D, 300.0, bounds, spacing_nm=0.08),
+        thinned=thinned,
+        tokens_of=lambda trajectories: tokenizer.transform(trajectories),
+        rollout_features=lambda: {"made-up": np.array(thinned(features.arrays[:6]))},
+    )
+
+
+@pytest.fixture(scope="module")
+def found(judged):
+    """Numbers of the chapters on potentials, by name."""
+    return {name: CHAPTERS[name].numbers(judged) for name in OF_POTENTIALS}
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_has_its_four_names(name):
+    chapter = CHAPTERS[name]
+    assert isinstance(chapter.PLACE, int)
+    assert all(callable(getattr(chapter, part)) for part in ("applies", "numbers", "draw"))
+
+
+def test_chapters_are_found_in_the_order_of_the_page():
+    places = [chapter.PLACE for chapter in find_chapters()]
+    assert places == sorted(places) and len(set(places)) == len(places)
+    assert [name for name in CHAPTERS if name in OF_POTENTIALS] == list(OF_POTENTIALS)
+
+
+@pytest.mark.parametrize("name", OF_POTENTIALS)
+def test_chapters_on_potentials_need_classes_and_an_oracle(judged, name):
+    assert CHAPTERS[name].applies(judged)
+    assert not CHAPTERS[name].applies(SimpleNamespace(**{**vars(judged), "labelled": None}))
+    if name != "attention":
+        assert not CHAPTERS[name].applies(SimpleNamespace(**{**vars(judged), "oracle": None}))
+
+
+@pytest.mark.parametrize("name", OF_POTENTIALS)
+def test_numbers_are_drawn_alike_before_and_after_a_file(found, name, tmp_path):
+    """A file has lists for arrays, null for NaN and ∞; nothing of a model is left in it."""
+    kept = json.loads(json.dumps(as_json(found[name]), allow_nan=False))
+    pages = [CHAPTERS[name].draw(numbers) for numbers in (found[name], kept)]
+    assert all(isinstance(page, Chapter) for page in pages)
+    tables = [[part for part in page.body if isinstance(part, Table)] for page in pages]
+    assert tables[0] == tables[1] and tables[0]
+    assert [figure.name for figure in pages[0].figures] == [figure.name for figure in pages[1].figures]
+    for figure in pages[1].figures:
+        path = tmp_path / f"{figure.name}.png"
+        figure.render(path)
+        assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_exact_numbers_are_those_of_the_potential(found):
+    exact = found["exact"]
+    assert exact["names"] == ["left", "right"]  # the deepest first, whatever the order of the starts
+    assert np.isclose(np.sum(exact["populations"]), 1) and exact["populations"].max() > 0.5
+    assert exact["mfpt_ps"][0] > exact["mfpt_ps"][1] > 0
+    assert np.shape(exact["energy_kt"]) == (201, 201) and np.min(exact["energy_kt"]) == 0
+    assert exact["data"]["n_labelled"] == 24 and exact["data"]["n_long_frames"] == 600
+    assert {row["from"]: row["exact"] > 0 for row in exact["crossings"]} == {"left": True, "right": True}
+
+
+def test_kinetics_judges_md_and_rollouts_against_the_exact_answer(found):
+    rows = found["kinetics"]["rows"]
+    assert list(rows) == ["held-out MD", "made-up"]
+    for row in rows.values():
+        off = np.abs(np.asarray(row["populations"]["value"]) - found["kinetics"]["exact_populations"]).max()
+        assert np.isclose(row["population_error"], off) and row["populations_hold"] == (off <= 0.03)
+    (sentence,) = found["kinetics"]["sentences"]
+    assert sentence.startswith("made-up: populations") and "chains 30 windows long" in sentence
+
+
+def test_forecasts_know_every_model_of_coordinates_and_none_of_tokens(found):
+    forecasts = found["forecasts"]
+    assert list(forecasts["models"]) == [forecasts["optimal"], "copy-last", "ornstein-uhlenbeck", "made-up"]
+    assert forecasts["models"][forecasts["optimal"]]["ratio"]["value"] == 1
+    assert forecasts["models"]["made-up"]["past_share"] == 0.25
+    assert list(forecasts["generated"]) == ["made-up"] and np.shape(forecasts["generated"]["made-up"]) == (4, 10, 2)
+    assert np.shape(forecasts["prompt"]) == np.shape(forecasts["truth"]) == (10, 2)
+
+
+def test_classes_are_judged_whole_and_by_slice(found):
+    classes = found["classes"]
+    assert list(classes["slices"]) == ["100"]  # of 240 frames; 250 and 500 do not fit in twice
+    assert classes["n_test"] == 12 and len(classes["slices"]["100"]["exact"]) == 2
+    assert classes["exact_accuracy"] > 0.99 > classes["slices"]["100"]["exact"][1] > 0.5
+    assert "accuracy" in classes["sentences"][0]
+
+
+def test_collective_variables_of_networks_stand_beside_tica(found):
+    sets = found["cvs"]["sets"]
+    assert [name.partition(":")[0] for name in sets] == ["TICA of x, y", "VAMP of x, y", "made-up", "made-up"]
+    assert all(0 < float(row["committor_correlation"]["value"]) <= 1 for row in sets.values())
+
+
+def test_uniform_attention_has_no_key_steps(found):
+    attention = found["attention"]
+    assert attention["models"]["made-up"]["key_steps"]["n_with_any"] == 0
+    assert attention["models"]["made-up"]["future_share"] == 0
+    assert np.shape(attention["one"]["trajectory"]) == (240, 2)
+
+
+def test_pooling_averages_over_the_window_and_over_less_at_the_start():
+    x = np.arange(6, dtype=float)[:, None]
+    assert pooled([x], 3)[0].ravel().tolist() == [0, 0.5, 1, 2, 3, 4]
