@@ -4,11 +4,11 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: alanine muller-brown four-state fip35 quick test test-slow test-gpu bench clean
+.PHONY: alanine muller-brown four-state fip35 quick test lint test-slow test-gpu bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test,h5]'
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[test,lint,h5]'
 	touch $@
 
 alanine: $(READY)  ## the main job: 100 ns of alanine dipeptide, models, report (ARGS="--seed 8 --out runs/eight")
@@ -26,8 +26,15 @@ fip35: $(READY)  ## the Fip35 WW domain: Cα model, hundreds of foldings, how it
 quick: $(READY)  ## the same path in under 90 s
 	$(RUN) protocols/run_alanine.py --quick --out runs/alanine_quick $(ARGS)
 
-test: $(READY)
-	$(RUN) -m pytest $(ARGS)
+# One worker a core, one thread a worker: numbers do not hang on how many cores there are, and none waits for another.
+WORKERS ?= auto
+test: $(READY)  ## all but slow tests, in parallel, with the line coverage (WORKERS=1, ARGS="tests/md -x")
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope --cov --cov-report term $(ARGS)
+
+lint: $(READY)  ## what `pre-commit` runs too: style, form, types
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 test-slow: $(READY)
 	$(RUN) -m pytest -m slow $(ARGS)

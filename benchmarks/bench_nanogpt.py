@@ -36,7 +36,7 @@ def train_bare(model, dtraj, n_states, n_steps):
     inputs, labels = map(torch.from_numpy, training_windows([dtraj], settings["n_positions"], settings["window_shift"]))
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings["learning_rate"], betas=settings["adam_betas"])
     began = time.perf_counter()
-    for step in range(n_steps):
+    for _ in range(n_steps):
         batch = torch.randint(len(inputs), (settings["batch_size"],))
         network(inputs[batch], labels=labels[batch]).loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -46,7 +46,7 @@ def main():
             quantities(tokens_of(folder, tokenizer, arguments.runs[0]), first, arguments) for folder in arguments.runs
         ]
     found = [{title: (show, numbers) for title, show, numbers in of_run} for of_run in rows]
-    lines = [f"{'':<28} {str(arguments.runs[0]):>32} {str(arguments.runs[1]):>32}   intervals"]
+    lines = [f"{'':<28} {arguments.runs[0]!s:>32} {arguments.runs[1]!s:>32}   intervals"]
     n_apart = n_rows = 0
     for title in (title for title in found[0] if title in found[1]):
         (show, a), (_, b) = found[0][title], found[1][title]

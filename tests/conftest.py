@@ -1,15 +1,15 @@
 """What all tests share: the real data beside the checkout, bounded threads, and running the scripts as a user does."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+# One thread a worker where workers run side by side (`make test`).
+os.environ.setdefault("OMP_NUM_THREADS", "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-import pytest  # noqa: E402
+import pytest
+import scripts
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,10 +25,17 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def run_protocol():
-    """Run ``protocols/<name>.py`` with arguments, as a user does; gives the CompletedProcess."""
+    """Run ``protocols/<name>.py`` with arguments in this process; gives a CompletedProcess."""
+    return scripts.run_protocol
 
-    def run(name, *arguments, timeout=300, cwd=None):
-        command = [sys.executable, str(ROOT / "protocols" / f"{name}.py"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=cwd)
 
-    return run
+@pytest.fixture(scope="session")
+def run_command():
+    """Run ``python -m mdtok`` with arguments in this process; gives a CompletedProcess."""
+    return scripts.run_command
+
+
+@pytest.fixture(scope="session")
+def run_script_truly():
+    """Run ``protocols/<name>.py`` with arguments in a process of its own, as a user does; gives its CompletedProcess."""
+    return scripts.run_script_truly

@@ -27,7 +27,7 @@ class ClassificationScores:
     precision: Estimate
     recall: Estimate
     f1: Estimate
-    accuracy_difference: Estimate = None
+    accuracy_difference: Estimate | None = None
 
     def to_dict(self):
         """What is there, as dicts with value, low and high."""

@@ -47,9 +47,9 @@ class CVQuality:
     vamp2: Estimate
     timescale_frames: Estimate
     rank: int
-    committor_correlation: Estimate = None
-    best_spearman: Estimate = None
-    vamp2_difference: Estimate = None
+    committor_correlation: Estimate | None = None
+    best_spearman: Estimate | None = None
+    vamp2_difference: Estimate | None = None
 
     def to_dict(self):
         """What is there: dicts with value, low and high, and the rank."""

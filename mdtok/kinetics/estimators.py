@@ -86,7 +86,7 @@ def populations(dtrajs, n_states=None, lagtime=None):
 
 
 def _spread(distribution, symbols, n_states):
-    full = np.zeros(np.shape(distribution)[:-1] + (n_states,))
+    full = np.zeros((*np.shape(distribution)[:-1], n_states))
     full[..., symbols] = distribution
     return full
 

@@ -29,8 +29,8 @@ class ForecastError:
 
     mse: Estimate
     by_horizon: Estimate
-    standardised: Estimate = None
-    ratio: Estimate = None
+    standardised: Estimate | None = None
+    ratio: Estimate | None = None
 
     def to_dict(self):
         """What is there, as dicts with value, low and high."""
@@ -153,7 +153,7 @@ class HeldOutDensity:
     """
 
     nats: Estimate
-    difference: Estimate = None
+    difference: Estimate | None = None
 
     def to_dict(self):
         """What is there, as dicts with value, low and high."""

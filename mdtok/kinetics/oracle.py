@@ -129,7 +129,7 @@ class Oracle:
         shares, kT = np.zeros((self.n_cells, n_labels)), GAS_CONSTANT_KJ_MOL_K * self.temperature_kelvin
         centre = self._energy(self.points)
         for dx, dy in np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2):
-            points = self.points + (dx, dy)
+            points = self.points + np.array([dx, dy])
             labels = np.asarray(label_of(points))
             if labels.shape != (self.n_cells,) or (labels < 0).any() or (labels >= n_labels).any():
                 raise DataError(f"Labels from 0 to {n_labels - 1}, one a point, were expected of label_of.")

@@ -172,7 +172,7 @@ class OracleForecast(TrajectoryModel):
         # a Gaussian's logarithm is a quadratic function: interpolated exactly through three cells a coordinate
         shares = np.stack([shift * (shift - 1) / 2, 1 - shift**2, shift * (shift + 1) / 2])  # (3, n, 2)
         for i, j in np.ndindex(3, 3):
-            cells = self.oracle.cell_of(self.oracle._origin + h * (nearest + (i - 1, j - 1)))
+            cells = self.oracle.cell_of(self.oracle._origin + h * (nearest + np.array([i - 1, j - 1])))
             log_density += (
                 shares[i, :, 0] * shares[j, :, 1] * np.log(np.maximum(np.asarray(P[start, cells]).ravel(), 1e-30))
             )

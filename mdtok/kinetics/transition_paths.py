@@ -5,6 +5,7 @@ and none of the failed attempts.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.stats import binomtest
@@ -166,7 +167,7 @@ def _spans(dtraj, index, source, target):
 
 def _mean_frames(spans, dtrajs, n_bootstrap, seed):
     firsts = np.concatenate([[0], np.cumsum([len(dtraj) for dtraj in dtrajs])])
-    units = independent_units([np.arange(first, stop) for first, stop in zip(firsts, firsts[1:])])
+    units = independent_units([np.arange(first, stop) for first, stop in pairwise(firsts)])
     arrivals = firsts[spans[:, 0]] + spans[:, 2]
     unit = np.searchsorted([frames[0] for frames in units if len(frames)], arrivals, side="right") - 1
     frames = np.bincount(unit, spans[:, 2] - spans[:, 1], minlength=len(units))

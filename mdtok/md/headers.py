@@ -58,7 +58,7 @@ def _read_dcd(path):
     n_frames_said, n_atoms, first_frame_at, first_frame_bytes, frame_bytes = layout
     rest = size - first_frame_at - first_frame_bytes
     n_whole = 1 + rest // frame_bytes if rest >= 0 else 0
-    if rest < 0 and size > first_frame_at or rest > 0 and rest % frame_bytes:
+    if (rest < 0 and size > first_frame_at) or (rest > 0 and rest % frame_bytes):
         raise _damaged(path, n_whole, f"keep them with mdtraj.load(…)[:{n_whole}].save_dcd(…)")
     if n_whole != n_frames_said:
         raise DataError(

@@ -343,7 +343,7 @@ class Judgement:
     def verdicts(self, results):
         """What was asked for, a sentence each."""
         exact = results["kinetics"]["exact_timescale_ps"]
-        for name, bert in self.berts.items():
+        for name in self.berts:
             ratio, scored = results["forecasts"][name]["ratio"], results["classes"]["scores"][name]["accuracy"]
             yield (
                 f"{name}: MSE {ratio['value']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}] times the Bayes-optimal predictor's; "

@@ -161,7 +161,7 @@ def report(topology, positions, table, crystal_path=None):
     within, cutoff = merit["native_pairs_within_cutoff"], table.contact_nm
     deviations = {"rebuilt from its distances": merit["ca_rmsd_nm"]}
     if crystal_path:
-        residues, atoms, its_positions = find_domain(crystal_path)
+        _, atoms, its_positions = find_domain(crystal_path)
         aligned = [atoms[index]["CA"] for index in table.aligned]
         ours = [crystal.atoms_by_residue(topology)[number - 1]["CA"] for number in table.core]
         deviations[f"in {crystal_path}"] = crystal.rmsd(positions[ours], its_positions[aligned])

@@ -107,7 +107,7 @@ def test_where_order_does_not_matter_nothing_is_found_by_order():
     for seed in range(40):
         weights = np.random.default_rng(seed).normal(size=(2, 3))
 
-        def by_content(x):
+        def by_content(x, weights=weights):
             return normalised(np.exp(np.tile((x @ weights).T[None, :, None], (1, 1, len(x), 1))))
 
         steps = find_key_steps(by_content, walk(seed, 40), seed=seed, progress=False)

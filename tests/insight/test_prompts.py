@@ -25,7 +25,8 @@ def test_prompts_are_windows_apart_with_the_token_that_follows(lengths, n_frames
     try:
         prompts = choose_prompts(dtrajs, n_frames, n_prompts, ends, MACROSTATES, seed)
     except DataError as error:
-        assert "at least 8" in str(error)
+        if "at least 8" not in str(error):
+            raise
         return
     assert 8 <= len(prompts) <= n_prompts and prompts.tokens.shape == (len(prompts), n_frames)
     used = [np.zeros(length, dtype=int) for length in lengths]

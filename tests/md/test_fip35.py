@@ -216,7 +216,7 @@ def test_chain_at_ideal_geometry_has_the_torsions_asked_for(crystal):
         for name, degrees in angles.items():
             assert degrees == pytest.approx(given_angles[name], abs=0.01)
     lengths = [np.linalg.norm(positions[first.index] - positions[second.index]) for first, second in topology.bonds()]
-    assert 0.12 < min(lengths) and max(lengths) < 0.19  # rings close, nothing is torn: nm
+    assert min(lengths) > 0.12 and max(lengths) < 0.19  # rings close, nothing is torn: nm
     assert len(lengths) > len(positions) - 1  # all residues are bonded
 
 

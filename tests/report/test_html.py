@@ -51,7 +51,7 @@ def test_the_page_stands_alone(written):
     assert page.open_tags == []
     names = {tag for tag, _ in page.tags}
     assert not names & {"script", "link", "iframe", "object", "embed", "base", "form"}
-    for tag, attributes in page.tags:
+    for _, attributes in page.tags:
         assert not any(name.startswith("on") for name in attributes)
         for name in ("src", "href", "srcset"):
             assert name not in attributes or attributes[name].startswith("data:image/png;base64,")

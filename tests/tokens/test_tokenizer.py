@@ -157,7 +157,7 @@ def test_frames_in_a_state(fitted):
 @pytest.mark.parametrize("lazy", [True, False])
 def test_structures_of_a_state(fitted, tmp_path, lazy):
     """One atom on a line: its x coordinate is the feature, so that structures can be checked."""
-    features, hidden, tokenizer = fitted
+    features, _, tokenizer = fitted
     topology = mdtraj.Topology()
     topology.add_atom("X", mdtraj.element.carbon, topology.add_residue("X", topology.add_chain()))
     trajs = []

@@ -14,7 +14,7 @@ from mdtok.workflows.folder import RunFolder
 
 def test_a_file_that_is_not_finished_does_not_appear(tmp_path):
     path = tmp_path / "deep" / "file.txt"
-    with pytest.raises(ZeroDivisionError), whole(path) as partial:
+    with pytest.raises(ZeroDivisionError), whole(path) as partial:  # noqa: PT012
         partial.write_text("half")
         raise ZeroDivisionError
     assert not path.exists()

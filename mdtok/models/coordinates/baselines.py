@@ -23,8 +23,8 @@ _LOG_2PI = np.log(2 * np.pi)
 class _Baseline(TrajectoryModel):
     """Saving and loading of models that are a few settings and a few arrays."""
 
-    _settings = ()  # names of the arguments of the constructor
-    _arrays = ()  # names of what `fit` finds
+    _settings: tuple = ()  # names of the arguments of the constructor
+    _arrays: tuple = ()  # names of what `fit` finds
 
     def save(self, folder):
         """Write ``model.json`` and ``arrays.npz`` to `folder`, which appears whole or not at all."""

@@ -224,7 +224,7 @@ def choose_shares(anchor, correction, current, following, window):
     """
     n_basins = anchor.shape[1]
     share, change = np.zeros((n_basins, n_basins)), correction - correction[np.arange(len(current)), current][:, None]
-    for i, j in [(i, j) for i in range(n_basins) for j in range(i)] * 2:
+    for i, j in [(first, second) for first in range(n_basins) for second in range(first)] * 2:
         rows = np.flatnonzero((current == i) | (current == j))
         losses = np.empty((window.max() + 1, len(SHARES)))
         for column, of_pair in enumerate(SHARES):

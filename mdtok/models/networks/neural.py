@@ -4,6 +4,7 @@
 the next one; when the context is full, its last half starts a new one, in prediction and in sampling alike.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         made = dict(zip(("input_ids", "labels"), training_windows(dtrajs, *shape)))
         if self.anchor_ is not None:
             ends = np.cumsum([0, *map(len, dtrajs)])
-            frames, _ = windows([np.arange(*span) for span in zip(ends[:-1], ends[1:])], shape[0] + 1, shape[1])
+            frames, _ = windows([np.arange(*span) for span in pairwise(ends)], shape[0] + 1, shape[1])
             unknown = np.zeros((1, self.anchor_.n_basins), dtype=np.float32)  # after the last frame, where no label is
             rows = np.concatenate([part for dtraj in dtrajs for part in (self.anchor_.log_proba(dtraj), unknown)])
             made["anchor"] = rows[frames[:, :-1]]

@@ -408,10 +408,10 @@ def load_optimizer(folder, optimizer, lr_scheduler):
 @contextlib.contextmanager
 def _random_state_kept():
     """The Trainer seeds every global generator; give them back as they were."""
-    of_python, of_numpy = random.getstate(), np.random.get_state()
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         with torch.random.fork_rng():
             yield
     finally:
         random.setstate(of_python)
-        np.random.set_state(of_numpy)
+        np.random.set_state(of_numpy)  # noqa: NPY002

@@ -66,7 +66,7 @@ def _figures(against):
     for figure, known in against.known.items():
         spec = ".4f" if figure.startswith("population") else ",.0f"
         cells = [escape(figure), f"{known:{spec}}"]
-        for name, figures in against.series.items():
+        for figures in against.series.values():
             value, low, high = (figures[figure][part] for part in ("value", "low", "high"))
             inside = md[figure]["low"] <= (known if figures is md else value) <= md[figure]["high"]
             interval = f" <small>[{low:{spec}}, {high:{spec}}]</small>" if figures is md else ""

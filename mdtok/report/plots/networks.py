@@ -94,7 +94,7 @@ def _place(committors, states, source, target):
     for state in between:
         x = float(committors[state])
 
-        def room(height):
+        def room(height, x=x):
             return min(np.hypot(_ASPECT * (x - other), height - at) for other, at in places.values())
 
         rooms = [round(room(height), 2) for height in _LEVELS]

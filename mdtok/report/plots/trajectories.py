@@ -219,7 +219,7 @@ def plot_generated_against_true(prompt, truth, generated, dt_ps, axes=None, *, n
         dimension, (name, made) = index // n_models, list(generated.items())[index % n_models]
         colour = looks[name]["color"]
 
-        def from_prompt(column):
+        def from_prompt(column, dimension=dimension):
             return np.concatenate([[prompt[-1, dimension]], column])
 
         ax.plot(before, prompt[:, dimension], color=_PROMPT, linewidth=1.0, label="prompt")

@@ -4,6 +4,7 @@ A held-out mean is compared with the exact rate at 4 standard errors, from 50 bl
 with an allowance for the counts of a finite training set where it matters.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -160,7 +161,7 @@ def test_semi_markov_contexts_by_hand():
     second, third = model.strengths_
     contexts = {"age": np.zeros(3), "age and previous": np.zeros(3)}
     age, previous = 1, None
-    for now, follower in zip(train[:-1], train[1:]):
+    for now, follower in pairwise(train):
         if now == 0 and age == 3:
             contexts["age"][follower] += 1
             contexts["age and previous"][follower] += previous == 2
