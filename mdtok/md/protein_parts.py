@@ -15,6 +15,11 @@ class ProteinParts:
         is formed.
     """
 
+    name: str
+    sequence: str
+    parts: dict
+    contacts_between: dict
+
     def residues_of(self, part: str) -> range:
         """Residues of a part, counted from 0."""
         first, last = self.parts[part]

@@ -79,7 +79,7 @@ def known_names() -> list[tuple[str, str]]:
     >>> dict(known_names())["orderN"]
     'Markov chain of the last N tokens, backing off to fewer'
     """
-    return [(known.name_shown or known.name_pattern, known.name_help or "") for known in _named(_all_classes())]
+    return [(known.name_shown or known.name_pattern or "", known.name_help or "") for known in _named(_all_classes())]
 
 
 class Catalogue:

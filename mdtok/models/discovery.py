@@ -40,7 +40,7 @@ def user_classes() -> list[type[Model]]:
     SettingsError
         One cannot be imported, is no model, or is called like another one.
     """
-    classes = {}
+    classes: dict[str, type] = {}
     for entry_point in sorted(entry_points(group=GROUP)):
         model_class = _load(entry_point)
         name, before = model_class.__name__, classes.get(model_class.__name__)

@@ -112,7 +112,10 @@ def default_values(settings_class: type) -> dict[str, Any]:
 
 
 def parse_settings(
-    settings_class: type, arguments: list[str] | None = None, description: str | None = None, prog: str | None = None
+    settings_class: type[RunSettings],
+    arguments: list[str] | None = None,
+    description: str | None = None,
+    prog: str | None = None,
 ) -> Any:
     """Read a settings dataclass from flags and, optionally, a YAML file (``--settings FILE``).
 
@@ -214,7 +217,7 @@ def _in_groups(settings_class, values):
         kind, what, value = types[field.name], field.metadata.get("help", ""), values.get(field.name, MISSING)
         if "positional" in field.metadata:
             how = arg(help=what, metavar=field.name.upper())
-            places.append((field.name, Positional[typing.Annotated[kind, how]], value))
+            places.append((field.name, Positional[typing.Annotated[kind, how]], value))  # type: ignore[misc]
         else:
             flag = (field.name, typing.Annotated[kind, _as_flag(what, value)], _default(value))
             groups.setdefault(_group_of(settings_class, field.name), []).append(flag)

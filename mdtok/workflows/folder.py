@@ -67,7 +67,7 @@ class RunFolder:
             self._refuse_other(seen, {**defaults, **settings}, hashes, stage_of or {}, by_name)
             for key in by_name:
                 if seen.get(key) != settings.get(key):
-                    self._reopen(stage_of[key])
+                    self._reopen((stage_of or {})[key])
             self.manifest |= {"settings": settings, "inputs_sha256": hashes}
         else:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):

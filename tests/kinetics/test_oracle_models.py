@@ -6,8 +6,8 @@ import pytest
 
 from mdtok.errors import DataError
 from mdtok.kinetics.oracle import Oracle
-from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 from mdtok.kinetics.oracle_models import OracleForecast, OracleTokens
+from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 from mdtok.models import MarkovModel
 
 KT = GAS_CONSTANT_KJ_MOL_K * 300

@@ -46,7 +46,7 @@ class LSTM(NeuralModel):
     presets, network_class = PRESETS, LSTMNetwork
     name_pattern = tuned_pattern = network_names("lstm", PRESETS)
     name_shown, name_help = "lstm" + NAME_ENDS, f"recurrent network; SIZE is {', '.join(PRESETS)}; ends as of nanogpt"
-    tuned = (("small", {}), ("small", {"learning_rate": 5e-3}), ("medium", {"learning_rate": 1e-3}))
+    tuned: tuple = (("small", {}), ("small", {"learning_rate": 5e-3}), ("medium", {"learning_rate": 1e-3}))
     fewest_steps = 3000  # it learns more slowly than attention does, by steps that cost less
     shape = ("n_embd", "n_hidden", "n_positions", "dropout", "second_pass", "keep_epsilon", "keep_rate")
 

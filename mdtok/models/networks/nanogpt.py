@@ -69,7 +69,11 @@ class NanoGPT(NeuralModel):
     presets, network_class = PRESETS, NanoGPTNetwork
     name_pattern = tuned_pattern = network_names("nanogpt", PRESETS)
     name_shown, name_help = "nanogpt" + NAME_ENDS, f"transformer; SIZE is {', '.join(PRESETS)}; {NAME_ENDS_HELP}"
-    tuned = (("small", {}), ("small", {"learning_rate": 1e-3}), ("tiny", {"learning_rate": 2e-3, "dropout": 0.05}))
+    tuned: tuple = (
+        ("small", {}),
+        ("small", {"learning_rate": 1e-3}),
+        ("tiny", {"learning_rate": 2e-3, "dropout": 0.05}),
+    )
     shape = (
         "n_layer",
         "n_head",
