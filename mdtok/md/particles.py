@@ -189,7 +189,7 @@ def make_particle_system(definition: ParticleDefinition, n_particles: int) -> "P
             )
     kt = GAS_CONSTANT_KJ_MOL_K * definition.temperature_kelvin
     if definition.dynamics == "brownian":
-        friction = kt / (definition.mass_amu * definition.diffusion_nm2_per_ps)  # type: ignore[operator]  # given, see _check_dynamics
+        friction = kt / (definition.mass_amu * definition.diffusion_nm2_per_ps)  # type: ignore[operator]
     else:
         friction = definition.friction_per_ps
     # z spreads by four of its thermal steps: however the time step is chosen, it never breaks on the plane's spring

@@ -161,7 +161,7 @@ def parse_settings(
             raise SettingsError(f"{yaml_path}: {error}") from None
     grouped = _in_groups(settings_class, values)
     settings = settings_class(**_ask_tyro(grouped, arguments, fields, prog=prog, description=description or ""))
-    settings.command = _typed_command()
+    settings.command = _typed_command()  # type: ignore[misc]
     return settings
 
 
