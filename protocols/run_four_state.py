@@ -13,7 +13,8 @@ import numpy as np
 import mdtok
 from mdtok.errors import SettingsError
 from mdtok.features import split_particles
-from mdtok.kinetics import AgainstKnown, KnownAnswers, Oracle, estimate_figures
+from mdtok.kinetics import AgainstKnown, KnownAnswers, estimate_facts
+from mdtok.md.definition import load_definition
 from mdtok.storage import whole, write_json
 from mdtok.tokens import core_states, count_transitions, nearest_value, running_mean, without_short_visits
 from mdtok.workflows.command_line import parse_settings, run_script, setting
@@ -24,12 +25,6 @@ log = logging.getLogger("mdtok.protocols")
 
 PUBLISHED_LEVELS = (2.0, 0.5, -0.5, -2.0)  # values of x that stand for A, B, C, D (Tsai, Kuo, Tiwary 2020)
 COMMIT_TIMES = (1, 2, 5, 10, 20, 50, 100, 200)
-_PAIR = 18_525.0  # passages to the other pair: 18,400 to 18,650
-REFERENCE_TIMESCALES_PS = (8610.0, 700.0, 647.0)
-REFERENCE_MFPT_PS = np.array(
-    [[0, _PAIR, 2814, _PAIR], [_PAIR, 0, _PAIR, 2643], [2643, _PAIR, 0, _PAIR], [_PAIR, 2814, _PAIR, 0]]
-)
-SOURCE = "populations: Boltzmann weights on a grid; times: 1.7e8 ps of the same dynamics with OpenMM, core sets of radius 0.6 nm (± 1 %)"
 
 
 @dataclass
@@ -169,29 +164,18 @@ def in_cores(xy, centres, radius_nm):
     return tokens[np.argmax(tokens >= 0) :]
 
 
-def known_answers(system):
-    """Exact populations of the regions nearest the four states, and the reference times."""
-    centres = np.array(list(system.states.values()))
-    oracle = Oracle.of(system, spacing_nm=0.05)
-    nearest = np.linalg.norm(oracle.points[:, None] - centres, axis=-1).argmin(axis=1)
-    populations = [oracle.population(nearest == k) for k in range(len(centres))]
-    return KnownAnswers(
-        list(system.states), np.array(populations), np.array(REFERENCE_TIMESCALES_PS), REFERENCE_MFPT_PS, SOURCE
-    )
-
-
 def judge(run, settings, system, data, card):
     """MD and every model against what is known: a table in the log, ``report/known.json``, a chapter of the report."""
     from mdtok.report import ReportFigure, chapter_on_known_answers, plot_commit_times
     from mdtok.storage import read_json
 
-    known = known_answers(system)
+    known = KnownAnswers.of(system, load_definition("four_state").known)
     groups = {"all MD": (data.dtrajs, 1), "training MD": (data.part("train"), 1), "held-out MD": (data.part("test"), 1)}
     groups |= {name: (rollout.dtrajs, rollout.lagtime) for name, rollout in card.rollouts.items()}
     against = AgainstKnown(
-        known.figures(),
+        known.facts(),
         {
-            name: estimate_figures(dtrajs, known, data.dt_ps * stride, settings.lagtime // stride, seed=settings.seed)
+            name: estimate_facts(dtrajs, known, data.dt_ps * stride, settings.lagtime // stride, seed=settings.seed)
             for name, (dtrajs, stride) in groups.items()
         },
         yardsticks=("all MD", "training MD"),

@@ -19,7 +19,7 @@ __getattr__, __all__ = lazy_names(
         "flux_network": ["reactive_flux", "FluxNetwork"],
         "free_energy": ["free_energy_profile", "FreeEnergyProfile"],
         "scorecard": ["score", "Scorecard"],
-        "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_figures"],
+        "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_facts", "estimate_figures"],
         "oracle": ["Oracle"],
         "oracle_models": ["OracleTokens", "OracleForecast"],
         "bayes_limits": ["BayesClassifier"],

@@ -19,7 +19,7 @@ _HALFWAY_Q = (UNFOLDED_BELOW_Q + FOLDED_ABOVE_Q) / 2
 _CONTACTS_PER_BIN = 3
 
 
-def folding_states(q):
+def folding_states(q: np.ndarray) -> np.ndarray:
     """Unfolded (0) or folded (1) at every frame: the core that was visited last, -1 before the first.
 
     Parameters
@@ -40,13 +40,13 @@ def folding_states(q):
     return hold_last(np.where(q < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q > FOLDED_ABOVE_Q, FOLDED, -1)))
 
 
-def mean_by_state(q, dtrajs, n_states):
+def mean_by_state(q: list[np.ndarray], dtrajs: list[np.ndarray], n_states: int) -> np.ndarray:
     """Mean fraction of native contacts in each state, shape (n_states,); 0 where no frame is."""
     tokens = np.concatenate(dtrajs)
     return np.bincount(tokens, np.concatenate(q), n_states) / np.maximum(np.bincount(tokens, minlength=n_states), 1)
 
 
-def cores_of_states(q, dtrajs, n_states):
+def cores_of_states(q: list[np.ndarray], dtrajs: list[np.ndarray], n_states: int) -> np.ndarray:
     """Which states are unfolded (0) and which folded (1), by their mean fraction of native contacts; -1 for the others.
 
     Parameters
@@ -73,8 +73,8 @@ def cores_of_states(q, dtrajs, n_states):
     cores = np.where(mean < UNFOLDED_BELOW_Q, UNFOLDED, np.where(mean > FOLDED_ABOVE_Q, FOLDED, -1))
     if not {UNFOLDED, FOLDED} <= set(cores.tolist()):
         raise DataError(
-            f"Q of the states is {mean.min():.2f} to {mean.max():.2f}; a folded one (above {FOLDED_ABOVE_Q}) and an unfolded one (below "
-            f"{UNFOLDED_BELOW_Q}) were expected. Longer trajectories may reach both."
+            f"Q of the states is {mean.min():.2f} to {mean.max():.2f}; a folded one (above {FOLDED_ABOVE_Q}) and an "
+            f"unfolded one (below {UNFOLDED_BELOW_Q}) were expected. Longer trajectories may reach both."
         )
     return cores
 
@@ -101,7 +101,7 @@ class FoldingEvents:
     profile: FreeEnergyProfile
 
     @classmethod
-    def of(cls, q, n_contacts, dt_ps, seed=0):
+    def of(cls, q: list[np.ndarray], n_contacts: int, dt_ps: float, seed: int = 0) -> "FoldingEvents":
         """Count them along Q.
 
         Parameters
@@ -135,17 +135,25 @@ class FoldingEvents:
 
     def __str__(self):
         return (
-            f"{self.n_foldings} foldings and {self.n_unfoldings} unfoldings, {100 * self.folded_share:.0f} % of the time folded, "
+            f"{self.n_foldings} foldings and {self.n_unfoldings} unfoldings, "
+            f"{100 * self.folded_share:.0f} % of the time folded, "
             f"folding MFPT {self.mfpt_ps[UNFOLDED, FOLDED]:,.0f} ps, "
             f"unfolding MFPT {self.mfpt_ps[FOLDED, UNFOLDED]:,.0f} ps; free energy along Q: {self.profile}"
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return as_plain(vars(self))
 
 
-def profile_of_tokens(chains, q, dtrajs, n_states, edges, seed=0):
+def profile_of_tokens(
+    chains: list[np.ndarray],
+    q: list[np.ndarray],
+    dtrajs: list[np.ndarray],
+    n_states: int,
+    edges: np.ndarray,
+    seed: int = 0,
+) -> FreeEnergyProfile:
     """Free energy along Q of generated tokens: each token stands for the Q that MD has in that state.
 
     Parameters
@@ -195,7 +203,17 @@ class Folding:
     flux: FluxNetwork
 
     @classmethod
-    def of(cls, dtrajs, cores, data, ends, lagtime, dt_ps, seed=0, progress=True):
+    def of(
+        cls,
+        dtrajs: list[np.ndarray],
+        cores: np.ndarray,
+        data,
+        ends: tuple[int, int],
+        lagtime: int,
+        dt_ps: float,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> "Folding":
         """Folding of some trajectories in the states of a run.
 
         Parameters
@@ -226,6 +244,6 @@ class Folding:
         )
         return cls(mfpt_counted([d for d in held if len(d)], dt_ps, 2, seed=seed), paths, flux)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return as_plain(vars(self))
