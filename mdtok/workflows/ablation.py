@@ -5,6 +5,7 @@ Each trained variant and its rollout lie in ``ablation/<variant>/seed_<k>/`` of 
 
 import logging
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scipy.stats import t as student
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import implied_timescales, likelihood
+from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.passages import Passages
 from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.kinetics.scorecard import make_protocol, roll_out_like
@@ -21,6 +23,7 @@ from mdtok.models.catalogue import make_models
 from mdtok.models.rollout import Rollout
 from mdtok.storage import write_json
 from mdtok.tokens import check_held_out
+from mdtok.workflows.command_line import FinishedRunSettings, say_how_to_resume, setting
 from mdtok.workflows.stages import TokenisedData
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ COLUMNS = {
     "nats_drift": ("drift of nats", "{:+.4f}"),
     "population_drift": ("drift of populations", "{:.3f}"),
     "train_seconds": ("training (s)", "{:.0f}"),
+    "nats_above_first": ("nats above the first", "{:+.4f}"),
 }
 
 
@@ -55,33 +59,72 @@ class Ablation:
 
     content: dict
 
-    def __str__(self):
-        shown = [key for key in COLUMNS if any(key in figures for figures in self.content["variants"].values())]
-        width = max(len("held-out MD"), *(len(name) for name in self.content["variants"]))
-        lines = [
-            f"{'':<{width}}" + "".join(f"  {COLUMNS[key][0]:>30}" for key in shown) + f"  {'nats above the first':>28}"
+    def __str__(self) -> str:
+        variants = self.content["variants"]
+        columns = [key for key in COLUMNS if any(figures.get(key) for figures in variants.values())]
+        rows = {**variants, "held-out MD": self.content["md"], "training MD": self.content["training_md"]}
+        width = max(map(len, rows))
+        lines = [f"{'':<{width}}" + "".join(f"  {COLUMNS[key][0]:>30}" for key in columns)]
+        for name, figures in rows.items():
+            cells = [_cell(key, figures[key]) if figures.get(key) else "" for key in columns]
+            lines.append(f"{name:<{width}}" + "".join(f"  {cell:>30}" for cell in cells))
+        lines += [
+            "",
+            f"Means over {self.content['n_seeds']} seeds with 95 % intervals (Student); MD with those of its posterior.",
+            "Worst MFPT: of all pairs of macrostates, the factor that is furthest from that of the held-out MD.",
         ]
-        for name, figures in self.content["variants"].items():
-            cells = [_interval(COLUMNS[key][1], figures[key], ("mean", "low", "high")) for key in shown]
-            paired = figures["nats_above_first"]
-            last = "" if paired is None else _interval("{:+.4f}", paired, ("value", "low", "high"))
-            lines.append(f"{name:<{width}}" + "".join(f"  {cell:>30}" for cell in cells) + f"  {last:>28}")
-        for title, md in (("held-out MD", self.content["md"]), ("training MD", self.content["training_md"])):
-            cells = [
-                _interval(COLUMNS[key][1], md[key], ("value", "low", "high")) if key in md else "" for key in shown
-            ]
-            lines.append(f"{title:<{width}}" + "".join(f"  {cell:>30}" for cell in cells))
-        return "\n".join(
-            [
-                *lines,
-                "",
-                f"Means over {self.content['n_seeds']} seeds with 95 % intervals (Student); MD with those of its posterior.",
-                "Worst MFPT: of all pairs of macrostates, the factor that is furthest from that of the held-out MD.",
-            ]
-        )
+        return "\n".join(lines)
 
 
-def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, progress=True):
+@dataclass
+class AblationSettings(FinishedRunSettings):
+    """Settings of an ablation."""
+
+    variants: str = setting(
+        "nanogpt-plain,nanogpt-plain-sampled,nanogpt-plain-expected,nanogpt-plain-faithful,nanogpt,"
+        "nanogpt-anchored-sampled",
+        "Models by name, separated by commas; the others are compared with the first.",
+        group="models",
+    )
+    seeds: int = setting(3, "Seeds of each variant.", group="models")
+    training_steps: int = setting(0, "Most training steps; 0: the model's own default.", group="models")
+    lagtime: int = setting(10, "Of the timescales, in token intervals.", group="referee")
+    seed: int = setting(0, "The first seed.")
+
+    QUICK = {"seeds": 1, "training_steps": 200}
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check(self.run, self.variants, self.seeds)
+
+
+def run_ablation(settings: AblationSettings) -> Ablation:
+    """`ablate` as the settings say; the table goes to standard output."""
+    say_how_to_resume(settings)
+    found = ablate(
+        settings.run,
+        settings.variants,
+        settings.seeds,
+        settings.training_steps or None,
+        settings.lagtime,
+        settings.seed,
+        settings.progress,
+        settings.out or None,
+    )
+    sys.stdout.write(f"{found}\n")
+    return found
+
+
+def ablate(
+    run: str | Path,
+    variants: str,
+    n_seeds: int = 3,
+    training_steps: int | None = None,
+    lagtime: int = 10,
+    seed: int = 0,
+    progress: bool = True,
+    out: str | Path | None = None,
+) -> Ablation:
     """Train every variant with every seed on the tokens of a run, roll it out, and judge it on the held-out
     trajectories.
 
@@ -100,6 +143,8 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
     seed : int
         The first seed.
     progress : bool
+    out : path-like, optional
+        ``<run>/ablation`` if not given.
 
     Returns
     -------
@@ -112,61 +157,73 @@ def ablate(run, variants, n_seeds=3, training_steps=None, lagtime=10, seed=0, pr
     SettingsError
         An unknown variant, or no seeds.
     """
-    run = Path(run)
-    if not (run / "tokens" / "tokens.json").exists():
-        raise DataError(f"{run} has no tokens/; give the folder of a run whose stage tokenize is done.")
-    if n_seeds < 1:
-        raise SettingsError(f"{n_seeds} seeds were asked for; one of each variant at least was expected.")
-    make_models(variants, progress=False)  # an unknown name is said before anything is computed
-    data = TokenisedData.load(run / "tokens")
+    _check(run, variants, n_seeds)
+    out = Path(out or Path(run) / "ablation")
+    data = TokenisedData.load(Path(run) / "tokens")
     train, validation, test = (data.part(name) for name in ("train", "validation", "test"))
     check_held_out([*train, *validation], test)
-    n_states, md = len(data.macrostates), data.dtrajs
-    protocol = make_protocol(md, test, data.macrostates, None, lagtime)
-    held_out_passages = Passages(_in_macrostates(test, data), len(data.macrostate_names))
-    figures, log_probs = {}, {}
-    for k in range(n_seeds):
-        for name, model in make_models(variants, data.macrostates, seed + k, training_steps, progress).items():
-            folder = run / "ablation" / name / f"seed_{seed + k}"
-            if not (folder / "model" / "model.json").exists():
-                checkpoints = folder / "checkpoints"
-                folder.mkdir(parents=True, exist_ok=True)
-                model.fit(train, validation or None, n_states, checkpoint_folder=checkpoints)
-                model.save(folder / "model")
-                shutil.rmtree(checkpoints, ignore_errors=True)
-                log.info("%s, seed %d: trained", name, seed + k)
-            model = load_model(folder / "model")
-            model.progress = progress
+    protocol = make_protocol(data.dtrajs, test, data.macrostates, None, lagtime)
+    md_passages = Passages(_in_macrostates(test, data), len(data.macrostate_names))
+    figures, held_out = {}, {}
+    for k in range(seed, seed + n_seeds):
+        for name, model in make_models(variants, data.macrostates, k, training_steps, progress).items():
+            folder = out / name / f"seed_{k}"
+            model = _trained(model, folder, data, progress, f"{name}, seed {k}")
             if not (folder / "rollout").exists():
-                roll_out_like(model, [*train, *validation], test, md, protocol, seed=seed + k).save(folder / "rollout")
+                generated = roll_out_like(model, [*train, *validation], test, data.dtrajs, protocol, seed=k)
+                generated.save(folder / "rollout")
             rollout = Rollout.load(folder / "rollout")
             one, said = _judge(model, rollout, train, test, data, lagtime)
-            one["worst_mfpt"] = _worst_mfpt(_in_macrostates(rollout.dtrajs, data), held_out_passages, rollout.lagtime)
+            one["worst_mfpt"] = _worst_mfpt(_in_macrostates(rollout.dtrajs, data), md_passages, rollout.lagtime)
             for key, value in one.items():
                 figures.setdefault(name, {}).setdefault(key, []).append(value)
-            log_probs.setdefault(name, []).append(said)
+            held_out.setdefault(name, []).append(said)
+    training_md = {"worst_mfpt": _certain(_worst_mfpt(_in_macrostates(train, data), md_passages))}
     content = {
         "n_seeds": n_seeds,
         "lagtime": lagtime,
         "md": _of_md(test, data, lagtime),
-        "training_md": _of_md(train, data, lagtime)
-        | {"worst_mfpt": _certain(_worst_mfpt(_in_macrostates(train, data), held_out_passages))},
+        "training_md": _of_md(train, data, lagtime) | training_md,
         "variants": {
             name: {key: _over_seeds(values) for key, values in of_variant.items()}
+            | {"nats_above_first": _nats_above_first(held_out, name)}
             for name, of_variant in figures.items()
         },
     }
-    first, *others = log_probs
-    for name in log_probs:
-        content["variants"][name]["nats_above_first"] = None
-    for name in others:
-        if len(log_probs[name][0].log_prob[0]) == len(log_probs[first][0].log_prob[0]):  # of one lag
-            difference = likelihood.nats_difference(
-                _mean_over_seeds(log_probs[name]), _mean_over_seeds(log_probs[first])
-            )
-            content["variants"][name]["nats_above_first"] = difference.to_dict()
-    write_json(run / "ablation" / "ablation.json", content)
+    write_json(out / "ablation.json", content)
     return Ablation(content)
+
+
+def _check(run, variants, n_seeds):
+    if not (Path(run) / "tokens" / "tokens.json").exists():
+        raise DataError(f"{run} has no tokens/; give the folder of a run whose stage tokenize is done.")
+    if n_seeds < 1:
+        raise SettingsError(f"{n_seeds} seeds were asked for; one of each variant at least was expected.")
+    make_models(variants, progress=False)  # an unknown name is said before anything is computed
+
+
+def _trained(model, folder, data, progress, title):
+    """The fitted model of this folder, trained now if it was not before."""
+    if not (folder / "model" / "model.json").exists():
+        checkpoints = folder / "checkpoints"
+        folder.mkdir(parents=True, exist_ok=True)
+        validation = data.part("validation") or None
+        model.fit(data.part("train"), validation, len(data.macrostates), checkpoint_folder=checkpoints)
+        model.save(folder / "model")
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        log.info("%s: trained", title)
+    model = load_model(folder / "model")
+    model.progress = progress
+    return model
+
+
+def _nats_above_first(held_out, name):
+    """The paired difference in nats from the first variant, its interval over trajectories; None for the first itself,
+    and where tokens of another lag were predicted."""
+    (first, of_first), of_this = next(iter(held_out.items())), held_out[name]
+    if name == first or len(of_this[0].log_prob[0]) != len(of_first[0].log_prob[0]):
+        return None
+    return likelihood.nats_difference(_mean_over_seeds(of_this), _mean_over_seeds(of_first)).to_dict()
 
 
 def _judge(model, rollout, train, test, data, lagtime):
@@ -235,8 +292,7 @@ def _over_seeds(values):
     return {"mean": values.mean(), "low": values.mean() - half, "high": values.mean() + half, "of_seeds": values}
 
 
-def _interval(form, figures, parts):
-    value, low, high = (figures[part] for part in parts)
-    if not np.isfinite(low):
-        return form.format(value)
-    return f"{form.format(value)} [{form.format(low)}, {form.format(high)}]"
+def _cell(key, figures):
+    """A figure as the table has it; `figures` has its mean over seeds, or its value, with the interval."""
+    estimate = Estimate(figures.get("mean", figures.get("value")), figures["low"], figures["high"])
+    return " ".join(filter(None, estimate.texts(COLUMNS[key][1].format)))

@@ -11,6 +11,7 @@ import io
 import itertools
 import logging
 import os
+import re
 import shlex
 import sys
 import typing
@@ -21,6 +22,8 @@ from typing import Any, ClassVar
 import yaml
 
 from mdtok.errors import MdtokError, SettingsError
+
+log = logging.getLogger(__name__)
 
 STAGES = ("all", "simulate", "tokenize", "train", "rollout", "score")
 #: Settings of how a run is done, not of what it computes: they may differ when it is continued.
@@ -94,6 +97,30 @@ class RunSettings:
     def computed(self) -> dict[str, Any]:
         """The settings that decide what is computed."""
         return {key: value for key, value in dataclasses.asdict(self).items() if key not in OPERATIONAL}
+
+
+@dataclasses.dataclass
+class OneStageSettings(RunSettings):
+    """Settings of a command that has no stages to choose from."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.stage != "all":
+            raise SettingsError(f"--stage {self.stage}: this command has one stage only; leave out --stage.")
+
+
+@dataclasses.dataclass
+class FinishedRunSettings(OneStageSettings):
+    """Settings of a command that looks at a run."""
+
+    run: str = positional("Folder of the run.")
+    out: str = setting("", "Folder of what is written; one within that of the run if not given.")
+
+
+def say_how_to_resume(settings: RunSettings) -> None:
+    """Log the command that goes on with this run, where its settings come from one."""
+    if settings.command:
+        log.info("resume with: %s", settings.command)
 
 
 def default_values(settings_class: type) -> dict[str, Any]:
@@ -193,7 +220,7 @@ def _one_line(complaint):
     """What stands in the box that tyro draws, up to the first rule, in our words."""
     rows = [line.strip("│| ") for line in complaint.splitlines()[1:]]  # the first has the title
     said = " ".join(itertools.takewhile(lambda row: not row.startswith(("──", "---")), rows))
-    said = said.removeprefix("Error parsing ").replace("Missing from", "Missing for").removesuffix("(required)")
+    said = re.sub("Missing from .*?: ", "Missing: ", said.removeprefix("Error parsing ")).replace(". (required)", ".")
     for python, plain in _PLAIN_WORDS.items():
         said = said.replace(python, plain)
     return said.strip().rstrip(".")

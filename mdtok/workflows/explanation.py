@@ -2,8 +2,11 @@
 sentences."""
 
 import logging
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +25,7 @@ from mdtok.report import (
 from mdtok.report.figures import DPI
 from mdtok.storage import whole, write_json
 from mdtok.tokens import windows
+from mdtok.workflows.command_line import FinishedRunSettings, setting
 from mdtok.workflows.stages import TokenisedData
 
 log = logging.getLogger(__name__)
@@ -39,15 +43,16 @@ class Explanation:
     distances: object
     folder: Path
 
-    def __str__(self):
+    def __str__(self) -> str:
         figures = self.attention.to_dict()
         looked = (
-            f"Attention looks {figures['distance_past']:.1f} tokens back on average, {figures['distance_uniform_past']:.1f} if it "
-            f"were uniform ({figures['n_trajectories']} windows of {figures['n_frames']} tokens)."
+            f"Attention looks {figures['distance_past']:.1f} tokens back on average, "
+            f"{figures['distance_uniform_past']:.1f} if it were uniform "
+            f"({figures['n_trajectories']} windows of {figures['n_frames']} tokens)."
         )
         return "\n".join([*map(str, self.traces.values()), looked, str(self.distances)])
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "tracing": {corrupt: traces.to_dict() for corrupt, traces in self.traces.items()},
@@ -57,10 +62,53 @@ class Explanation:
         }
 
 
+@dataclass
+class ExplanationSettings(FinishedRunSettings):
+    """Settings of what is asked of a nano-GPT."""
+
+    model: str = setting("nanogpt", "A nano-GPT of this run, by name.", group="models")
+    n_prompts: int = setting(100, "Prompts that causes are traced in.")
+    n_frames: int = setting(0, "Tokens of a prompt; 0: the context or 32, whichever is less.")
+    ends: str = setting("any", "What follows a prompt: any, transition (of macrostates), stay, mixed.")
+    noise: float = setting(3.0, "On embeddings, in their standard deviations.")
+    lagtime: int = setting(10, "Of the kinetic distances, in token intervals.")
+    seed: int = setting(0, "Of the prompts and of the noise.")
+
+    GROUP = "insight"
+    QUICK = {"n_prompts": 20}
+
+
+def run_explanation(settings: ExplanationSettings) -> Explanation:
+    """`explain` as the settings say; its sentences go to standard output."""
+    found = explain(
+        settings.run,
+        settings.model,
+        settings.n_prompts,
+        settings.n_frames or None,
+        settings.ends,
+        settings.noise,
+        settings.lagtime,
+        settings.seed,
+        settings.progress,
+        settings.out or None,
+    )
+    sys.stdout.write(f"{found}\n")
+    return found
+
+
 def explain(
-    run, name="nanogpt", n_prompts=100, n_frames=None, ends="any", noise=3.0, lagtime=10, seed=0, progress=True
-):
-    """Look into a nano-GPT of a run, on its held-out trajectories; writes ``insight/<name>/`` with JSON and figures.
+    run: str | Path,
+    name: str = "nanogpt",
+    n_prompts: int = 100,
+    n_frames: int | None = None,
+    ends: str = "any",
+    noise: float = 3.0,
+    lagtime: int = 10,
+    seed: int = 0,
+    progress: bool = True,
+    out: str | Path | None = None,
+) -> Explanation:
+    """Look into a nano-GPT of a run, on its held-out trajectories; writes JSON and figures.
 
     Parameters
     ----------
@@ -74,6 +122,8 @@ def explain(
         Of the Markov model of all MD that gives the kinetic distances, in token intervals.
     seed : int
     progress : bool
+    out : path-like, optional
+        ``<run>/insight/<name>`` if not given.
 
     Returns
     -------
@@ -86,20 +136,10 @@ def explain(
     SettingsError
         The model is no nano-GPT, or a setting is out of range.
     """
-    run = Path(run)
-    if not (run / "tokens" / "tokens.json").exists():
-        raise DataError(f"{run} has no tokens/; give the folder of a run whose models are trained.")
-    if not (run / "models" / name / "model.json").exists():
-        there = sorted(path.parent.name for path in (run / "models").glob("*/model.json"))
-        raise DataError(f"{run} has no trained model {name!r}; it has {', '.join(there) or 'none'}.")
-    model = load_model(run / "models" / name)
-    if not isinstance(model, NanoGPT):
-        raise SettingsError(
-            f"{name} is a {type(model).__name__}; a NanoGPT was expected, as only its parts can be traced."
-        )
-    data = TokenisedData.load(run / "tokens")
+    model = _trained_nanogpt(Path(run), name)
+    data = TokenisedData.load(Path(run) / "tokens")
     check_lagtime(data.dtrajs, lagtime)
-    test, folder = data.part("test"), run / "insight" / name
+    test, folder = data.part("test"), Path(out or Path(run) / "insight" / name)
     traces = {
         corrupt: trace_causes(
             model,
@@ -119,15 +159,37 @@ def explain(
         map(model.attentions, _attended(test, model.settings["n_positions"], seed)), progress=progress
     )
     found = Explanation(traces, attention, compare_kinetic_distances(model, data.dtrajs, lagtime, seed=seed), folder)
-    for corrupt, traced in traces.items():
-        _save(plot_causal_traces(traced, dt_ps=data.dt_ps), folder / f"tracing_{corrupt}.png")
-    _save(plot_head_maps(attention), folder / "attention_heads.png")
-    _save(plot_time_difference_profile(attention, dt_ps=data.dt_ps), folder / "attention_profile.png")
-    _save(plot_attention_distance(attention, dt_ps=data.dt_ps), folder / "attention_distance.png")
-    _save(plot_kinetic_distances(found.distances), folder / "kinetic_distances.png")
+    for file_name, axes in _drawn(found, data.dt_ps):
+        with whole(folder / file_name) as partial:
+            axes.figure.savefig(partial, format="png", dpi=DPI)
     write_json(folder / "insight.json", found.to_dict())
     log.info("figures: %s", folder)
     return found
+
+
+def _trained_nanogpt(run, name):
+    """That model of a run, or one line that says what is amiss."""
+    if not (run / "tokens" / "tokens.json").exists():
+        raise DataError(f"{run} has no tokens/; give the folder of a run whose models are trained.")
+    if not (run / "models" / name / "model.json").exists():
+        there = sorted(path.parent.name for path in (run / "models").glob("*/model.json"))
+        raise DataError(f"{run} has no trained model {name!r}; it has {', '.join(there) or 'none'}.")
+    model = load_model(run / "models" / name)
+    if not isinstance(model, NanoGPT):
+        raise SettingsError(
+            f"{name} is a {type(model).__name__}; a NanoGPT was expected, as only its parts can be traced."
+        )
+    return model
+
+
+def _drawn(found, dt_ps) -> Iterator[tuple[str, Any]]:
+    """Name of the file and axes of every figure, drawn when it is asked for."""
+    for corrupt, traced in found.traces.items():
+        yield f"tracing_{corrupt}.png", plot_causal_traces(traced, dt_ps=dt_ps)
+    yield "attention_heads.png", plot_head_maps(found.attention)
+    yield "attention_profile.png", plot_time_difference_profile(found.attention, dt_ps=dt_ps)
+    yield "attention_distance.png", plot_attention_distance(found.attention, dt_ps=dt_ps)
+    yield "kinetic_distances.png", plot_kinetic_distances(found.distances)
 
 
 def _attended(dtrajs, n_positions, seed):
@@ -135,8 +197,3 @@ def _attended(dtrajs, n_positions, seed):
     length = min(n_positions, max(map(len, dtrajs)))
     cut, _ = windows([dtraj for dtraj in dtrajs if len(dtraj) >= length], length, length)
     return cut[np.sort(np.random.default_rng(seed).permutation(len(cut))[:_MOST_WINDOWS])]
-
-
-def _save(ax, path):
-    with whole(path) as partial:
-        ax.figure.savefig(partial, format="png", dpi=DPI)

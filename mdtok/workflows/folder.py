@@ -6,7 +6,6 @@ What was computed with other settings is refused, never overwritten.
 
 import contextlib
 import importlib.metadata
-import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,9 +14,7 @@ from typing import Any
 
 from mdtok.errors import MdtokError, RunFolderError
 from mdtok.storage import as_json, hash_file, read_json, write_json
-from mdtok.workflows.command_line import OPERATIONAL, RunSettings, default_values
-
-log = logging.getLogger(__name__)
+from mdtok.workflows.command_line import OPERATIONAL, RunSettings, default_values, say_how_to_resume
 
 _PACKAGES = ("mdtok", "openmm", "mdtraj", "deeptime", "numpy", "scipy", "scikit-learn", "torch", "transformers")
 
@@ -106,8 +103,7 @@ class RunFolder:
             settings.BY_NAME,
             {key: value for key, value in defaults.items() if key not in OPERATIONAL},
         )
-        if settings.command:
-            log.info("resume with: %s", settings.command)
+        say_how_to_resume(settings)
         return run
 
     def _refuse_other(self, seen, wanted, hashes, stage_of, by_name):

@@ -2,8 +2,11 @@
 them."""
 
 import logging
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -18,6 +21,7 @@ from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 from mdtok.md.definition import load_definition
 from mdtok.storage import write_json
 from mdtok.tokens.commitment import count_transitions
+from mdtok.workflows.command_line import OneStageSettings, positional, say_how_to_resume, setting
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +55,7 @@ class FoldingTemperature:
     enthalpy_kj_mol: Estimate
     length_ns: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{'T (K)':>8}  {'folded share (95 %)':<22}  {'foldings':>8}  {'unfoldings':>10}"]
         for k, temperature in enumerate(self.temperatures_kelvin):
             share = f"{self.folded_share[k]:.3f}"
@@ -60,17 +64,23 @@ class FoldingTemperature:
             [
                 *lines,
                 "",
-                f"folding temperature {self.temperature_kelvin:.1f} K, enthalpy of unfolding {self.enthalpy_kj_mol:.0f} kJ/mol, "
-                f"from {self.length_ns:g} ns at each temperature",
+                f"folding temperature {self.temperature_kelvin:.1f} K, "
+                f"enthalpy of unfolding {self.enthalpy_kj_mol:.0f} kJ/mol, from {self.length_ns:g} ns at each temperature",
             ]
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return as_plain(vars(self))
 
 
-def fit_folding_temperature(temperatures_kelvin, dtrajs, length_ns=np.nan, n_bootstrap=500, seed=0):
+def fit_folding_temperature(
+    temperatures_kelvin: Sequence[float],
+    dtrajs: list[list[np.ndarray]],
+    length_ns: float = np.nan,
+    n_bootstrap: int = 500,
+    seed: int = 0,
+) -> FoldingTemperature:
     """The folding temperature from trajectories of `folding_states` at several temperatures.
 
     The logarithm of folded over unfolded is a line in the inverse temperature (van 't Hoff), weighted by how well each
@@ -111,9 +121,10 @@ def fit_folding_temperature(temperatures_kelvin, dtrajs, length_ns=np.nan, n_boo
     n_seen = int(((shares > _SEEN) & (shares < 1 - _SEEN)).sum())
     if n_seen < 2:
         raise DataError(
-            f"The folded share is {', '.join(f'{share:.2f}' for share in shares)} at {', '.join(f'{t:.4g}' for t in temperatures)} K; "
-            f"between {_SEEN} and {1 - _SEEN} at two temperatures at least was expected. Choose temperatures nearer to one another, or "
-            "longer simulations."
+            f"The folded share is {', '.join(f'{share:.2f}' for share in shares)} "
+            f"at {', '.join(f'{t:.4g}' for t in temperatures)} K; "
+            f"between {_SEEN} and {1 - _SEEN} at two temperatures at least was expected. "
+            "Choose temperatures nearer to one another, or longer simulations."
         )
     at, heat = _fit_line(temperatures, shares)
     if not heat > 0:
@@ -152,17 +163,53 @@ def _fit_line(temperatures, shares):
         return -slope / intercept, slope * GAS_CONSTANT_KJ_MOL_K
 
 
+@dataclass
+class FoldingTemperatureSettings(OneStageSettings):
+    """Settings of the search for a folding temperature."""
+
+    system: str = positional("Name of a system, or a folder with a system.yaml.")
+    out: str = setting("runs/folding_temperature", "Folder of the simulations; what is there is not done again.")
+    temperatures: list[float] = setting([325.0, 332.0, 340.0, 348.0, 355.0], "In kelvin, on both sides of it.")
+    structure: str = setting("", "PDB file in place of the system's own.")
+    n_replicas: int = setting(4, "Replicas at each temperature.")
+    length_ns: float = setting(20.0, "Length of each replica.")
+    n_processes: int = setting(0, "Replicas at once; 0: one a core.")
+
+    GROUP = "simulation"
+    QUICK = {"temperatures": [332.0, 348.0], "length_ns": 2.0}
+
+
+def run_folding_temperature(settings: FoldingTemperatureSettings) -> FoldingTemperature:
+    """`find_folding_temperature` as the settings say; the table goes to standard output."""
+    structure = settings.structure or None
+    _systems_at(settings.system, settings.temperatures, structure)  # what cannot be done is said before all else
+    say_how_to_resume(settings)
+    found = find_folding_temperature(
+        settings.system,
+        settings.temperatures,
+        settings.out,
+        settings.n_replicas,
+        settings.length_ns,
+        settings.seed,
+        structure,
+        settings.n_processes or None,
+        settings.progress,
+    )
+    sys.stdout.write(f"{found}\n")
+    return found
+
+
 def find_folding_temperature(
-    name,
-    temperatures_kelvin,
-    out,
-    n_replicas=4,
-    length_ns=20.0,
-    seed=7,
-    structure=None,
-    n_processes=None,
-    progress=True,
-):
+    name: str | Path,
+    temperatures_kelvin: Sequence[float],
+    out: str | Path,
+    n_replicas: int = 4,
+    length_ns: float = 20.0,
+    seed: int = 7,
+    structure: str | Path | None = None,
+    n_processes: int | None = None,
+    progress: bool = True,
+) -> FoldingTemperature:
     """Simulate a system at several temperatures, half of the replicas from unfolded starts, and fit where it folds.
 
     Parameters
@@ -194,6 +241,22 @@ def find_folding_temperature(
     DataError
         See `fit_folding_temperature`.
     """
+    systems = _systems_at(name, temperatures_kelvin, structure)
+    native, dtrajs = native_contacts(load_definition(name, structure=structure).structure), []
+    for system in tqdm(systems, desc="temperatures", disable=not progress):
+        folder = Path(out) / f"{system.temperature_kelvin:g}K"
+        trajs = run_replicas(
+            system, n_replicas, length_ns, seed, out=folder, n_processes=n_processes, progress=progress
+        )
+        of_system = Featurizer([NativeFraction(native, scheme="ca")]).fit(trajs).transform(trajs, progress=False)
+        dtrajs.append([folding_states(q[int(_EQUILIBRATION * len(q)) :, 0]) for q in of_system])
+    found = fit_folding_temperature([s.temperature_kelvin for s in systems], dtrajs, n_replicas * length_ns, seed=seed)
+    write_json(Path(out) / "folding_temperature.json", found.to_dict())
+    return found
+
+
+def _systems_at(name, temperatures_kelvin, structure):
+    """The system at each temperature, the coldest first."""
     temperatures = sorted({float(temperature) for temperature in temperatures_kelvin})
     if len(temperatures) < 2:
         raise SettingsError(
@@ -204,14 +267,4 @@ def find_folding_temperature(
         raise SettingsError(
             f"{systems[0].name} has no starts folded and unfolded; a structure-based model was expected."
         )
-    native, dtrajs = native_contacts(load_definition(name, structure=structure).structure), []
-    for system in tqdm(systems, desc="temperatures", disable=not progress):
-        folder = Path(out) / f"{system.temperature_kelvin:g}K"
-        trajs = run_replicas(
-            system, n_replicas, length_ns, seed, out=folder, n_processes=n_processes, progress=progress
-        )
-        of_system = Featurizer([NativeFraction(native, scheme="ca")]).fit(trajs).transform(trajs, progress=False)
-        dtrajs.append([folding_states(q[int(_EQUILIBRATION * len(q)) :, 0]) for q in of_system])
-    found = fit_folding_temperature(temperatures, dtrajs, n_replicas * length_ns, seed=seed)
-    write_json(Path(out) / "folding_temperature.json", found.to_dict())
-    return found
+    return systems
