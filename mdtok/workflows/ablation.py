@@ -164,7 +164,8 @@ def ablate(
     check_held_out([*train, *validation], test)
     protocol = make_protocol(data.dtrajs, test, data.macrostates, None, lagtime)
     md_passages = Passages(_in_macrostates(test, data), len(data.macrostate_names))
-    figures, held_out = {}, {}
+    figures: dict[str, dict[str, list[float]]] = {}
+    held_out: dict[str, list[likelihood.HeldOut]] = {}
     for k in range(seed, seed + n_seeds):
         for name, model in make_models(variants, data.macrostates, k, training_steps, progress).items():
             folder = out / name / f"seed_{k}"

@@ -39,8 +39,8 @@ class Explanation:
     `folder`."""
 
     traces: dict
-    attention: object
-    distances: object
+    attention: Any
+    distances: Any
     folder: Path
 
     def __str__(self) -> str:

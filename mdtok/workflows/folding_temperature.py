@@ -65,7 +65,8 @@ class FoldingTemperature:
                 *lines,
                 "",
                 f"folding temperature {self.temperature_kelvin:.1f} K, "
-                f"enthalpy of unfolding {self.enthalpy_kj_mol:.0f} kJ/mol, from {self.length_ns:g} ns at each temperature",
+                f"enthalpy of unfolding {self.enthalpy_kj_mol:.0f} kJ/mol, "
+                f"from {self.length_ns:g} ns at each temperature",
             ]
         )
 
@@ -242,7 +243,8 @@ def find_folding_temperature(
         See `fit_folding_temperature`.
     """
     systems = _systems_at(name, temperatures_kelvin, structure)
-    native, dtrajs = native_contacts(load_definition(name, structure=structure).structure), []
+    definition: Any = load_definition(name, structure=structure)
+    native, dtrajs = native_contacts(definition.structure), []
     for system in tqdm(systems, desc="temperatures", disable=not progress):
         folder = Path(out) / f"{system.temperature_kelvin:g}K"
         trajs = run_replicas(

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.md import Trajectories, open_trajectories
@@ -82,7 +83,7 @@ def trajectories_of(run: Path, settings: StitchingSettings, dt_ps: float) -> Tra
     replicas = sorted((run / "md").glob("replica_*"), key=lambda folder: int(folder.name.rpartition("_")[2]))
     if not replicas and not settings.traj:
         raise SettingsError(f"{run} did not simulate; give --traj and --top, the trajectories that it read.")
-    paths = settings.traj or [folder / "trajectory.xtc" for folder in replicas]
+    paths: list[Any] = [*settings.traj] or [folder / "trajectory.xtc" for folder in replicas]
     top = settings.top or (replicas[0] / "topology.pdb" if replicas else None)
     stride = round(dt_ps / open_trajectories(paths, top, settings.dt_ps or None).dt_ps)
     return open_trajectories(paths, top, settings.dt_ps or None, max(1, stride))
