@@ -11,7 +11,7 @@ from scipy.linalg import LinAlgWarning
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimate import PARTS, Estimate
 from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.kinetics.transition_paths import as_ends, name_states
 from mdtok.models.counted.msm import draw_posterior
@@ -49,9 +49,9 @@ class FluxNetwork:
         Sequences of macrostates from source to target, the one with the most flux first.
     pathway_shares : Estimate, shape (n_pathways,)
         Share of the total flux that each carries.
-    micro_flux : deeptime.markov.ReactiveFlux
-        The same for the states of the MSM, per lag time, numbered within its connected set.
-    micro_states : ndarray of int
+    micro_flux : deeptime.markov.ReactiveFlux or None
+        The same for the states of the MSM, per lag time, numbered within its connected set; None if read from a file.
+    micro_states : ndarray of int or None
         The tokens of that connected set.
     """
 
@@ -67,8 +67,8 @@ class FluxNetwork:
     mfpt_ps: Estimate
     pathways: list
     pathway_shares: Estimate
-    micro_flux: ReactiveFlux = field(repr=False)
-    micro_states: np.ndarray = field(repr=False)
+    micro_flux: ReactiveFlux | None = field(repr=False)
+    micro_states: np.ndarray | None = field(repr=False)
 
     @property
     def flux_shares(self):
@@ -90,6 +90,25 @@ class FluxNetwork:
             },
             "pathways": [{"states": path, "share": shares[k].to_dict()} for k, path in enumerate(self.pathways)],
         }
+
+    @classmethod
+    def from_dict(cls, content: dict) -> "FluxNetwork":
+        """From what `to_dict` gave; the fluxes between the states of the MSM are not in it, and None here."""
+        estimates = ("populations", "committors", "net_flux_per_ps", "total_flux_per_ps", "mfpt_ps")
+        shares = [Estimate.of(path["share"]) for path in content["pathways"]]
+        parts = (np.array([getattr(share, part) for share in shares]) for part in PARTS)
+        return cls(
+            tuple(content["source"]),
+            tuple(content["target"]),
+            content["lagtime_frames"],
+            content["dt_ps"],
+            list(content["macrostate_names"]),
+            **{name: Estimate.of(content[name]) for name in estimates},
+            pathways=[tuple(path["states"]) for path in content["pathways"]],
+            pathway_shares=Estimate(*parts),
+            micro_flux=None,
+            micro_states=None,
+        )
 
     def __str__(self):
         names = self.macrostate_names

@@ -50,6 +50,12 @@ class FreeEnergyProfile:
         """For JSON."""
         return as_plain(vars(self))
 
+    @classmethod
+    def from_dict(cls, content: dict) -> "FreeEnergyProfile":
+        """From what `to_dict` gave; energies that were infinite are NaN."""
+        estimates = {name: Estimate.of(content[name]) for name in ("free_energy_kt", "barriers_kt", "difference_kt")}
+        return cls(edges=np.asarray(content["edges"]), basins_at=tuple(content["basins_at"]), **estimates)
+
 
 def free_energy_profile(values, edges, split, n_bootstrap=200, seed=0):
     """Free energy along a coordinate from trajectories in equilibrium, with 95 % intervals.

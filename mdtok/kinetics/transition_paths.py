@@ -61,6 +61,13 @@ class TransitionPaths:
             "spans_frames": self.spans,
         }
 
+    @classmethod
+    def from_dict(cls, content: dict) -> "TransitionPaths":
+        """From what `to_dict` gave."""
+        ends = tuple(content["source"]), tuple(content["target"])
+        spans = np.asarray(content["spans_frames"], dtype=np.int64).reshape(-1, 3)
+        return cls(*ends, content["dt_ps"], spans, Estimate.of(content["mean_ps"]))
+
     def __str__(self):
         route = f"{name_states(self.source)} → {name_states(self.target)}"
         if not len(self):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mdtok.kinetics.oracle import Oracle
+from mdtok.md.definition import load_definition
 from mdtok.models import CopyLast, VectorAutoregression
 from mdtok.report import Chapter, Table
-from mdtok.storage import as_json
+from mdtok.storage import as_json, write_json
 from mdtok.tokens import StateTokenizer
 from mdtok.workflows.chapters import find_chapters, name_of
 from mdtok.workflows.chapters.cvs import pooled
@@ -143,6 +144,50 @@ def found(judged):
     return {name: CHAPTERS[name].numbers(judged) for name in OF_POTENTIALS}
 
 
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory):
+    """A chain that folds and unfolds in five states, one model that does so too, and one that never folds."""
+    rng, dtrajs = np.random.default_rng(3), []
+    for _ in range(8):
+        steps = rng.choice([-1, 0, 1], size=1500)
+        chain = np.zeros(1500, dtype=np.int64)
+        for t in range(1, len(chain)):
+            chain[t] = np.clip(chain[t - 1] + steps[t], 0, 4)
+        dtrajs.append(chain)
+    middles = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    q = [middles[chain] + rng.uniform(-0.05, 0.05, len(chain)) for chain in dtrajs]
+    arrays = [np.column_stack([x, np.sqrt(x), x**2]) for x in q]  # the root is halfway before the square
+    tokens = Split(dtrajs)
+    tokens.split["validation"] = []
+    for name, value in {
+        "dtrajs": dtrajs,
+        "dt_ps": 2.0,
+        "macrostates": np.array([0, 0, 1, 2, 2]),
+        "macrostate_names": ["unfolded", "between", "folded"],
+    }.items():
+        setattr(tokens, name, value)
+    return SimpleNamespace(
+        run=tmp_path_factory.mktemp("run"),
+        settings=SimpleNamespace(seed=7, progress=False, lagtime=5),
+        tokens=tokens,
+        features=SimpleNamespace(names=["Q", "first", "second"], arrays=arrays),
+        labelled=None,
+        oracle=None,
+        tokenizer=None,
+        models={},
+        definition=SimpleNamespace(
+            structure=load_definition("fip35").structure, contacts_between={"first": ["a", "b"], "second": ["b", "c"]}
+        ),
+        card=SimpleNamespace(
+            content={"models": {}},
+            rollouts={
+                "msm": SimpleNamespace(dtrajs=dtrajs[:4], lagtime=1),
+                "stuck": SimpleNamespace(dtrajs=[np.zeros(900, dtype=np.int64)] * 4, lagtime=1),
+            },
+        ),
+    )
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_has_its_four_names(name):
     chapter = CHAPTERS[name]
@@ -227,6 +272,65 @@ def test_uniform_attention_has_no_key_steps(found):
     assert attention["models"]["made-up"]["key_steps"]["n_with_any"] == 0
     assert attention["models"]["made-up"]["future_share"] == 0
     assert np.shape(attention["one"]["trajectory"]) == (240, 2)
+
+
+def drawn(name, numbers, folder):
+    """The chapter as it is drawn from a file, and its figures as PNG."""
+    chapter = CHAPTERS[name].draw(json.loads(json.dumps(as_json(numbers), allow_nan=False)))
+    for figure in chapter.figures:
+        figure.render(folder / f"{figure.name}.png")
+    return chapter
+
+
+def test_folding_of_md_and_of_a_model_and_a_model_that_never_folds(folds, tmp_path):
+    assert CHAPTERS["folding"].applies(folds)
+    numbers = CHAPTERS["folding"].numbers(folds)
+    assert numbers["macrostates"] == ["unfolded", "folded"]
+    assert list(numbers["of"]) == list(numbers["profiles"]) == ["all MD", "msm"]  # the other is said in the log
+    assert (
+        numbers["order"]["names"] == ["first", "second"]
+        and numbers["order"]["n_first"][0] > numbers["order"]["n_first"][1]
+    )
+    chapter = drawn("folding", numbers, tmp_path)
+    (table,) = (part for part in chapter.body if isinstance(part, Table))
+    assert [row[0] for row in table.rows] == ["all MD", "msm"] and "→" in table.rows[0][-1]
+    assert {figure.name for figure in chapter.figures} == {
+        "free_energy_along_q",
+        "flux_all_MD",
+        "flux_msm",
+        "transition_path_times",
+    }
+
+
+def test_what_never_folds_has_no_chapter_and_the_log_says_so(folds, caplog):
+    one_state = Split([np.zeros(100, dtype=np.int64)] * 4)
+    one_state.dtrajs, one_state.macrostates = one_state.arrays, np.zeros(1, dtype=int)
+    features = SimpleNamespace(names=["Q"], arrays=[np.full((100, 1), 0.5)] * 4)
+    assert not CHAPTERS["folding"].applies(
+        SimpleNamespace(**{**vars(folds), "tokens": one_state, "features": features})
+    )
+    assert "does not say how it folds" in caplog.text
+    without_q = SimpleNamespace(names=["phi"], arrays=features.arrays)
+    assert not CHAPTERS["folding"].applies(SimpleNamespace(**{**vars(folds), "features": without_q}))
+
+
+def test_memory_of_tokens_without_a_network(folds, tmp_path):
+    assert CHAPTERS["memory"].applies(folds)
+    numbers = CHAPTERS["memory"].numbers(folds)
+    assert numbers["network"] is None and numbers["intervals"][0]["interval_frames"] == 1
+    chapter = drawn("memory", numbers, tmp_path)
+    assert chapter.body == numbers["sentences"] and chapter.body[0].startswith("At an interval of 2 ps")
+    few = SimpleNamespace(part=lambda name: [np.zeros(99, dtype=int)])
+    assert not CHAPTERS["memory"].applies(SimpleNamespace(tokens=few))
+
+
+def test_commit_times_are_those_that_the_tokens_were_made_with(folds, tmp_path):
+    assert not CHAPTERS["commit_times"].applies(folds)
+    counted = {"commit_ps": [1, 5], "transitions": {"raw": [[[0, 9], [8, 0]], [[0, 3], [3, 0]]]}}
+    write_json(folds.run / "tokens" / "commit_times.json", counted)
+    assert CHAPTERS["commit_times"].applies(folds) and CHAPTERS["commit_times"].numbers(folds) == counted
+    (figure,) = drawn("commit_times", counted, tmp_path).figures
+    assert figure.draw().get_lines()[0].get_ydata().tolist() == [17, 6]
 
 
 def test_pooling_averages_over_the_window_and_over_less_at_the_start():

@@ -1,0 +1,47 @@
+"""Chapter: how much of the past counts in the tokens."""
+
+from mdtok.insight import diagnose_memory
+from mdtok.report import Chapter, ReportFigure, plot_memory
+
+PLACE = 90
+_FEWEST_TOKENS = 100  # held out; fewer tell nothing
+_CAPTION = (
+    "Held-out nats per token that each further token of past saves a counted model, at several intervals between tokens; bars are "
+    "95 % intervals. A line that stays at zero is a Markov chain; where a line levels off, the memory ends. “Age” sees how long the "
+    "state has lasted and the state before it. A network (dashed) is compared with the Markov chain on the same tokens."
+)
+
+
+def applies(judged) -> bool:
+    """Where there are enough held-out tokens."""
+    return sum(map(len, judged.tokens.part("test"))) >= _FEWEST_TOKENS
+
+
+def numbers(judged) -> dict:
+    """Held-out nats that more past saves, in counted models and in the best network of tokens."""
+    tokens, settings = judged.tokens, judged.settings
+    training = [*tokens.part("train"), *tokens.part("validation")]
+    diagnosis = diagnose_memory(
+        training,
+        tokens.part("test"),
+        tokens.dt_ps,
+        network=_best_network(judged),
+        seed=settings.seed,
+        progress=settings.progress,
+    )
+    return {**diagnosis.to_dict(), "sentences": [str(diagnosis)]}
+
+
+def _best_network(judged):
+    """Name and model of the network with the fewest held-out nats per token; None where there is none."""
+    from mdtok.models.networks.neural import NeuralModel  # brings torch, which drawing does not need
+
+    networks = [named for named in judged.models.items() if isinstance(named[1], NeuralModel)]
+    rows = judged.card.content["models"]
+    return min(networks, key=lambda named: rows[named[0]]["nll_nats_per_token"]["value"], default=None)
+
+
+def draw(numbers: dict) -> Chapter:
+    """The answer in words, then the figure."""
+    figure = ReportFigure("memory", "Memory of the tokens", _CAPTION, lambda: plot_memory(numbers))
+    return Chapter("How much of the past counts", numbers["sentences"], [figure])
