@@ -37,8 +37,8 @@ def report_figures(card, projection=None):
             ReportFigure(
                 "states",
                 "What the macrostates are",
-                "Every bin has the colour of the macrostate most often found there in MD, pale where it was rarely visited; "
-                "the name stands where the macrostate is densest. White was never visited.",
+                "Every bin has the colour of the macrostate most often found there in MD, pale where it was rarely "
+                "visited; the name stands where the macrostate is densest. White was never visited.",
                 lambda: maps.plot_state_map(projection, macrostate_names=content["macrostate_names"]),
             )
         )
@@ -46,11 +46,11 @@ def report_figures(card, projection=None):
             ReportFigure(
                 "free_energy",
                 "Free-energy surfaces",
-                "-ln p in kT above each map's lowest point, one colour scale for all maps; white was never visited. MD frames "
-                "are weighted by the stationary populations of a Markov model at the scorecard's lag time, so that where the "
-                "trajectories were started does not matter. A model makes tokens, not angles: for each of its tokens an MD "
-                "frame of that state was drawn at random, so a map shows where a model spends its time, and not what it knows "
-                "within a state.",
+                "-ln p in kT above each map's lowest point, one colour scale for all maps; white was never visited. "
+                "MD frames are weighted by the stationary populations of a Markov model at the scorecard's lag "
+                "time, so that where the trajectories were started does not matter. A model makes tokens, not "
+                "angles: for each of its tokens an MD frame of that state was drawn at random, so a map shows where "
+                "a model spends its time, and not what it knows within a state.",
                 lambda: maps.free_energy_maps(projection, card.rollouts, lagtime=content["lagtime_frames"]),
             )
         )
@@ -58,17 +58,18 @@ def report_figures(card, projection=None):
         ReportFigure(
             "timescales",
             "Implied timescales",
-            "Relaxation times of Markov models fitted in the same way, at many lag times, to MD and to what each model "
-            "generated. A good model's line runs along that of the held-out MD and within its band; level lines mean that "
-            "the tokens are Markovian at that lag. Bands are 95 % Bayesian intervals. In the grey corner a process is "
-            "faster than the lag and nothing is known of it, so nothing is drawn.",
+            "Relaxation times of Markov models fitted in the same way, at many lag times, to MD and to what each "
+            "model generated. A good model's line runs along that of the held-out MD and within its band; level "
+            "lines mean that the tokens are Markovian at that lag. Bands are 95 % Bayesian intervals. In the grey "
+            "corner a process is faster than the lag and nothing is known of it, so nothing is drawn.",
             lambda: plots.plot_timescales(rows_with_md(content, "timescales_ps"), content["dt_ps"]),
         ),
         ReportFigure(
             "mfpt",
             "Mean first passage times",
-            "Each point is one ordered pair of macrostates, named above: held-out MD across, model up. Perfect models lie "
-            "on the diagonal; the grey band is a factor of two either way. Bars are 95 % intervals (bootstrap over "
+            "Each point is one ordered pair of macrostates, named above: held-out MD across, model up. Perfect "
+            "models lie on the diagonal; the grey band is a factor of two either way. Bars are 95 % intervals "
+            "(bootstrap over "
             "trajectories, exact where fewer than ten passages were seen)." + _SPARSE_PAIRS * sparse,
             lambda: plot_mfpt_parity(content),
         ),
@@ -76,8 +77,8 @@ def report_figures(card, projection=None):
             "populations",
             "Populations",
             "Share of time in each macrostate in equilibrium: the stationary distribution of a Markov model at the "
-            "scorecard's lag time, for MD and models alike. The difference between held-out MD (black) and all MD (grey) "
-            "is a measure of the statistical error. The axis is logarithmic where a state has less than 2 %.",
+            "scorecard's lag time, for MD and models alike. The difference between held-out MD (black) and all MD "
+            "(grey) is a measure of the statistical error. The axis is logarithmic where a state has less than 2 %.",
             lambda: plots.plot_populations(content),
         ),
         ReportFigure(
@@ -91,9 +92,9 @@ def report_figures(card, projection=None):
         ReportFigure(
             "chapman_kolmogorov",
             "Chapman-Kolmogorov",
-            "Probability of being in the second macrostate so long after being in the first, counted in MD (markers) and in "
-            "what the models generated (lines). Lines through the black markers are right; black against grey is the "
-            "statistical error.",
+            "Probability of being in the second macrostate so long after being in the first, counted in MD "
+            "(markers) and in what the models generated (lines). Lines through the black markers are right; black "
+            "against grey is the statistical error.",
             lambda: plots.plot_chapman_kolmogorov(content),
         ),
     ]
@@ -102,8 +103,9 @@ def report_figures(card, projection=None):
             ReportFigure(
                 "training",
                 "Training",
-                "Nats per token on training windows (dashed) and on the validation trajectories (solid) while training; the "
-                "marker is the step whose weights were kept. A solid line that rises while the dashed one falls is overfitting.",
+                "Nats per token on training windows (dashed) and on the validation trajectories (solid) while "
+                "training; the marker is the step whose weights were kept. A solid line that rises while the dashed "
+                "one falls is overfitting.",
                 lambda: plots.plot_training_curves(content),
             )
         )

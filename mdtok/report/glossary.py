@@ -55,13 +55,12 @@ TERMS = {
         "largest difference."
     ),
     "verdict": (
-        "“Within noise”: the largest difference, each item measured by its own spread between halves of the MD, is no"
-        " larger than in 99 % of the splits, so that about 95 % of perfect models pass all six checks together. "
-        "“Off by ×…”: for timescales and MFPT the factor between model and "
-        "held-out MD in the worst item; for distances, how many times the allowed distance. “MD too short to tell”: "
-        "in more than one split of ten a half of the MD does not even hold the event, or the halves differ by more than "
-        "a factor of ten. A model passes if nothing is "
-        "off and something could be tested."
+        "“Within noise”: the largest difference, each item measured by its own spread between halves of the MD, is "
+        "no larger than in 99 % of the splits, so that about 95 % of perfect models pass all six checks together. "
+        "“Off by ×…”: for timescales and MFPT the factor between model and held-out MD in the worst item; for "
+        "distances, how many times the allowed distance. “MD too short to tell”: in more than one split of ten a "
+        "half of the MD does not even hold the event, or the halves differ by more than a factor of ten. A model "
+        "passes if nothing is off and something could be tested."
     ),
     "interval": (
         "Square brackets and bands are 95 % intervals: bootstrap over trajectories (time blocks where there are fewer"

@@ -17,18 +17,19 @@ from mdtok.storage import whole
 _SHOWN_DPI = 108  # pixels of the page per inch of a figure; more are in the image, for sharp screens and print
 _CHIPS = {"pass": "✓ passes", "fail": "✗ fails", "open": "? open"}
 _HOW_TO_READ = (
-    "✓ within the MD noise, ✗ off, ? the MD is too short to tell. The noise floor is how far two pieces of the same MD are "
-    "apart (typical, and the most that is allowed). For timescales and MFPT, × is the factor between model and held-out MD in the worst "
-    "item; for the other distances it is how many times the allowed distance. Brackets are 95 % intervals."
+    "✓ within the MD noise, ✗ off, ? the MD is too short to tell. The noise floor is how far two pieces of the same "
+    "MD are apart (typical, and the most that is allowed). For timescales and MFPT, × is the factor between model "
+    "and held-out MD in the worst item; for the other distances it is how many times the allowed distance. Brackets "
+    "are 95 % intervals."
 )
 _TRANSITIONS = (
-    "Transitions between macrostates that a model expects on held-out MD over those observed: 1 is calibrated, above 1 the "
-    "model leaves too easily."
+    "Transitions between macrostates that a model expects on held-out MD over those observed: 1 is calibrated, "
+    "above 1 the model leaves too easily."
 )
 _ROLLOUTS = (
-    "The last tenth of the chains against the first: populations of macrostates (total variation distance, beside what chance "
-    "reaches in 1 of 20), and nats per token under the Markov chain of training MD, which rise where chains grow unlike MD. Net "
-    "flux between two macrostates over the traffic both ways is 0 with detailed balance."
+    "The last tenth of the chains against the first: populations of macrostates (total variation distance, beside "
+    "what chance reaches in 1 of 20), and nats per token under the Markov chain of training MD, which rise where "
+    "chains grow unlike MD. Net flux between two macrostates over the traffic both ways is 0 with detailed balance."
 )
 
 
@@ -161,8 +162,8 @@ def _data_line(content):
     grouped = f" in {content['n_macrostates']} macrostates" if content["n_macrostates"] < content["n_states"] else ""
     trajectories = "trajectory" if n_train == 1 else "trajectories"
     return (
-        f"{picoseconds(n_frames * dt_ps)} of MD, one frame every {picoseconds(dt_ps)}: {n_train} {trajectories} to learn "
-        f"from and {n_test} held out ({picoseconds(reference['n_test_tokens'] * dt_ps)}); "
+        f"{picoseconds(n_frames * dt_ps)} of MD, one frame every {picoseconds(dt_ps)}: {n_train} {trajectories} to "
+        f"learn from and {n_test} held out ({picoseconds(reference['n_test_tokens'] * dt_ps)}); "
         f"{content['n_states']} states{grouped}, lag time {picoseconds(content['lagtime_frames'] * dt_ps)}."
     )
 

@@ -173,6 +173,7 @@ def folds(tmp_path_factory):
         features=SimpleNamespace(names=["Q", "first", "second"], arrays=arrays),
         labelled=None,
         oracle=None,
+        system=None,
         tokenizer=None,
         models={},
         definition=SimpleNamespace(
@@ -312,6 +313,36 @@ def test_what_never_folds_has_no_chapter_and_the_log_says_so(folds, caplog):
     assert "does not say how it folds" in caplog.text
     without_q = SimpleNamespace(names=["phi"], arrays=features.arrays)
     assert not CHAPTERS["folding"].applies(SimpleNamespace(**{**vars(folds), "features": without_q}))
+
+
+def test_known_answers_where_tokens_are_the_states_of_a_potential(folds, judged, tmp_path):
+    rng = np.random.default_rng(5)
+    chains = [np.repeat(rng.choice(3, 300, p=[0.5, 0.3, 0.2]), 4) for _ in range(6)]
+    tokens = Split(chains)
+    tokens.dtrajs, tokens.dt_ps = chains, 1.0
+    tokens.macrostates, tokens.macrostate_names = np.arange(3), list(STATES)
+    times = SimpleNamespace(timescales_ps=(5.0,), mfpt_ps=np.full((3, 3), 12.0), source="longer <MD>")
+    run = {
+        **vars(folds),
+        "tokens": tokens,
+        "system": judged.system,
+        "definition": SimpleNamespace(known=times),
+        "card": SimpleNamespace(rollouts={"msm": SimpleNamespace(dtrajs=chains[:3], lagtime=1)}),
+    }
+    assert CHAPTERS["known"].applies(SimpleNamespace(**run))
+    assert not CHAPTERS["known"].applies(folds)
+    numbers = CHAPTERS["known"].numbers(SimpleNamespace(**run))
+    assert list(numbers["series"]) == ["all MD", "training MD", "held-out MD", "msm"]
+    assert numbers["agreement"]["n_all"] == 3 + 1 + 6 and numbers["source"] == "longer <MD>"
+    summary, facts = drawn("known", numbers, tmp_path).body[1:]
+    assert [row[0] for row in summary.rows] == list(numbers["series"])
+    assert len(facts.rows) == 10 and facts.rows[3][:2] == ["timescale 1 (ps)", "5"]
+    for row in facts.rows:  # a tick for all MD where the known number is in its interval
+        assert ("✓" in row[2]) == (row[0] not in numbers["agreement"]["apart"])
+    without_times = SimpleNamespace(**{**run, "definition": None})
+    numbers = CHAPTERS["known"].numbers(without_times)
+    assert list(numbers["known"]) == ["population left", "population right", "population top"]
+    assert drawn("known", numbers, tmp_path).body[1].rows[0][2:] == ["–", "–", "–", "–"]
 
 
 def test_memory_of_tokens_without_a_network(folds, tmp_path):

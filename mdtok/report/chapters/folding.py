@@ -9,10 +9,10 @@ from mdtok.report.plots.profiles import plot_free_energy_profiles
 from mdtok.report.tables import table
 
 _MEANING = (
-    "Unfolded and folded are the states with less than 0.3 and with more than 0.7 of the native contacts. The first passage time "
-    "counts all attempts to go from one to the other, the transition path only the stretch that succeeds. Which hairpin forms first is "
-    "told by the last time at which the fraction of its native contacts rises past halfway, path by path. Fluxes are those of "
-    "transition path theory, between macrostates."
+    "Unfolded and folded are the states with less than 0.3 and with more than 0.7 of the native contacts. The first "
+    "passage time counts all attempts to go from one to the other, the transition path only the stretch that "
+    "succeeds. Which hairpin forms first is told by the last time at which the fraction of its native contacts "
+    "rises past halfway, path by path. Fluxes are those of transition path theory, between macrostates."
 )
 
 
@@ -62,7 +62,10 @@ def chapter_on_folding(found, events, profiles, order=None):
         ReportFigure(
             f"flux_{name}".replace(" ", "_"),
             f"Folding fluxes, {name}",
-            "Discs are macrostates, placed by their committor; arrows carry the net reactive flux, with its share of all.",
+            (
+                "Discs are macrostates, placed by their committor; arrows carry the net reactive flux, with its "
+                "share of all."
+            ),
             lambda flux=one.flux: plot_flux_network(flux),
         )
         for name, one in found.items()

@@ -6,8 +6,9 @@ from mdtok.report.parts import Chapter
 from mdtok.report.tables import table
 
 _MEANING = (
-    "The same estimators for all. MD comes first: its intervals should hold what is known. A model learnt from the training MD "
-    "only, so that it can hardly be nearer to what is known than that is. ✓ lies in the 95 % interval of all MD."
+    "The same estimators for all. MD comes first: its intervals should hold what is known. A model learnt from the "
+    "training MD only, so that it can hardly be nearer to what is known than that is. ✓ lies in the 95 % interval "
+    "of all MD."
 )
 
 
@@ -43,7 +44,10 @@ def _summary(against):
             [
                 escape(name),
                 f"{line['population_error']:.4f} <small>± {line['population_half_width']:.4f}</small>",
-                f"{_mark(next(iter(inside.values()))['timescale'])} {time['value']:,.0f} <small>[{time['low']:,.0f}, {time['high']:,.0f}]</small>",
+                (
+                    f"{_mark(next(iter(inside.values()))['timescale'])} {time['value']:,.0f} "
+                    f"<small>[{time['low']:,.0f}, {time['high']:,.0f}]</small>"
+                ),
                 *(f"{found['mfpt']} of {line['n_mfpt']}" for found in inside.values()),
                 f"{escape(worst.removeprefix('MFPT ').removesuffix(' (ps)'))} ×{ratio:.2f}",
             ]

@@ -12,26 +12,27 @@ from mdtok.report.plots import attention as attention_plots
 from mdtok.report.plots import trajectories as plots
 
 _KINETICS = (
-    "The test that a model of the dynamics has to pass: chains many times longer than its window, half started in each basin, "
-    "seen through a Markov model at the lag time below, against the exact answer. The row of held-out MD shows what the "
-    "estimator itself gets from MD of the same kind."
+    "The test that a model of the dynamics has to pass: chains many times longer than its window, half started in "
+    "each basin, seen through a Markov model at the lag time below, against the exact answer. The row of held-out "
+    "MD shows what the estimator itself gets from MD of the same kind."
 )
 _FORECASTS = (
-    "Mean squared error over the frames after the prompt, and its ratio to that of the conditional mean of the exact "
-    "propagator, which no predictor can beat. A model that draws its frames is judged by the mean of its samples. The faithful "
-    "model predicts one frame, so it has no density and no kinetics."
+    "Mean squared error over the frames after the prompt, and its ratio to that of the conditional mean of the "
+    "exact propagator, which no predictor can beat. A model that draws its frames is judged by the mean of its "
+    "samples. The faithful model predicts one frame, so it has no density and no kinetics."
 )
 _CLASSES = (
-    "The class is the minimum nearest the start. The process is Markovian, so of a slice only its first frame tells of the start; "
-    "the Bayes limit is exact, from the propagator."
+    "The class is the minimum nearest the start. The process is Markovian, so of a slice only its first frame tells "
+    "of the start; the Bayes limit is exact, from the propagator."
 )
 _CVS = (
-    "Two collective variables a set, on held-out trajectories. Those of a model are read from its embeddings, averaged over the "
-    "window, reduced by TICA on training trajectories; or the class logit with the slowest of them."
+    "Two collective variables a set, on held-out trajectories. Those of a model are read from its embeddings, "
+    "averaged over the window, reduced by TICA on training trajectories; or the class logit with the slowest of "
+    "them."
 )
 _KEY_STEPS = (
-    "A key step is a frame that gets far more attention than its place explains. The same rule is applied to the trajectory with "
-    "its frames shuffled: what it finds there is chance. Family-wise error rate 5 % a trajectory."
+    "A key step is a frame that gets far more attention than its place explains. The same rule is applied to the "
+    "trajectory with its frames shuffled: what it finds there is chance. Family-wise error rate 5 % a trajectory."
 )
 
 
@@ -47,7 +48,8 @@ def chapters(judgement, results):
         Chapter(
             "Collective variables",
             _paragraph(
-                f"{_CVS} Lag time {results['cvs']['lag_ps']:g} ps; the exact slowest relaxation is {results['cvs']['exact_timescale_ps']:,.0f} ps."
+                f"{_CVS} Lag time {results['cvs']['lag_ps']:g} ps; the exact slowest relaxation is "
+                f"{results['cvs']['exact_timescale_ps']:,.0f} ps."
             )
             + tables.cv_table(results["cvs"]),
         ),
@@ -71,9 +73,10 @@ def _potential(judgement, exact):
     }
     minima = dict(zip(judgement.names, judgement.minima))
     text = (
-        f"{len(data.labelled):,} labelled trajectories of {len(data.labelled[0])} frames and {len(data.long)} longer ones of "
-        f"{len(data.long[0]):,}, one frame each {dt_ps:g} ps, {system.dynamics} dynamics at {system.temperature_kelvin:g} K, "
-        f"diffusion constant {system.diffusion_nm2_per_ps:g} nm²/ps. Exact figures are those of the generator on a grid."
+        f"{len(data.labelled):,} labelled trajectories of {len(data.labelled[0])} frames and {len(data.long)} longer "
+        f"ones of {len(data.long[0]):,}, one frame each {dt_ps:g} ps, {system.dynamics} dynamics at "
+        f"{system.temperature_kelvin:g} K, diffusion constant {system.diffusion_nm2_per_ps:g} nm²/ps. Exact figures "
+        "are those of the generator on a grid."
     )
     return Chapter(
         "The potential, the data, and the exact dynamics",
@@ -82,7 +85,10 @@ def _potential(judgement, exact):
             ReportFigure(
                 "potential",
                 "Potential and starts",
-                "Energy in kT above the deepest minimum; dots are first frames, lines are two of the held-out trajectories.",
+                (
+                    "Energy in kT above the deepest minimum; dots are first frames, lines are two of the held-out "
+                    "trajectories."
+                ),
                 lambda: plots.plot_potential(
                     system.potential.energy,
                     system.bounds,
@@ -122,8 +128,8 @@ def _forecasts(judgement, forecasts):
             ReportFigure(
                 "generated",
                 "Generated against true",
-                "A held-out trajectory, how it went on (black), and what each model makes of it: samples, their mean and the band of "
-                "90 % of them, or the one continuation of a model that has no density.",
+                "A held-out trajectory, how it went on (black), and what each model makes of it: samples, their "
+                "mean and the band of 90 % of them, or the one continuation of a model that has no density.",
                 lambda: plots.plot_generated_against_true(
                     prompt[-settings.n_forecast :],
                     held_out[settings.n_prompt : settings.n_prompt + settings.n_forecast],
@@ -171,7 +177,10 @@ def _attention(judgement, attention):
             ReportFigure(
                 f"{key}_heads",
                 f"Attention of every head, {name}",
-                "Mean over trajectories; a row a layer, a column a head; query down, key across, one logarithmic scale.",
+                (
+                    "Mean over trajectories; a row a layer, a column a head; query down, key across, one "
+                    "logarithmic scale."
+                ),
                 lambda summary=summary: attention_plots.plot_head_maps(summary),
             ),
             ReportFigure(

@@ -63,7 +63,8 @@ class Projection:
         if shapes != expected:
             seen, wanted = next(((s, e) for s, e in zip(shapes, expected) if s != e), (len(shapes), len(expected)))
             raise DataError(
-                f"The projection has an array of shape {seen} where its tokens ask for {wanted}; give two values a token."
+                f"The projection has an array of shape {seen} where its tokens ask for {wanted}; give two values a "
+                "token."
             )
         if self.macrostates is not None:
             self.macrostates = np.asarray(self.macrostates, dtype=np.int64)

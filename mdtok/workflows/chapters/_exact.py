@@ -1,4 +1,4 @@
-"""What the chapters on analytic potentials share: the minima, the regions around them, and what is exact of the tokens."""
+"""What the chapters on analytic potentials share: minima, the regions around them, what is exact of the tokens."""
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin

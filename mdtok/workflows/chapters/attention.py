@@ -24,8 +24,8 @@ from mdtok.workflows.chapters._networks import berts_of
 PLACE = 60
 _N_FRAMES, _N_SHUFFLES = 250, 25
 _MEANING = (
-    "A key step is a frame that gets far more attention than its place explains. The same rule is applied to the trajectory with "
-    "its frames shuffled: what it finds there is chance. Family-wise error rate 5 % a trajectory."
+    "A key step is a frame that gets far more attention than its place explains. The same rule is applied to the "
+    "trajectory with its frames shuffled: what it finds there is chance. Family-wise error rate 5 % a trajectory."
 )
 
 

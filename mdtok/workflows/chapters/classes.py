@@ -13,8 +13,8 @@ SLICES = (500, 250, 100)  # frames
 _NEAREST = "nearest minimum at start"
 _SCORES = ("accuracy", "precision", "recall", "f1")
 _MEANING = (
-    "The class is the minimum nearest the start. The process is Markovian, so of a slice only its first frame tells of the start; "
-    "the Bayes limit is exact, from the propagator."
+    "The class is the minimum nearest the start. The process is Markovian, so of a slice only its first frame tells "
+    "of the start; the Bayes limit is exact, from the propagator."
 )
 
 

@@ -5,8 +5,8 @@ from mdtok.storage import read_json
 
 PLACE = 75
 _MEANING = (
-    "Visits shorter than the commit time are counted to the state before. Where a line is level, the transitions are real; "
-    "where it falls, they were recrossings."
+    "Visits shorter than the commit time are counted to the state before. Where a line is level, the transitions "
+    "are real; where it falls, they were recrossings."
 )
 
 

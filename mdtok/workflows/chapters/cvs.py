@@ -12,8 +12,9 @@ _LAG, _STRIDE = 100, 5  # frames
 _N_CVS = 2
 _REFERENCE = "TICA of x, y"
 _MEANING = (
-    "Two collective variables a set, on held-out trajectories. Those of a model are read from its embeddings, averaged over the "
-    "window, reduced by TICA on training trajectories; or the class logit with the slowest of them."
+    "Two collective variables a set, on held-out trajectories. Those of a model are read from its embeddings, "
+    "averaged over the window, reduced by TICA on training trajectories; or the class logit with the slowest of "
+    "them."
 )
 
 

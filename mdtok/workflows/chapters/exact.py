@@ -30,7 +30,7 @@ def numbers(judged) -> dict:
     """Relaxation times, passage times, populations and crossings: of the oracle, and of the simulated trajectories."""
     oracle, dt_ps, seed = judged.oracle, judged.tokens.dt_ps, judged.settings.seed
     first, second = regions_of(judged)
-    dtrajs = judged.tokens_of(judged.thinned(judged.features.arrays))
+    dtrajs = judged.tokens_of([x.astype(float) for x in judged.thinned(judged.features.arrays)])
     lags = [lag for lag in _LAGS if 5 * lag <= len(dtrajs[0])]
     times = implied_timescales(dtrajs, lags, 1, dt_ps, _N_SAMPLES, seed, judged.tokenizer.n_states_).to_dict()
     return {
@@ -99,16 +99,19 @@ def draw(numbers: dict) -> Chapter:
     """Crossings and times in tables; the potential and the examples as figures."""
     data, states = numbers["data"], numbers["states"]
     text = (
-        f"{data['n_labelled']:,} labelled trajectories of {data['n_frames']} frames and {data['n_long']} longer ones of "
-        f"{data['n_long_frames']:,}, one frame each {data['frame_ps']:g} ps, {data['dynamics']} dynamics at "
-        f"{data['temperature_kelvin']:g} K, diffusion constant {data['diffusion_nm2_per_ps']:g} nm²/ps. "
-        "Exact figures are those of the generator on a grid."
+        f"{data['n_labelled']:,} labelled trajectories of {data['n_frames']} frames and {data['n_long']} longer ones "
+        f"of {data['n_long_frames']:,}, one frame each {data['frame_ps']:g} ps, {data['dynamics']} dynamics at "
+        f"{data['temperature_kelvin']:g} K, diffusion constant {data['diffusion_nm2_per_ps']:g} nm²/ps. Exact "
+        "figures are those of the generator on a grid."
     )
     figures = [
         ReportFigure(
             "potential",
             "Potential and starts",
-            "Energy in kT above the deepest minimum; dots are first frames, lines are two of the held-out trajectories.",
+            (
+                "Energy in kT above the deepest minimum; dots are first frames, lines are two of the held-out "
+                "trajectories."
+            ),
             lambda: plot_potential(
                 numbers["energy_kt"],
                 numbers["bounds_nm"],

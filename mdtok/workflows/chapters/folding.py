@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 PLACE = 80
 _Q, _MD = "Q", "all MD"
 _MEANING = (
-    "Unfolded and folded are the states with less than 0.3 and with more than 0.7 of the native contacts. The first passage time "
-    "counts all attempts to go from one to the other, the transition path only the stretch that succeeds. Which part forms first is "
-    "told by the last time at which the fraction of its native contacts rises past halfway, path by path. Fluxes are those of "
-    "transition path theory, between macrostates."
+    "Unfolded and folded are the states with less than 0.3 and with more than 0.7 of the native contacts. The first "
+    "passage time counts all attempts to go from one to the other, the transition path only the stretch that "
+    "succeeds. Which part forms first is told by the last time at which the fraction of its native contacts rises "
+    "past halfway, path by path. Fluxes are those of transition path theory, between macrostates."
 )
 
 
@@ -146,15 +146,7 @@ def _figures(numbers):
             lambda: plot_free_energy_profiles(profiles, "Q, fraction of native contacts"),
         )
     ]
-    for name, one in numbers["of"].items():
-        figures.append(
-            ReportFigure(
-                f"flux_{name}".replace(" ", "_"),
-                f"Folding fluxes, {name}",
-                "Discs are macrostates, placed by their committor; arrows carry the net reactive flux, with its share of all.",
-                lambda flux=FluxNetwork.from_dict(one["flux"]): plot_flux_network(flux),
-            )
-        )
+    figures += [_flux_figure(name, FluxNetwork.from_dict(one["flux"])) for name, one in numbers["of"].items()]
     paths = {name: TransitionPaths.from_dict(one["paths"]) for name, one in numbers["of"].items()}
     if any(map(len, paths.values())):
         figures.append(
@@ -166,3 +158,12 @@ def _figures(numbers):
             )
         )
     return figures
+
+
+def _flux_figure(name, flux):
+    return ReportFigure(
+        f"flux_{name}".replace(" ", "_"),
+        f"Folding fluxes, {name}",
+        "Discs are macrostates, placed by their committor; arrows carry the net reactive flux, with its share of all.",
+        lambda: plot_flux_network(flux),
+    )

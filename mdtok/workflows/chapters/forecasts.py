@@ -11,9 +11,9 @@ from mdtok.workflows.chapters._networks import berts_of, models_of_features
 
 PLACE = 30
 _MEANING = (
-    "Mean squared error over the frames after the prompt, and its ratio to that of the conditional mean of the exact "
-    "propagator, which no predictor can beat. A model that draws its frames is judged by the mean of its samples. The faithful "
-    "model predicts one frame, so it has no density and no kinetics."
+    "Mean squared error over the frames after the prompt, and its ratio to that of the conditional mean of the "
+    "exact propagator, which no predictor can beat. A model that draws its frames is judged by the mean of its "
+    "samples. The faithful model predicts one frame, so it has no density and no kinetics."
 )
 
 
@@ -91,8 +91,8 @@ def draw(numbers: dict) -> Chapter:
         generated = ReportFigure(
             "generated",
             "Generated against true",
-            "A held-out trajectory, how it went on (black), and what each model makes of it: samples, their mean and the "
-            "band of 90 % of them, or the one continuation of a model that has no density.",
+            "A held-out trajectory, how it went on (black), and what each model makes of it: samples, their mean "
+            "and the band of 90 % of them, or the one continuation of a model that has no density.",
             lambda: plot_generated_against_true(
                 numbers["prompt"], numbers["truth"], numbers["generated"], numbers["frame_ps"]
             ),

@@ -12,9 +12,9 @@ PLACE = 10
 _POPULATION_TOLERANCE, _TIMESCALE_TOLERANCE = 0.03, 0.20  # what a model of the dynamics is asked for
 _N_SAMPLES = 100  # of the posterior
 _MEANING = (
-    "The test that a model of the dynamics has to pass: chains many times longer than its window, half started in each basin, "
-    "seen through a Markov model at the lag time below, against the exact answer. The row of held-out MD shows what the "
-    "estimator itself gets from MD of the same kind."
+    "The test that a model of the dynamics has to pass: chains many times longer than its window, half started in "
+    "each basin, seen through a Markov model at the lag time below, against the exact answer. The row of held-out "
+    "MD shows what the estimator itself gets from MD of the same kind."
 )
 
 

@@ -6,9 +6,10 @@ from mdtok.report import Chapter, ReportFigure, plot_memory
 PLACE = 90
 _FEWEST_TOKENS = 100  # held out; fewer tell nothing
 _CAPTION = (
-    "Held-out nats per token that each further token of past saves a counted model, at several intervals between tokens; bars are "
-    "95 % intervals. A line that stays at zero is a Markov chain; where a line levels off, the memory ends. “Age” sees how long the "
-    "state has lasted and the state before it. A network (dashed) is compared with the Markov chain on the same tokens."
+    "Held-out nats per token that each further token of past saves a counted model, at several intervals between "
+    "tokens; bars are 95 % intervals. A line that stays at zero is a Markov chain; where a line levels off, the "
+    "memory ends. “Age” sees how long the state has lasted and the state before it. A network (dashed) is compared "
+    "with the Markov chain on the same tokens."
 )
 
 
