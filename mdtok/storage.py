@@ -12,6 +12,8 @@ import numpy as np
 from mdtok.errors import RunFolderError
 
 _LARGE = 64 * 2**20
+_FEW_NUMBERS = 500  # arrays of so many stay in the JSON file
+_IN_ARRAYS = "in_arrays"
 
 
 @contextlib.contextmanager
@@ -87,6 +89,54 @@ def as_json(content):
     return content
 
 
+def write_numbers(path, numbers):
+    """Write a dict of numbers as JSON, its larger arrays beside it as ``.npz``; `read_numbers` puts them together again.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in ``.json``.
+    numbers : dict
+        May be nested; anything with a ``to_dict`` is written as that.
+    """
+    path, arrays = Path(path), {}
+    content = _without_arrays(numbers, "", arrays)
+    if arrays:
+        with whole(path.with_suffix(".npz")) as partial, open(partial, "wb") as file:
+            np.savez_compressed(file, **arrays)
+    write_json(path, content)  # last: it makes the two whole
+
+
+def _without_arrays(content, place, arrays):
+    if hasattr(content, "to_dict"):
+        content = content.to_dict()
+    if isinstance(content, dict):
+        return {str(key): _without_arrays(value, f"{place}/{key}", arrays) for key, value in content.items()}
+    if isinstance(content, (list, tuple)) and any(isinstance(value, (dict, np.ndarray)) for value in content):
+        return [_without_arrays(value, f"{place}/{index}", arrays) for index, value in enumerate(content)]
+    if isinstance(content, np.ndarray) and content.size > _FEW_NUMBERS:
+        arrays[place] = content
+        return {_IN_ARRAYS: place}
+    return content
+
+
+def read_numbers(path):
+    """Read what `write_numbers` wrote; keys are texts, and NaN is None where it was not in a larger array."""
+    path, arrays = Path(path), {}
+    if path.with_suffix(".npz").exists():
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as saved:
+            arrays = dict(saved)
+    return _with_arrays(read_json(path), arrays)
+
+
+def _with_arrays(content, arrays):
+    if isinstance(content, dict):
+        if set(content) == {_IN_ARRAYS}:
+            return arrays[content[_IN_ARRAYS]]
+        return {key: _with_arrays(value, arrays) for key, value in content.items()}
+    return [_with_arrays(value, arrays) for value in content] if isinstance(content, list) else content
+
+
 def save_arrays(folder, arrays):
     """Write one ``NNN.npy`` a trajectory into `folder`, which appears whole or not at all."""
     with whole(folder) as partial:
@@ -95,12 +145,12 @@ def save_arrays(folder, arrays):
             np.save(partial / f"{index:03d}.npy", np.asarray(array), allow_pickle=False)
 
 
-def load_arrays(folder):
-    """Read what `save_arrays` wrote, in its order."""
+def load_arrays(folder, mapped=False):
+    """Read what `save_arrays` wrote, in its order; `mapped`: read-only memory maps, which are read when they are used."""
     paths = sorted(Path(folder).glob("[0-9]*.npy"), key=lambda path: int(path.stem))
     if not paths:
         raise RunFolderError(f"{folder} holds no NNN.npy arrays; run the stage that writes it first.")
-    return [np.load(path, allow_pickle=False) for path in paths]
+    return [np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False) for path in paths]
 
 
 def hash_file(path):

@@ -1,20 +1,20 @@
-"""Müller-Brown: trajectory BERTs trained, classified, forecast and rolled out, each against the exact answer.
+"""Müller-Brown: models of tokens and of coordinates, classified, forecast and rolled out, each against the exact answer.
 
     python protocols/run_muller_brown.py                        # small and medium model, under 30 minutes on two cores
     python protocols/run_muller_brown.py --quick                # the same path in under 90 s
-    python protocols/run_muller_brown.py --sizes small medium large --causal-steps 3000 3000 3000 \\
-        --faithful-steps 3000 3000 3000 --out runs/muller_brown_gpu     # with a GPU
+    python protocols/run_muller_brown.py --models msm,nanogpt,trajbert-small,trajbert-small-faithful
+    python protocols/run_muller_brown.py --models msm,grid-msm,trajbert-large,trajbert-large-faithful \\
+        --steps-of trajbert-large=3000 trajbert-large-faithful=3000 --out runs/muller_brown_gpu     # with a GPU
 """
 
 from dataclasses import dataclass
 
 from mdtok.workflows.command_line import parse_settings, run_script, setting
-from mdtok.workflows.folder import RunFolder
-from mdtok.workflows.trajectory_stages import TrajectorySettings, roll_out, score, simulate, tokenize, train
+from mdtok.workflows.potential import PotentialSettings, run_potential
 
 
 @dataclass
-class MullerBrownSettings(TrajectorySettings):
+class MullerBrownSettings(PotentialSettings):
     """Settings of run_muller_brown.py."""
 
     out: str = setting("runs/muller_brown", "Folder of the run.")
@@ -26,10 +26,10 @@ class MullerBrownSettings(TrajectorySettings):
         "n_long_frames": 600,
         "n_states": 20,
         "lagtime": 10,
-        "sizes": ["small"],
-        "causal_steps": [120],
-        "faithful_steps": [20],
-        "n_rollouts": 40,
+        "models": "msm,copy-last,ornstein-uhlenbeck,grid-msm,trajbert-small,trajbert-small-faithful",
+        "training_steps": 400,
+        "steps_of": ["trajbert-small=120", "trajbert-small-faithful=20"],
+        "n_chains": 40,
         "n_forecasts": 20,
         "n_prompt": 150,
         "n_forecast": 30,
@@ -38,17 +38,7 @@ class MullerBrownSettings(TrajectorySettings):
 
 
 def main():
-    settings = parse_settings(MullerBrownSettings, description=__doc__.splitlines()[0])
-    run = RunFolder.of(settings)
-    for name, stage in (
-        ("simulate", simulate),
-        ("tokenize", tokenize),
-        ("train", train),
-        ("rollout", roll_out),
-        ("score", score),
-    ):
-        if settings.does(name) and not run.is_done(name):
-            stage(run, settings)
+    run_potential(parse_settings(MullerBrownSettings, description=__doc__.splitlines()[0]))
 
 
 if __name__ == "__main__":

@@ -131,6 +131,39 @@ def encode_periodic(features, periodic, names=None):
     return encoded, _on_circle(names, periodic, "cos {}".format, "sin {}".format)
 
 
+def decode_periodic(encoded, periodic):
+    """What `encode_periodic` made of features, as features again: cosine and sine become the angle between them.
+
+    Parameters
+    ----------
+    encoded : list of arrays, shape (n_frames, n_features + n_periodic) each
+        The two need not lie on the circle: a model draws them nearly there.
+    periodic : sequence of bool, shape (n_features,)
+
+    Returns
+    -------
+    list of ndarray, shape (n_frames, n_features) each
+        Angles in radians, from -pi to pi.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> decode_periodic([np.array([[0.0, 0.5, 7.0]])], [True, False])[0].round(3)
+    array([[1.571, 7.   ]])
+    """
+    periodic = np.asarray(periodic, dtype=bool)
+    first = np.cumsum([0, *np.where(periodic, 2, 1)])
+    n_columns = int(first[-1])
+    decoded = []
+    for array in as_features(encoded, n_columns):
+        columns = [
+            np.arctan2(array[:, at + 1], array[:, at]) if angle else array[:, at]
+            for at, angle in zip(first[:-1], periodic)
+        ]
+        decoded.append(np.column_stack(columns))
+    return decoded
+
+
 def _on_circle(columns, periodic, cosine, sine):
     """The columns, each periodic one replaced by its cosine and its sine."""
     return [new for column, p in zip(columns, periodic) for new in ((cosine(column), sine(column)) if p else (column,))]

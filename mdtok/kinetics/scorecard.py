@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, NoiseFloor, Protocol, UnitCounts, compare, estimate_kinetics
+from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.estimators import check_lagtime, equilibrium_populations, implied_timescales, populations
 from mdtok.kinetics.passages import independent_units, mfpt_counted
 from mdtok.kinetics.rollout_checks import check_rollout
@@ -238,12 +239,31 @@ def _default_lagtimes(md, test, n_states):
     return chosen
 
 
-def roll_out_like(model, train, test, md, protocol, n_chains=None, n_steps=None, seed=0, pieces_folder=None):
-    """A rollout of chains as long as the test trajectories, started from the equilibrium of the training MD."""
+def roll_out_like(
+    model,
+    train,
+    test,
+    md,
+    protocol,
+    n_chains=None,
+    n_steps=None,
+    seed=0,
+    pieces_folder=None,
+    weights=None,
+):
+    """A rollout of chains as long as the test trajectories, started from the equilibrium of the training MD.
+
+    `weights` of the states at the ends of prompts, shape (n_states,), replace that equilibrium.
+    """
+    n_chains, n_frames = chain_counts(test, md, n_chains, n_steps)
+    weights = populations(train, protocol.n_states, protocol.lagtime) if weights is None else weights
+    return roll_out(model, train, n_chains, max(2, n_frames // model.lagtime), seed, weights, pieces_folder)
+
+
+def chain_counts(test, md, n_chains=None, n_steps=None):
+    """How many chains, and how many frames of each: by default as long as a test trajectory, four times the MD in all."""
     n_frames = n_steps or int(np.median([len(dtraj) for dtraj in test]))
-    n_chains = n_chains or max(20, -(-4 * sum(map(len, md)) // n_frames))
-    equilibrium = populations(train, protocol.n_states, protocol.lagtime)
-    return roll_out(model, train, n_chains, max(2, n_frames // model.lagtime), seed, equilibrium, pieces_folder)
+    return n_chains or max(20, -(-4 * sum(map(len, md)) // n_frames)), n_frames
 
 
 class _Referee:
@@ -254,29 +274,35 @@ class _Referee:
         self.n_splits, self.n_posterior_samples, self.seed = n_splits, n_posterior_samples, seed
         self._counted, self._floors = {}, {}
 
-    def describe(self, dtrajs, stride=1):
-        """The figures of a group of trajectories with intervals; times in ps of MD."""
+    def describe(self, dtrajs, stride=1, generated=False):
+        """The facts of a group of trajectories with intervals; times in ps of MD.
+
+        What a model generated may stand still: then it has no relaxation times (NaN), and its populations are counted.
+        """
         protocol, frame_ps = self.protocol.every(stride), self.dt_ps * stride
         macro = [protocol.macrostates[d] for d in dtrajs]
-        timescales = implied_timescales(
-            dtrajs,
-            protocol.lagtimes,
-            protocol.n_timescales,
-            frame_ps,
-            self.n_posterior_samples,
-            self.seed,
-            protocol.n_states,
-        ).to_dict()
-        units = [UnitCounts.of(d, protocol) for d in dtrajs]
-        pooled = estimate_kinetics(units, protocol)
-        return {
-            "populations": pooled.populations,
-            "populations_interval": equilibrium_populations(
+        counted = np.bincount(np.concatenate(macro), minlength=protocol.n_macrostates) / sum(map(len, macro))
+        unknown = Estimate(*(np.full(protocol.n_timescales, np.nan) for _ in range(3)))
+
+        def timescales_at(lag):
+            times = implied_timescales(
+                dtrajs, [lag], protocol.n_timescales, frame_ps, self.n_posterior_samples, self.seed, protocol.n_states
+            )
+            return times.estimates[int(lag)]
+
+        def populations_interval():
+            return equilibrium_populations(
                 dtrajs, protocol.lagtime, protocol.macrostates, self.n_posterior_samples, self.seed
-            ).to_dict(),
-            "populations_counted": np.bincount(np.concatenate(macro), minlength=protocol.n_macrostates)
-            / sum(map(len, macro)),
-            "timescales_ps": {str(int(lag) * stride): value for lag, value in timescales.items()},
+            )
+
+        timescales = {lag: _or(unknown, lambda lag=lag: timescales_at(lag), generated) for lag in protocol.lagtimes}
+        interval = _or(Estimate(counted, counted, counted), populations_interval, generated)
+        pooled = estimate_kinetics([UnitCounts.of(d, protocol) for d in dtrajs], protocol)
+        return {
+            "populations": pooled.populations if pooled.populations.any() else counted,
+            "populations_interval": interval.to_dict(),
+            "populations_counted": counted,
+            "timescales_ps": {str(int(lag) * stride): times.to_dict() for lag, times in timescales.items()},
             "mfpt_ps": mfpt_counted(macro, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict(),
             "passages": pooled.passage_events,
             "propagators": pooled.propagators,
@@ -284,12 +310,14 @@ class _Referee:
         }
 
     def judge(self, model, rollout, held_out):
-        """The row of one model: figures, and a check a metric."""
+        """The row of one model: facts, and a check a metric."""
         stride = rollout.lagtime
         protocol, frame_ps = self.protocol.every(stride), self.dt_ps * stride
         _, test_units = self._units(stride)
         reference = estimate_kinetics(test_units, protocol)
         kinetics = estimate_kinetics([UnitCounts.of(d, protocol) for d in rollout.dtrajs], protocol)
+        described = self.describe(rollout.dtrajs, stride, generated=True)
+        kinetics.populations = described["populations"]
         floor = self._floor(stride, rollout.n_tokens * stride)
         differences = compare(kinetics, reference)
         checks = {
@@ -310,7 +338,7 @@ class _Referee:
             "train_seconds": getattr(model, "train_seconds_", None),
             "n_sampled_tokens": rollout.n_tokens,
             "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
-            **self.describe(rollout.dtrajs, stride),
+            **described,
             "transition_calibration": calibration and calibration.to_dict(),
             "pair_calibration": pairs,
             "rollout_checks": check_rollout(
@@ -352,6 +380,16 @@ class _Referee:
         """The floor of a perfect model with endless rollouts, frame by frame where there is such a model."""
         floor = self._floors[min(self._floors)].scaled(*self._sizes())
         return {metric: floor.summary(metric) for metric in METRICS}
+
+
+def _or(otherwise, estimate, generated):
+    """What `estimate()` gives; `otherwise` where a model that stands still leaves nothing to estimate."""
+    try:
+        return estimate()
+    except DataError:
+        if not generated:
+            raise
+        return otherwise
 
 
 def _survival(dwells_ps, n_points=60):
