@@ -31,7 +31,8 @@ class CoordinateRollout:
     example: np.ndarray
 
     def save(self, folder) -> None:
-        """Write the tokens as a `Rollout` does, ``features/`` and ``example.npy``; `folder` appears whole or not at all."""
+        """Write the tokens as a `Rollout` does, ``features/`` and ``example.npy``; `folder` appears whole or not at
+        all."""
         with whole(folder) as partial:
             self.tokens.save(partial)
             save_arrays(partial / "features", self.features)
@@ -64,8 +65,10 @@ def roll_out_coordinates(judged, model, prompts: list, n_tokens: int) -> Coordin
     dtrajs = judged.tokens_of([chain.astype(float) for chain in thinned])
     if not dtrajs:
         raise DataError(
-            f"No chain that {type(model).__name__} generated stays in the states of the MD for longer than the lag time "
-            f"of {judged.settings.lagtime} tokens, so that it has no kinetics; train it longer, or leave it out of --models."
+            f"No chain that {type(model).__name__} generated stays in the states of the MD for longer than the lag "
+            "time "
+            f"of {judged.settings.lagtime} tokens, so that it has no kinetics; train it longer, or leave it out of "
+            "--models."
         )
     example = features.decode([np.asarray(chains[0])])[0].astype(np.float32)
     return CoordinateRollout(Rollout(dtrajs, 1, seconds), thinned, example)
@@ -88,8 +91,8 @@ def draw_prompts(judged, n_chains: int, weights: np.ndarray) -> list:
     if not arrays:
         longest = max(map(len, features.part("train")))
         raise DataError(
-            f"No training trajectory is longer than the window of {window} frames (the longest has {longest}); choose a "
-            "shorter --window."
+            f"No training trajectory is longer than the window of {window} frames (the longest has {longest}); choose "
+            "a shorter --window."
         )
     frames = np.array([rng.integers(window, len(array), size=_CANDIDATES) for array in arrays])
     ends = [array[at] for array, at in zip(arrays, frames)]
@@ -113,8 +116,8 @@ def _choose(states, basins, n_chains, weights, prompts, rng):
             candidates = of_basin[chain % n_basins]
             if not len(candidates):
                 raise DataError(
-                    f"No prompt ends in macrostate {chain % n_basins}: the training trajectories are hardly there. Take "
-                    "--prompts equilibrium, or longer trajectories."
+                    f"No prompt ends in macrostate {chain % n_basins}: the training trajectories are hardly there. "
+                    "Take --prompts equilibrium, or longer trajectories."
                 )
             yield candidates[rng.integers(len(candidates))]
         return

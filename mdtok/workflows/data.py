@@ -168,7 +168,8 @@ class LabelledData:
         return self.labels[self.split[name]]
 
     def save(self, folder: Path) -> None:
-        """Write ``trajectories.npy``, ``labels.npy`` and ``split.json`` to `folder`, which appears whole or not at all."""
+        """Write ``trajectories.npy``, ``labels.npy`` and ``split.json`` to `folder`, which appears whole or not at
+        all."""
         with whole(folder) as partial:
             partial.mkdir()
             np.save(partial / "trajectories.npy", np.stack(self.arrays), allow_pickle=False)

@@ -27,6 +27,8 @@ _SIN_PHI_BINS = 20  # Tsai, Kuo, Tiwary, Nat. Commun. 11, 5115 (2020)
 class MoleculeSettings(ModelSettings):
     """Settings of simulation and tokens of a small molecule."""
 
+    GROUP = "simulation"
+
     system: str = setting("alanine_dipeptide", "A molecule that comes with mdtok, or the path of a folder with one.")
     n_replicas: int = setting(20, "Independent simulations; they start in every basin in turn.")
     length_ns: float = setting(5.0, "Length of each replica.")
@@ -35,16 +37,22 @@ class MoleculeSettings(ModelSettings):
     platform: str = setting("auto", "OpenMM platform; auto measures which is fastest here.")
     n_processes: int = setting(0, "Replicas at once; 0: one a core.")
     frame_interval_ps: float = setting(0.2, "Time between the frames that are written.")
-    token_interval_ps: float = setting(1.0, "Time between tokens; a multiple of the time between frames.")
-    features: str = setting("phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg.")
+    token_interval_ps: float = setting(
+        1.0, "Time between tokens; a multiple of the time between frames.", group="tokens"
+    )
+    features: str = setting(
+        "phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg.", group="features"
+    )
     tokens: str = setting(
-        "microstates", "microstates (k-means of the features), macrostates (of those), or sin-phi (20 bins of sin φ)."
+        "microstates",
+        "microstates (k-means of the features), macrostates (of those), or sin-phi (20 bins of sin φ).",
+        group="tokens",
     )
     simulation: str = setting(
         "", "Folder of another run of this molecule whose simulation is used; simulated here if not given."
     )
-    n_states: int = setting(100, "Microstates (k-means).")
-    n_macrostates: int = setting(4, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
+    n_states: int = setting(100, "Microstates (k-means).", group="tokens")
+    n_macrostates: int = setting(4, "Metastable states (PCCA+); 0: chosen from the relaxation times.", group="tokens")
 
     STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(
         ("token_interval_ps", "features", "tokens", "n_states", "n_macrostates"), "tokenize"
@@ -76,8 +84,8 @@ def run_molecule(settings: MoleculeSettings) -> None:
     stride = round(settings.token_interval_ps / system.frame_interval_ps)
     if stride < 1 or abs(stride * system.frame_interval_ps - settings.token_interval_ps) > 1e-9:
         raise SettingsError(
-            f"--token-interval-ps {settings.token_interval_ps} is no multiple of the {system.frame_interval_ps} ps between "
-            "frames."
+            f"--token-interval-ps {settings.token_interval_ps} is no multiple of the {system.frame_interval_ps} ps "
+            "between frames."
         )
     simulated = simulated_before(settings) if settings.simulation else None
     run = RunFolder.of(settings)
@@ -104,7 +112,8 @@ def simulated_before(settings) -> Path:
     there = read_json(Path(settings.simulation) / "manifest.json")
     if "simulate" not in there["stages"]:
         raise SettingsError(
-            f"--simulation {settings.simulation}: its simulation is not done yet; run the same command for that folder first."
+            f"--simulation {settings.simulation}: its simulation is not done yet; run the same command for that folder "
+            "first."
         )
     known = {"system": "alanine_dipeptide"} | there["settings"]  # earlier runs were of no other
     keys = ("system", "n_replicas", "length_ns", "temperature_kelvin", "solvent", "frame_interval_ps")

@@ -29,6 +29,8 @@ _MANY_STATES = 12  # beyond, MFPT between all pairs of states can neither be cou
 class TokenSettings(ModelSettings):
     """Settings of discrete trajectories."""
 
+    GROUP = "data"
+
     out: str = setting("runs/tokens", "Folder of the run.")
     train: list[str] = setting([], "Text or .npy files of tokens, one trajectory each.")
     test: list[str] = setting([], "Held-out trajectories; some of --train are held out if not given.")
@@ -37,6 +39,7 @@ class TokenSettings(ModelSettings):
         0,
         "Metastable states (PCCA+); 0: the tokens themselves, or from the relaxation times if more than "
         f"{_MANY_STATES}.",
+        group="tokens",
     )
 
     QUICK = {"training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
@@ -52,7 +55,9 @@ class TokenSettings(ModelSettings):
 
 def run_tokens(settings: TokenSettings) -> None:
     """All stages that the settings ask for."""
-    (train, test), labels = relabel(*(read_tokens(files, settings.lagtime) for files in (settings.train, settings.test)))
+    (train, test), labels = relabel(
+        *(read_tokens(files, settings.lagtime) for files in (settings.train, settings.test))
+    )
     if len(labels) < 2:
         raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")
     blocks, split = split_tokens(train, test, settings)
@@ -71,15 +76,14 @@ def run_tokens(settings: TokenSettings) -> None:
 
 
 def read_tokens(files: list[str], lagtime: int) -> list[np.ndarray]:
-    """Trajectories longer than the lag; frames marked -1, outside of all states, are left out and cut them in pieces."""
+    """Trajectories longer than the lag; frames marked -1, outside of all states, are left out and cut them in
+    pieces."""
     if not files:
         return []
     dtrajs = load_dtrajs(files)
     n_outside = sum(int((dtraj == -1).sum()) for dtraj in dtrajs)
     if n_outside:
-        log.warning(
-            "%d of %d frames are -1, outside of all states, and left out.", n_outside, sum(map(len, dtrajs))
-        )
+        log.warning("%d of %d frames are -1, outside of all states, and left out.", n_outside, sum(map(len, dtrajs)))
     _, pieces = cut_outside(dtrajs, min_length=1)
     return long_enough(pieces, lagtime)
 
@@ -104,8 +108,8 @@ def find_macrostates(dtrajs, labels, settings):
     if len(connected) < n_states:
         lost = ", ".join(str(label) for label in np.delete(labels, connected)[:5])
         raise DataError(
-            f"The tokens {lost} are not connected with the others both ways at lag {settings.lagtime}; merge them or take a "
-            "shorter --lagtime."
+            f"The tokens {lost} are not connected with the others both ways at lag {settings.lagtime}; merge them or "
+            "take a shorter --lagtime."
         )
     macrostates = metastable_states(msm, settings.n_macrostates or None)
     return macrostates, [letters(k) for k in range(macrostates.max() + 1)]

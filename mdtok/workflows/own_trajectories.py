@@ -20,19 +20,25 @@ from mdtok.workflows.tokenising import tokenize
 class TrajectorySettings(ModelSettings):
     """Settings of trajectories, features and tokens."""
 
+    GROUP = "data"
+
     out: str = setting("runs/trajectories", "Folder of the run.")
     traj: list[str] = setting([], "DCD, XTC or HDF5 files or patterns.")
     top: str = setting("", "Topology (PDB) of the trajectories.")
-    features: str = setting("phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg.")
+    features: str = setting(
+        "phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg.", group="features"
+    )
     feature_files: list[str] = setting([], "Instead of --traj: .npy arrays or PLUMED COLVAR files.")
     columns: list[str] = setting([], "Columns of the feature files, by name (or names for those of an array).")
     periodic: list[str] = setting([], "Columns that are angles in radians.")
     dt_ps: float = setting(0.0, "Picoseconds between frames; needed for DCD and .npy, which carry no time.")
     stride: int = setting(1, "Keep every so many-th frame.")
-    tica_dim: int = setting(0, "TICA components before k-means; 0: none.")
-    n_states: int = setting(100, "Microstates (k-means).")
-    n_macrostates: int = setting(0, "Metastable states (PCCA+); 0: chosen from the relaxation times.")
-    map_columns: list[str] = setting([], "Two columns for the free-energy maps; the first two if not given.")
+    tica_dim: int = setting(0, "TICA components before k-means; 0: none.", group="tokens")
+    n_states: int = setting(100, "Microstates (k-means).", group="tokens")
+    n_macrostates: int = setting(0, "Metastable states (PCCA+); 0: chosen from the relaxation times.", group="tokens")
+    map_columns: list[str] = setting(
+        [], "Two columns for the free-energy maps; the first two if not given.", group="referee"
+    )
 
     QUICK = {
         "n_states": 30,

@@ -13,6 +13,8 @@ PROMPTS = ("equilibrium", "basins")
 class ModelSettings(RunSettings):
     """Settings of the models and of the referee."""
 
+    GROUP = "models"
+
     models: str = setting(
         "msm,msm10,order4,semi-markov,nanogpt",
         "Models to fit and to score, separated by commas: of tokens, or of coordinates (trajbert-small, …).",
@@ -20,21 +22,31 @@ class ModelSettings(RunSettings):
     training_steps: int = setting(0, "Most training steps of neural models; 0: their own default.")
     steps_of: list[str] = setting([], "The same for single models: NAME=N, as trajbert-small=3000.")
     window: int = setting(50, "Frames of past that a model of coordinates sees.")
-    lagtime: int = setting(10, "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test.")
+    lagtime: int = setting(
+        10, "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test.", group="referee"
+    )
     lagtimes: list[int] = setting(
-        [], "Lag times of the implied timescales, in token intervals; from the data if not given."
+        [], "Lag times of the implied timescales, in token intervals; from the data if not given.", group="referee"
     )
     n_timescales: int = setting(
-        0, "How many of the slowest timescales are compared; 0: one less than macrostates, at most 3."
+        0, "How many of the slowest timescales are compared; 0: one less than macrostates, at most 3.", group="referee"
     )
-    n_chains: int = setting(0, "Chains that each model generates; 0: four times the MD in all.")
-    n_chain_tokens: int = setting(0, "Length of a generated chain in token intervals; 0: that of a test trajectory.")
+    n_chains: int = setting(0, "Chains that each model generates; 0: four times the MD in all.", group="rollouts")
+    n_chain_tokens: int = setting(
+        0, "Length of a generated chain in token intervals; 0: that of a test trajectory.", group="rollouts"
+    )
     prompts: str = setting(
-        "equilibrium", "Where chains start: equilibrium, as MD at rest is; basins, equally often in every basin."
+        "equilibrium",
+        "Where chains start: equilibrium, as MD at rest is; basins, equally often in every basin.",
+        group="rollouts",
     )
-    test_fraction: float = setting(0.25, "Share of the trajectories that no model sees.")
-    validation_fraction: float = setting(0.15, "Share on which hyper-parameters and early stopping are decided.")
-    n_blocks: int = setting(20, f"Time blocks in all, where there are fewer than {FEW_TRAJECTORIES} trajectories.")
+    test_fraction: float = setting(0.25, "Share of the trajectories that no model sees.", group="tokens")
+    validation_fraction: float = setting(
+        0.15, "Share on which hyper-parameters and early stopping are decided.", group="tokens"
+    )
+    n_blocks: int = setting(
+        20, f"Time blocks in all, where there are fewer than {FEW_TRAJECTORIES} trajectories.", group="tokens"
+    )
 
     STAGE_OF = {
         **dict.fromkeys(("lagtime", "test_fraction", "validation_fraction", "n_blocks"), "tokenize"),
@@ -47,18 +59,22 @@ class ModelSettings(RunSettings):
 
     def __post_init__(self):
         super().__post_init__()
-        for name, model in self.make_models(progress=False).items():  # an unknown name is said before anything is computed
+        for name, model in self.make_models(
+            progress=False
+        ).items():  # an unknown name is said before anything is computed
             if model.reads == "tokens" and self.lagtime % model.lagtime:
                 raise SettingsError(
                     f"--lagtime {self.lagtime} is no multiple of the lag of {name}, {model.lagtime}; they could not be "
                     "compared."
                 )
         if not (
-            0 < self.test_fraction and 0 < self.validation_fraction and self.test_fraction + self.validation_fraction < 1
+            0 < self.test_fraction
+            and 0 < self.validation_fraction
+            and self.test_fraction + self.validation_fraction < 1
         ):
             raise SettingsError(
-                f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be positive and "
-                "leave some for training."
+                f"test_fraction {self.test_fraction} and validation_fraction {self.validation_fraction} must be "
+                "positive and leave some for training."
             )
         for name in ("n_chains", "n_chain_tokens", "n_timescales"):
             if getattr(self, name) < 0:

@@ -127,8 +127,8 @@ def require_features(models, features) -> None:
     of_coordinates = [name for name, model in models.items() if model.reads == "features"]
     if features is None and of_coordinates:
         raise DataError(
-            f"{', '.join(of_coordinates)} reads coordinates, and this run has tokens only; leave it out of --models, or "
-            "start from trajectories."
+            f"{', '.join(of_coordinates)} reads coordinates, and this run has tokens only; leave it out of --models, "
+            "or start from trajectories."
         )
 
 
@@ -139,7 +139,8 @@ def fit_tokens(model, tokens) -> Callable:
 
 
 def fit_coordinates(model, features, labelled=None) -> Callable:
-    """How a model of coordinates is fitted, given a folder for its checkpoints; labelled trajectories teach classes too."""
+    """How a model of coordinates is fitted, given a folder for its checkpoints; labelled trajectories teach classes
+    too."""
     train, validation = features.read_by_models("train"), features.read_by_models("validation") or None
     if labelled is None:
         return lambda checkpoints: model.fit(train, validation, checkpoint_folder=checkpoints)
@@ -174,7 +175,9 @@ def roll_out(run, settings) -> None:
     protocol = make_protocol(tokens.dtrajs, test, tokens.macrostates, settings.lagtimes, settings.lagtime)
     with run.stage("rollout"):
         weights = prompt_weights(judged)
-        n_chains, n_tokens = chain_counts(test, tokens.dtrajs, settings.n_chains or None, settings.n_chain_tokens or None)
+        n_chains, n_tokens = chain_counts(
+            test, tokens.dtrajs, settings.n_chains or None, settings.n_chain_tokens or None
+        )
         prompts = draw_prompts(judged, n_chains, weights) if judged.models_of_features() else []
         for name, model in judged.models.items():
             folder = run / "rollouts" / name
@@ -242,11 +245,7 @@ def score(judged, title: str, map_columns=None, yardsticks: Callable | None = No
         )
         chapters = judge_chapters(judged)
         judged.card.save(
-            run / "report",
-            title=title,
-            projection=judged.projection(map_columns),
-            run=run.manifest,
-            chapters=chapters,
+            run / "report", title=title, projection=judged.projection(map_columns), run=run.manifest, chapters=chapters
         )
     log.info("\n%s\n", judged.card)
     return judged.card

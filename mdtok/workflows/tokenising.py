@@ -1,4 +1,5 @@
-"""Stage `tokenize`: features, states, tokens, the split; and the checks that need no more than the lengths of trajectories."""
+"""Stage `tokenize`: features, states, tokens, the split; and the checks that need no more than the lengths of
+trajectories."""
 
 import logging
 
@@ -71,17 +72,15 @@ def tokenize(
         origins, dtrajs, blocks = cut_outside(
             tokenizer.transform(read(blocks)), blocks, min_length=settings.lagtime + 1
         )
-        split = {
-            part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()
-        }
+        split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
         if not split["test"]:
             raise DataError(
                 "No frame of the test trajectories lies in a connected state; simulate longer or use fewer states."
             )
         if not split["validation"]:
             log.warning(
-                "No frame of the validation trajectories lies in a connected state; models hold out the ends of training "
-                "ones."
+                "No frame of the validation trajectories lies in a connected state; models hold out the ends of "
+                "training ones."
             )
         macro = tokenizer.to_macrostates(dtrajs)
         every, macro_of_every = np.concatenate(blocks), np.concatenate(macro)
@@ -126,11 +125,12 @@ def cut_if_few(trajectories: list, n_blocks: int) -> list:
 
 def split_in_three(n_trajectories: int, settings) -> dict[str, list[int]]:
     """Indices of training, validation and test trajectories."""
-    rest, test = split_indices(n_trajectories, settings.test_fraction, settings.seed)
-    if len(rest) < 2:
+    if n_trajectories < 3:
         raise DataError(
             f"{n_trajectories} trajectories cannot be split in training, validation and test; 3 are needed."
         )
+    most = (n_trajectories - 2) / n_trajectories  # one is left for training and one for validation
+    rest, test = split_indices(n_trajectories, min(settings.test_fraction, most), settings.seed)
     train, validation = split_indices(
         len(rest), settings.validation_fraction / (1 - settings.test_fraction), settings.seed
     )
