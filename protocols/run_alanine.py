@@ -36,7 +36,6 @@ class AlanineSettings(MoleculeSettings):
         "n_states": 30,
         "n_macrostates": 0,
         "training_steps": 800,
-        "steps_of": ["trajbert-small=100"],
         "models": "msm,order2,semi-markov,nanogpt-tiny",
     }
 

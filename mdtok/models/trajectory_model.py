@@ -33,6 +33,27 @@ class TrajectoryModel(Model):
     def fit(self, trajectories, validation=None, checkpoint_folder=None):
         """Fit to trajectories, arrays of shape (n_frames, n_dim); `validation` decides early stopping. Gives self."""
 
+    def fit_labelled(
+        self, labelled, labels, unlabelled, validation=None, validation_labels=None, checkpoint_folder=None
+    ):
+        """Fit where some trajectories have a class each; a model that knows no classes takes them as any other.
+
+        Parameters
+        ----------
+        labelled : list of arrays, shape (n_frames, n_dim) each
+        labels : int array, shape (n_labelled,)
+            0 to n - 1.
+        unlabelled : list of arrays
+        validation, validation_labels
+            Labelled trajectories for early stopping.
+        checkpoint_folder : path-like, optional
+
+        Returns
+        -------
+        self
+        """
+        return self.fit([*labelled, *unlabelled], validation, checkpoint_folder)
+
     @abstractmethod
     def forecast(self, prompts, n_steps, seed=0):
         """Expected frames after each prompt.

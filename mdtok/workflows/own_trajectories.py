@@ -43,7 +43,6 @@ class TrajectorySettings(ModelSettings):
     QUICK = {
         "n_states": 30,
         "training_steps": 800,
-        "steps_of": ["trajbert-small=100"],
         "models": "msm,order2,semi-markov,nanogpt-tiny",
     }
 

@@ -284,7 +284,7 @@ def _name(module):
     return module.__name__.rpartition(".")[2]
 
 
-def redraw(run, settings) -> None:
+def redraw(run) -> None:
     """Draw ``report.html`` and its figures again from what lies in the folder; nothing is computed.
 
     Raises
@@ -295,7 +295,7 @@ def redraw(run, settings) -> None:
     if not (run / "report" / "scorecard.json").exists():
         raise RunFolderError(f"{run.path} has no scorecard; finish the run first (--stage score, or all).")
     facts = run.manifest["stages"].get("score", {})
-    judged, card = JudgedRun.open(run, settings), Scorecard.load(run / "report")
+    judged, card = JudgedRun.open(run, settings=None), Scorecard.load(run / "report")
     folders = {name: run / "rollouts" / name for name in card.content["models"]}
     card.rollouts |= {name: Rollout.load(folder) for name, folder in folders.items() if folder.is_dir()}
     paths = {module: run / "report" / f"{_name(module)}.json" for module in find_chapters()}

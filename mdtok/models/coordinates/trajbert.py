@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.coordinates.density_training import choose_past_share, fit_frame_density, weigh_frames
-from mdtok.models.coordinates.pieces import check_labels, cut_in_pieces, own_statistics, piece_length
+from mdtok.models.coordinates.pieces import NO_LABEL, check_labels, cut_in_pieces, own_statistics, piece_length
 from mdtok.models.coordinates.trajbert_generation import continue_causal, continue_faithful
 from mdtok.models.coordinates.trajbert_network import TrajBertConfig, TrajBertNetwork, attention_maps
 from mdtok.models.networks.network_model import NetworkModel
@@ -262,6 +262,23 @@ class TrajBert(NetworkModel, TrajectoryModel):
         self.network_, self.n_dim_, self.n_classes_, self.n_trained_positions_ = network, n_dim, n_classes, length
         self.train_seconds_ = seconds + self.history_[-1]["seconds"]
         return self
+
+    def fit_labelled(
+        self, labelled, labels, unlabelled, validation=None, validation_labels=None, checkpoint_folder=None
+    ):
+        """See `TrajectoryModel.fit_labelled`; the published variant learns from labelled trajectories only, as in the
+        paper."""
+        if not self.is_causal:
+            return self.fit(
+                labelled, validation, checkpoint_folder, labels=labels, validation_labels=validation_labels
+            )
+        return self.fit(
+            [*labelled, *unlabelled],
+            validation,
+            checkpoint_folder,
+            labels=np.concatenate([labels, np.full(len(unlabelled), NO_LABEL)]),
+            validation_labels=validation_labels,
+        )
 
     def _windows(self, trajectories, labels, length):
         pieces = [cut_in_pieces(trajectory, length) for trajectory in trajectories]
