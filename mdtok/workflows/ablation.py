@@ -24,7 +24,7 @@ from mdtok.models.rollout import Rollout
 from mdtok.storage import write_json
 from mdtok.tokens import check_held_out
 from mdtok.workflows.command_line import FinishedRunSettings, say_how_to_resume, setting
-from mdtok.workflows.stages import TokenisedData
+from mdtok.workflows.data import TokenisedData
 
 log = logging.getLogger(__name__)
 

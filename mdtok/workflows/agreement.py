@@ -19,7 +19,7 @@ from mdtok.kinetics.verdicts import picoseconds
 from mdtok.storage import load_arrays, read_json, write_json
 from mdtok.tokens import StateTokenizer, cut_outside
 from mdtok.workflows.command_line import OneStageSettings, positional, setting
-from mdtok.workflows.stages import TokenisedData
+from mdtok.workflows.data import TokenisedData
 
 #: Title of a quantity, how its numbers are written, and the quantity.
 Quantity = tuple[str, Callable[[float], str], Estimate]

@@ -26,7 +26,7 @@ from mdtok.report.figures import DPI
 from mdtok.storage import whole, write_json
 from mdtok.tokens import windows
 from mdtok.workflows.command_line import FinishedRunSettings, setting
-from mdtok.workflows.stages import TokenisedData
+from mdtok.workflows.data import TokenisedData
 
 log = logging.getLogger(__name__)
 

@@ -106,6 +106,22 @@ class RunFolder:
         say_how_to_resume(settings)
         return run
 
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """A run that is there, as it is.
+
+        Raises
+        ------
+        RunFolderError
+            The folder holds no run of mdtok.
+        """
+        run = cls.__new__(cls)
+        run.path = Path(path)
+        if not (run.path / "manifest.json").exists():
+            raise RunFolderError(f"{path} is not a run of mdtok (no manifest.json); give the folder of one.")
+        run.manifest = read_json(run.path / "manifest.json")
+        return run
+
     def _refuse_other(self, seen, wanted, hashes, stage_of, by_name):
         begun = self.manifest["begun"]
         other = [

@@ -55,7 +55,7 @@ class ModelSettings(RunSettings):
         "n_timescales": "score",
     }
 
-    BY_NAME = ("models",)
+    BY_NAME = ("models", "steps_of")
 
     def __post_init__(self):
         super().__post_init__()

@@ -110,6 +110,8 @@ def train(run, settings) -> None:
     check_held_out([*tokens.part("train"), *tokens.part("validation")], tokens.part("test"))
     models = settings.make_models(tokens.macrostates)
     require_features(models, features)
+    for name, n_steps in settings.steps_by_name().items():
+        require_steps(run / "models" / name, n_steps)
     with run.stage("train") as facts:
         for name, model in models.items():
             if model.reads == "features":
@@ -129,6 +131,18 @@ def require_features(models, features) -> None:
         raise DataError(
             f"{', '.join(of_coordinates)} reads coordinates, and this run has tokens only; leave it out of --models, "
             "or start from trajectories."
+        )
+
+
+def require_steps(folder, n_steps: int) -> None:
+    """Refuse another number of training steps than a model that is there was made with."""
+    if not (folder / "model.json").exists():
+        return
+    known = read_json(folder / "model.json")["settings"].get("max_steps", n_steps)
+    if known != n_steps:
+        raise RunFolderError(
+            f"{folder} was trained for {known} steps at most, --steps-of asks for {n_steps}; choose another --out, or "
+            "remove that folder."
         )
 
 

@@ -12,7 +12,7 @@ from mdtok.storage import load_arrays
 from mdtok.tokens import stitch_frames
 from mdtok.tokens.stitching import Stitched
 from mdtok.workflows.command_line import FinishedRunSettings, positional, setting
-from mdtok.workflows.stages import TokenisedData
+from mdtok.workflows.data import TokenisedData
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.storage import save_arrays, write_json
 from mdtok.tokens import StateTokenizer
 from mdtok.workflows.agreement import AgreementSettings, compare_runs, run_agreement
-from mdtok.workflows.stages import TokenisedData
+from mdtok.workflows.data import TokenisedData
 
 
 def make_run(folder, leaving, seed, names=("x",)):
