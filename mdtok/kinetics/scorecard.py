@@ -240,16 +240,7 @@ def _default_lagtimes(md, test, n_states):
 
 
 def roll_out_like(
-    model,
-    train,
-    test,
-    md,
-    protocol,
-    n_chains=None,
-    n_steps=None,
-    seed=0,
-    pieces_folder=None,
-    weights=None,
+    model, train, test, md, protocol, n_chains=None, n_steps=None, seed=0, pieces_folder=None, weights=None
 ):
     """A rollout of chains as long as the test trajectories, started from the equilibrium of the training MD.
 

@@ -40,11 +40,7 @@ class TrajectorySettings(ModelSettings):
         [], "Two columns for the free-energy maps; the first two if not given.", group="referee"
     )
 
-    QUICK = {
-        "n_states": 30,
-        "training_steps": 800,
-        "models": "msm,order2,semi-markov,nanogpt-tiny",
-    }
+    QUICK = {"n_states": 30, "training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
 
     def __post_init__(self):
         super().__post_init__()

@@ -13,7 +13,9 @@ SPLIT = {"train": [0, 2], "validation": [], "test": [1]}
 def angles(n_trajectories=3, n_frames=200, seed=0):
     """Trajectories of one angle (radians) and one distance."""
     rng = np.random.default_rng(seed)
-    angle = rng.choice([-2.8, 0.1], size=(n_trajectories, n_frames)) + 0.05 * rng.normal(size=(n_trajectories, n_frames))
+    angle = rng.choice([-2.8, 0.1], size=(n_trajectories, n_frames)) + 0.05 * rng.normal(
+        size=(n_trajectories, n_frames)
+    )
     return [np.column_stack([a, rng.normal(size=n_frames)]).astype(np.float32) for a in angle]
 
 
@@ -105,7 +107,12 @@ def test_tokens_are_read_as_written_and_without_what_earlier_runs_lacked(tmp_pat
     content = read_json(folder / "tokens.json")
     write_json(folder / "tokens.json", {key: content[key] for key in list(content)[:4]})
     read = TokenisedData.load(folder)
-    assert (read.columns, read.angles, read.coarse, read.part("train")[0].tolist()) == (None, "circle", False, [0, 1, 1])
+    assert (read.columns, read.angles, read.coarse, read.part("train")[0].tolist()) == (
+        None,
+        "circle",
+        False,
+        [0, 1, 1],
+    )
 
 
 def test_labelled_trajectories_are_read_as_written(tmp_path):

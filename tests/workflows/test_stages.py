@@ -125,7 +125,9 @@ def test_tokens_alone_have_no_coordinates_to_learn_from(tmp_path):
     np.save(tmp_path / "a.npy", np.arange(4000) // 7 % 2)
     with pytest.raises(DataError, match="trajbert-small reads coordinates"):
         run_tokens(
-            TokenSettings(out=str(tmp_path / "run"), train=[str(tmp_path / "a.npy")], dt_ps=1, models="msm,trajbert-small")
+            TokenSettings(
+                out=str(tmp_path / "run"), train=[str(tmp_path / "a.npy")], dt_ps=1, models="msm,trajbert-small"
+            )
         )
     assert not (tmp_path / "run").exists()
 
@@ -150,7 +152,16 @@ def test_the_scorecard_has_the_keys_of_its_contract(finished):
     card = json.loads((finished / "report" / "scorecard.json").read_text(encoding="utf-8"))
     assert {"schema", "dt_ps", "n_states", "lagtimes_frames", "reference", "noise_floor", "models"} <= set(card)
     row = {
-        "nll_nats_per_token", "n_parameters", "train_seconds", "sample_tokens_per_second", "populations_jsd", "timescales_ps",
-        "mfpt_ps", "dwell_ks", "ck_rmse", "transition_calibration", "verdicts",
+        "nll_nats_per_token",
+        "n_parameters",
+        "train_seconds",
+        "sample_tokens_per_second",
+        "populations_jsd",
+        "timescales_ps",
+        "mfpt_ps",
+        "dwell_ks",
+        "ck_rmse",
+        "transition_calibration",
+        "verdicts",
     }
     assert all(row <= set(of_model) for of_model in card["models"].values())

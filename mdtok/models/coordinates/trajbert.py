@@ -269,9 +269,7 @@ class TrajBert(NetworkModel, TrajectoryModel):
         """See `TrajectoryModel.fit_labelled`; the published variant learns from labelled trajectories only, as in the
         paper."""
         if not self.is_causal:
-            return self.fit(
-                labelled, validation, checkpoint_folder, labels=labels, validation_labels=validation_labels
-            )
+            return self.fit(labelled, validation, checkpoint_folder, labels=labels, validation_labels=validation_labels)
         return self.fit(
             [*labelled, *unlabelled],
             validation,
