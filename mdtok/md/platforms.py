@@ -9,6 +9,7 @@ import openmm
 from openmm import unit
 
 from mdtok.errors import PlatformError
+from mdtok.md.simulated_system import SimulatedSystem
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def select_platform(platform, system, n_processes=1):
     speeds = {}
     for candidate in candidates:
         try:
-            speeds[_label(candidate)] = (_measure(candidate, system), candidate)
+            speeds[_label(candidate)] = (measure_speed(candidate, system), candidate)
         except openmm.OpenMMException as error:  # a platform can be installed where its device is not
             logger.info("%s: %s does not run here (%s).", system.name, candidate.name, error)
     if not speeds:
@@ -138,15 +139,23 @@ def _make_context(choice, system):
     return openmm.Context(system.system, system.make_integrator(1), platform, choice.properties)
 
 
-def _measure(choice, system):
-    """Steps per second, by doubling the number of steps until the time is up."""
+def measure_speed(choice: PlatformChoice, system: SimulatedSystem, seconds: float = _SECONDS_EACH) -> float:
+    """Steps per second, by doubling the number of steps until the time is up.
+
+    Parameters
+    ----------
+    choice : PlatformChoice
+    system : SimulatedSystem
+    seconds : float
+        About as long as the measurement takes.
+    """
     context = _make_context(choice, system)
     integrator = context.getIntegrator()
     context.setPositions(system.positions)
     context.setVelocitiesToTemperature(system.temperature_kelvin * unit.kelvin, 1)
     integrator.step(1)  # compiles kernels where there are any
     n_steps, spent = 1, 0.0
-    while spent < _SECONDS_EACH / 2:
+    while spent < seconds / 2:
         n_steps *= 2
         began = time.perf_counter()
         integrator.step(n_steps)

@@ -70,7 +70,8 @@ class Ablation:
             lines.append(f"{name:<{width}}" + "".join(f"  {cell:>30}" for cell in cells))
         lines += [
             "",
-            f"Means over {self.content['n_seeds']} seeds with 95 % intervals (Student); MD with those of its posterior.",
+            f"Means over {self.content['n_seeds']} seeds with 95 % intervals (Student); "
+            "MD with those of its posterior.",
             "Worst MFPT: of all pairs of macrostates, the factor that is furthest from that of the held-out MD.",
         ]
         return "\n".join(lines)

@@ -143,6 +143,7 @@ def parse_settings(
     arguments: list[str] | None = None,
     description: str | None = None,
     prog: str | None = None,
+    defaults: dict[str, Any] | None = None,
 ) -> Any:
     """Read a settings dataclass from flags and, optionally, a YAML file (``--settings FILE``).
 
@@ -157,6 +158,8 @@ def parse_settings(
         First line of ``--help``.
     prog : str, optional
         Name of the command; that of the script if not given.
+    defaults : dict, optional
+        In place of some defaults of the class.
 
     Returns
     -------
@@ -177,7 +180,7 @@ def parse_settings(
     fields = {field.name: field for field in dataclasses.fields(settings_class)}
     from_yaml = _read_yaml(yaml_path, fields) if yaml_path else {}
     arguments = _as_switches(arguments, settings_class)
-    values = default_values(settings_class)
+    values = default_values(settings_class) | (defaults or {})
     if _last_switch(arguments, "quick", bool(from_yaml.get("quick", False))):
         values |= settings_class.QUICK
     if from_yaml:
@@ -218,12 +221,17 @@ def _ask_tyro(parser_class, arguments, names, **how):
 
 def _one_line(complaint):
     """What stands in the box that tyro draws, up to the first rule, in our words."""
-    rows = [line.strip("│| ") for line in complaint.splitlines()[1:]]  # the first has the title
-    said = " ".join(itertools.takewhile(lambda row: not row.startswith(("──", "---")), rows))
+    rows = [row for line in complaint.splitlines()[1:] if (row := line.strip("│ "))]  # the first has the title
+    rows = list(itertools.dropwhile(_is_rule, rows))  # where there is no UTF-8, a rule stands under the title
+    said = " ".join(itertools.takewhile(lambda row: not _is_rule(row), rows))
     said = re.sub("Missing from .*?: ", "Missing: ", said.removeprefix("Error parsing ")).replace(". (required)", ".")
     for python, plain in _PLAIN_WORDS.items():
         said = said.replace(python, plain)
     return said.strip().rstrip(".")
+
+
+def _is_rule(row):
+    return set(row) <= {"─", "-"}
 
 
 def _only_flags(settings_class, names):

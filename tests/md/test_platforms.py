@@ -27,7 +27,7 @@ def test_auto_takes_the_fastest_of_what_it_measured(alanine, caplog):
 @pytest.mark.parametrize(("cpu", "expected"), [(120.0, "Reference"), (130.0, "CPU")])
 def test_reference_is_preferred_among_near_equals(alanine, monkeypatch, cpu, expected):
     speeds = {"Reference": 100.0, "CPU": cpu}
-    monkeypatch.setattr(platforms, "_measure", lambda choice, system: speeds.get(choice.name, 1.0))
+    monkeypatch.setattr(platforms, "measure_speed", lambda choice, system: speeds.get(choice.name, 1.0))
     choice = select_platform("auto", alanine)
     assert choice.name == expected and choice.steps_per_second == speeds[expected]
 

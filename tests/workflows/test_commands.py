@@ -1,0 +1,89 @@
+"""The one command: what it lists, that it is quick to answer, and what it says of a slip of the pen."""
+
+import re
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass
+
+import pytest
+
+from mdtok.md.definition import available_systems, load_definition
+from mdtok.models.catalogue import known_names
+from mdtok.workflows.commands import COMMANDS, RUNS, do, workflow_of
+
+
+def said(capsys, *arguments):
+    do(list(arguments))
+    return capsys.readouterr().out
+
+
+def test_help_lists_every_command_and_imports_nothing_heavy():
+    code = (
+        "import sys; from mdtok.__main__ import main; "
+        "sys.argv = ['mdtok', '--help']; main(); print(sorted(sys.modules))"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    shown, modules = process.stdout.rsplit("\n", 2)[:2]
+    assert all(re.search(rf"^  (run )?{name} ", shown, re.MULTILINE) for name in (*RUNS, *COMMANDS))
+    heavy = {"numpy", "torch", "openmm", "transformers", "deeptime", "mdtraj", "matplotlib", "tyro", "scipy"}
+    assert not heavy & set(re.findall(r"'(\w+)'", modules))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name not in ("systems", "models", "doctor", "analyze", "tokens")]
+)
+def test_a_command_takes_the_common_flags(name, capsys):
+    _, settings_class = COMMANDS[name].load()
+    assert is_dataclass(settings_class)
+    assert {"out", "seed", "quick", "stage", "progress"} <= {field.name for field in fields(settings_class)}
+    with pytest.raises(SystemExit) as raised:
+        do([name, "--help"])
+    shown = capsys.readouterr().out
+    assert not raised.value.code and f"usage: mdtok {name}" in shown and COMMANDS[name].what in shown
+
+
+def test_systems_and_models_are_listed_by_what_they_say_of_themselves(capsys):
+    systems = said(capsys, "systems").splitlines()
+    assert [line.split()[0] for line in systems] == available_systems()
+    assert "smallest molecule with a Ramachandran map" in systems[0]
+    models = said(capsys, "models").splitlines()
+    assert len(models) == len(known_names()) and any(line.startswith("orderN ") for line in models)
+    assert "usage: mdtok models" in said(capsys, "models", "--help")
+
+
+@pytest.mark.parametrize(
+    "system, workflow",
+    [
+        ("alanine_dipeptide", "molecule:run_molecule"),
+        ("fip35", "protein:run_protein"),
+        ("fip35_calpha", "protein:run_protein"),
+        ("four_state", "core_sets:run_core_sets"),
+        ("muller_brown", "potential:run_potential"),
+    ],
+)
+def test_a_system_is_run_by_what_fits_its_kind(system, workflow):
+    assert workflow_of(load_definition(system)) == workflow
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ((), "A command was expected: run, analyze"),
+        (("analyse",), "no command 'analyse'; did you mean 'analyze'?"),
+        (("fly",), "no command 'fly'; known are run, analyze"),
+        (("run",), "alanine|muller-brown|four-state|fip35 was expected"),
+        (("run", "--quick"), "was expected"),
+        (("run", "alanin"), "did you mean 'alanine'?"),
+        (("run", "nowhere/at/all"), "known are alanine"),
+        (("systems", "all"), "mdtok systems takes no arguments; 'all' was given"),
+        (("ablate", "nowhere"), "nowhere has no tokens/"),
+        (("ablate",), "Missing: RUN"),
+        (("compare", "one"), "Missing: SECOND"),
+        (("explain", "nowhere", "--stage", "train"), "this command has one stage only"),
+        (("report", "nowhere"), "nowhere is not a run of mdtok"),
+        (("report", "nowhere", "--out", "x"), "leave out --out"),
+    ],
+)
+def test_a_slip_of_the_pen_is_one_line(run_command, arguments, words):
+    process = run_command(*arguments)
+    assert process.returncode == 2 and words in process.stderr and process.stderr.strip().count("\n") == 0
