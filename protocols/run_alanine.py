@@ -14,34 +14,12 @@ sin φ:
         --simulation runs/published --tokens sin-phi --n-macrostates 0 --out runs/published_sin_phi
 """
 
-from dataclasses import dataclass
-
-from mdtok.workflows.command_line import parse_settings, run_script, setting
-from mdtok.workflows.molecule import MoleculeSettings, run_molecule
+from mdtok.workflows.command_line import parse_settings, run_script
+from mdtok.workflows.known_runs import AlanineSettings, run_alanine
 
 
-@dataclass
-class AlanineSettings(MoleculeSettings):
-    """Settings of run_alanine.py."""
-
-    out: str = setting("runs/alanine", "Folder of the run.")
-    temperature_kelvin: float = setting(
-        450.0, "450 K crosses into φ > 0 often enough to be counted; 300 K hardly ever does."
-    )
-    solvent: str = setting("obc2", "obc2, gbn2, vacuum or tip3p.")
-
-    QUICK = {
-        "n_replicas": 8,
-        "length_ns": 1.0,
-        "n_states": 30,
-        "n_macrostates": 0,
-        "training_steps": 800,
-        "models": "msm,order2,semi-markov,nanogpt-tiny",
-    }
-
-
-def main():
-    run_molecule(parse_settings(AlanineSettings, description=__doc__.splitlines()[0]))
+def main() -> None:
+    run_alanine(parse_settings(AlanineSettings, description=__doc__))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,8 @@ RUNS = {
     "four-state": Command("Four states in the plane against known times.", "known_runs:run_four_state"),
     "fip35": Command("The Fip35 WW domain: how it folds.", "known_runs:run_fip35"),
 }
+#: Settings whose default is what the definition of a system says.
+_OF_THE_SYSTEM = ("temperature_kelvin", "diffusion_nm2_per_ps", "frame_interval_ps")
 
 
 def do(arguments: list[str]) -> None:
@@ -137,7 +139,13 @@ def _run_system(name, arguments):
         _require_known(name, [*RUNS, *available_systems()], "run or folder with a system.yaml")
     definition = load_definition(name)
     command = Command(f"{definition.title}.", workflow_of(definition))
-    _do(command, f"mdtok run {name}", arguments, {"system": name, "out": f"runs/{definition.name}"})
+    _, settings_class = command.load()
+    defaults = {"system": name, "out": f"runs/{definition.name}"}
+    for key in _OF_THE_SYSTEM:
+        value = getattr(definition, key, None)
+        if value is not None and hasattr(settings_class, key):
+            defaults[key] = float(value)
+    _do(command, f"mdtok run {name}", arguments, defaults)
 
 
 def workflow_of(definition: Any) -> str:

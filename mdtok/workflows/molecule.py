@@ -57,6 +57,14 @@ class MoleculeSettings(ModelSettings):
     STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(
         ("token_interval_ps", "features", "tokens", "n_states", "n_macrostates"), "tokenize"
     )
+    QUICK = {
+        "n_replicas": 8,
+        "length_ns": 1.0,
+        "n_states": 30,
+        "n_macrostates": 0,
+        "training_steps": 800,
+        "models": "msm,order2,semi-markov,nanogpt-tiny",
+    }
 
     def __post_init__(self):
         super().__post_init__()

@@ -70,6 +70,22 @@ class PotentialSettings(ModelSettings):
         **dict.fromkeys(("token_interval_frames", "n_states"), "tokenize"),
         **dict.fromkeys(("n_forecasts", "n_prompt", "n_forecast", "n_attention"), "score"),
     }
+    QUICK = {
+        "n_trajectories": 60,
+        "n_frames": 300,
+        "n_long": 20,
+        "n_long_frames": 600,
+        "n_states": 20,
+        "lagtime": 10,
+        "models": "msm,copy-last,ornstein-uhlenbeck,grid-msm,trajbert-small,trajbert-small-faithful",
+        "training_steps": 400,
+        "steps_of": ["trajbert-small=120", "trajbert-small-faithful=20"],
+        "n_chains": 40,
+        "n_forecasts": 20,
+        "n_prompt": 150,
+        "n_forecast": 30,
+        "n_attention": 2,
+    }
     _COUNTS = (
         "n_trajectories",
         "n_frames",

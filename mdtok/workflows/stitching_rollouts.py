@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.md import Trajectories, open_trajectories
@@ -13,6 +12,7 @@ from mdtok.tokens import stitch_frames
 from mdtok.tokens.stitching import Stitched
 from mdtok.workflows.command_line import FinishedRunSettings, positional, setting
 from mdtok.workflows.data import TokenisedData
+from mdtok.workflows.simulation import open_replicas
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +80,14 @@ def trajectories_of(run: Path, settings: StitchingSettings, dt_ps: float) -> Tra
     SettingsError
         The run did not simulate, and no trajectories were given.
     """
-    replicas = sorted((run / "md").glob("replica_*"), key=lambda folder: int(folder.name.rpartition("_")[2]))
-    if not replicas and not settings.traj:
+    if settings.traj:
+
+        def open_every(stride):
+            return open_trajectories(settings.traj, settings.top or None, settings.dt_ps or None, stride)
+    elif (run / "md").is_dir():
+
+        def open_every(stride):
+            return open_replicas(run / "md", stride)
+    else:
         raise SettingsError(f"{run} did not simulate; give --traj and --top, the trajectories that it read.")
-    paths: list[Any] = [*settings.traj] or [folder / "trajectory.xtc" for folder in replicas]
-    top = settings.top or (replicas[0] / "topology.pdb" if replicas else None)
-    stride = round(dt_ps / open_trajectories(paths, top, settings.dt_ps or None).dt_ps)
-    return open_trajectories(paths, top, settings.dt_ps or None, max(1, stride))
+    return open_every(max(1, round(dt_ps / open_every(1).dt_ps)))

@@ -9,6 +9,7 @@ import pytest
 
 from mdtok.md.definition import available_systems, load_definition
 from mdtok.models.catalogue import known_names
+from mdtok.storage import write_json
 from mdtok.workflows.commands import COMMANDS, RUNS, do, workflow_of
 
 
@@ -65,6 +66,20 @@ def test_a_system_is_run_by_what_fits_its_kind(system, workflow):
     assert workflow_of(load_definition(system)) == workflow
 
 
+def test_a_folder_of_a_user_runs_with_what_its_file_says(tmp_path, capsys):
+    text = (
+        "title: My wells\npotential: x^2 + y^2\ntemperature_kelvin: 250\ntimestep_fs: 20\nframe_interval_ps: 0.5\n"
+        "diffusion_nm2_per_ps: 0.002\nbounds: {x: [-1, 1], y: [-1, 1]}\nstates: {a: [0, 0], b: [0.5, 0]}\n"
+    )
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "system.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit):
+        do(["run", str(tmp_path / "mine"), "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "My wells." in shown and "(default: runs/mine)" in shown
+    assert all(f"(default: {value})" in shown for value in (250.0, 0.002, 0.5))
+
+
 @pytest.mark.parametrize(
     "arguments, words",
     [
@@ -87,3 +102,11 @@ def test_a_system_is_run_by_what_fits_its_kind(system, workflow):
 def test_a_slip_of_the_pen_is_one_line(run_command, arguments, words):
     process = run_command(*arguments)
     assert process.returncode == 2 and words in process.stderr and process.stderr.strip().count("\n") == 0
+
+
+def test_a_report_of_a_run_that_is_not_scored_is_refused(run_command, tmp_path):
+    write_json(
+        tmp_path / "manifest.json", {"schema": 1, "settings": {}, "inputs_sha256": {}, "begun": [], "stages": {}}
+    )
+    process = run_command("report", tmp_path)
+    assert process.returncode == 2 and process.stderr.strip().count("\n") == 0
