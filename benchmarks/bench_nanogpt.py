@@ -14,8 +14,7 @@ import time
 import numpy as np
 import torch
 
-from mdtok.models.networks.nanogpt import NanoGPT
-from mdtok.models.networks.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
+from mdtok.models.networks.nanogpt import NanoGPT, NanoGPTConfig, NanoGPTNetwork
 from mdtok.models.networks.neural import draw_tokens
 from mdtok.models.networks.token_network import REPLACEMENTS
 from mdtok.models.networks.training import training_windows

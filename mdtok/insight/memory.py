@@ -14,8 +14,9 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.passages import independent_units
-from mdtok.models.counted.backoff import OrderKModel, SemiMarkovModel
+from mdtok.models.counted.backoff import OrderKModel
 from mdtok.models.counted.markov import MarkovModel
+from mdtok.models.counted.semi_markov import SemiMarkovModel
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, draw_trajectories, thin_dtrajs
 
 _LONGEST_PAST, _MOST_TOKENS = 64, 20_000  # of what a network is asked

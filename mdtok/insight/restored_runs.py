@@ -45,7 +45,7 @@ class RestoredRuns:
         sites = {kind: self._modules(kind) for kind in kinds}
         modules = [module for of_kind in sites.values() for module in of_kind]
         with _recorded(modules) as recorded:
-            self.network.read(self.embedded)
+            self.network.hidden_states(self.embedded)
         own, other = ({kind: np.empty((P, D, len(of_kind), T)) for kind, of_kind in sites.items()} for _ in range(2))
         corrupted = self.corrupted()
         bar = tqdm(total=len(modules) * P, desc="causal tracing", unit=" runs", disable=not progress)
@@ -83,7 +83,7 @@ class RestoredRuns:
         return last, last.attention, last.contract
 
     def _log_prob(self, embedded, prompt):
-        outputs = self.network.speak(self.network.read(embedded)[:, -1])  # (B, n_outputs)
+        outputs = self.network.logits(self.network.hidden_states(embedded)[:, -1])  # (B, n_outputs)
         anchor = None if self.anchor is None else self.anchor[prompt]
         logits = self.network.distribution(outputs, self.tokens[prompt, -1], anchor)
         return logits.double().log_softmax(dim=-1).gather(-1, self.following[prompt][:, None])[:, 0]

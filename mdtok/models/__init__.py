@@ -14,7 +14,8 @@ __getattr__, __all__ = lazy_names(
         "trajectory_model": ["TrajectoryModel"],
         "counted.markov": ["MarkovModel"],
         "counted.bayesian": ["BayesianMarkovModel"],
-        "counted.backoff": ["OrderKModel", "SemiMarkovModel"],
+        "counted.backoff": ["OrderKModel"],
+        "counted.semi_markov": ["SemiMarkovModel"],
         "counted.age_odds": ["AgeOddsModel"],
         "counted.hidden": ["HiddenMarkovModel"],
         "counted.event_chain": ["EventChainModel"],
@@ -24,6 +25,7 @@ __getattr__, __all__ = lazy_names(
         "wrappers.lagged": ["LaggedModel"],
         "wrappers.tuned": ["TunedModel"],
         "coordinates.trajbert": ["TrajBert"],
-        "coordinates.baselines": ["CopyLast", "VectorAutoregression", "GridMarkov"],
+        "coordinates.baselines": ["CopyLast", "VectorAutoregression"],
+        "coordinates.grid_markov": ["GridMarkov"],
     },
 )

@@ -28,7 +28,7 @@ def built_in_classes() -> Iterator[type[Model]]:
         for found in pkgutil.iter_modules(package.__path__):
             module = importlib.import_module(f"{package.__name__}.{found.name}")
             for value in vars(module).values():
-                if _is_model(value) and value.__module__ == module.__name__:
+                if _is_model(value) and value.__module__ == module.__name__ and not inspect.isabstract(value):
                     yield value
 
 
@@ -72,7 +72,7 @@ def find_class(name: str) -> type[Model] | None:
 
 def _public_class(name):
     found = getattr(sys.modules[__package__], name, None)  # its table says which module has the name
-    return found if _is_model(found) else None
+    return found if _is_model(found) and not inspect.isabstract(found) else None
 
 
 def _is_model(value):

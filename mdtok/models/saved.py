@@ -1,9 +1,15 @@
-"""The one archive of models that are arrays: ``model.json`` and ``arrays.npz``, and a folder for each model inside a
-model."""
+"""The one archive of models: ``model.json`` with the class and its settings, and arrays or a network beside it.
+
+A model of counts has ``arrays.npz``, a network ``config.json`` and ``model.safetensors``; a model that is part of
+another one has a folder within its folder. What is missing or damaged is said in one line.
+"""
 
 import zipfile
+import zlib
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +19,28 @@ from mdtok.models.model import Model
 from mdtok.storage import read_json, whole, write_json
 
 
-def write_model(folder, model, settings, arrays, parts=None):
+class Saved(dict):
+    """What a file of a model holds; a key that is missing is said in one line."""
+
+    def __init__(self, path: Path, content: Mapping):
+        super().__init__(content)
+        self.path = path
+
+    def __missing__(self, key):
+        raise RunFolderError(
+            f"{self.path} lacks {key!r}, as of another version of mdtok; fit and save the model again."
+        )
+
+
+def write_model(
+    folder: str | PathLike,
+    model: Model,
+    settings: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    parts: Mapping[str, Model] | None = None,
+) -> None:
     """Write ``model.json``, ``arrays.npz`` and a folder for each model that is part of it, whole or not at all."""
-    content = {"class": type(model).__name__, "n_states": model.n_states_, "settings": settings}
+    content = {"class": type(model).__name__, model.size: getattr(model, f"{model.size}_"), "settings": settings}
     with whole(folder) as partial:
         partial.mkdir()
         write_json(partial / "model.json", content)
@@ -24,17 +49,74 @@ def write_model(folder, model, settings, arrays, parts=None):
             part.save(partial / name)
 
 
-def read_model(folder, model_class):
-    """Read what `write_model` wrote: settings, n_states, arrays."""
-    folder = Path(folder)
-    content = read_json(folder / "model.json")
-    if content.get("class") != model_class.__name__:
-        raise DataError(f"{folder} holds a {content.get('class')}, not a {model_class.__name__}; use mdtok.load_model.")
+def read_model(folder: str | PathLike, model_class: type[Model]) -> tuple[dict, int, dict[str, np.ndarray]]:
+    """Read what `write_model` wrote: settings, n_states or n_dim, arrays.
+
+    Raises
+    ------
+    DataError
+        The folder holds another class.
+    RunFolderError
+        A file is missing or damaged, or something in it is.
+    """
+    content, path = read_content(folder, model_class), Path(folder) / "arrays.npz"
     try:
-        with open(folder / "arrays.npz", "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return content["settings"], content["n_states"], dict(arrays)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise RunFolderError(f"{folder}/arrays.npz cannot be read ({error}); fit and save the model again.") from None
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return content["settings"], content[model_class.size], Saved(path, arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunFolderError(f"{path} cannot be read ({error}); fit and save the model again.") from None
+
+
+def write_network(
+    folder: str | PathLike, model: Model, found: Mapping[str, Any], parts: Mapping[str, Any] | None = None
+) -> None:
+    """Write the ``network_`` of a model, its parts, and ``model.json`` with its ``settings`` and what it `found`.
+
+    ``model.json`` is written last and makes the model whole; one that is there is taken away first.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.json").unlink(missing_ok=True)
+    with whole(folder / "model.safetensors") as partial:
+        save_file(model.network_.state_dict(), partial, metadata={"format": "pt"})
+    config = {**model.network_.config.to_dict(), "architectures": [type(model.network_).__name__]}
+    write_json(folder / "config.json", config)
+    for name, part in (parts or {}).items():
+        part.save(folder / name)
+    content = {"class": type(model).__name__, "settings": model.settings}
+    write_json(folder / "model.json", {**content, model.size: getattr(model, f"{model.size}_"), **found})
+
+
+def read_weights(folder: str | PathLike, network) -> None:
+    """Put the weights that `write_network` wrote into a network of the same shape.
+
+    Raises
+    ------
+    RunFolderError
+        The file is missing, damaged, or of a network of another shape.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(folder) / "model.safetensors"
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise RunFolderError(f"{path} cannot be read ({reason}); fit and save the model again.") from None
+
+
+def read_content(folder: str | PathLike, model_class: type[Model] | None = None) -> Saved:
+    """What ``model.json`` holds; DataError where that is not of `model_class`."""
+    path = Path(folder) / "model.json"
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{path} is no JSON object; fit and save the model again.")
+    if model_class is not None and content.get("class") != model_class.__name__:
+        raise DataError(f"{folder} holds a {content.get('class')}, not a {model_class.__name__}; use mdtok.load_model.")
+    return Saved(path, content)
 
 
 def load_model(folder: str | PathLike) -> Model:
@@ -47,11 +129,14 @@ def load_model(folder: str | PathLike) -> Model:
     ------
     DataError
         The folder names a class that is not there.
+    RunFolderError
+        A file is missing or damaged.
     """
-    name = read_json(Path(folder) / "model.json").get("class")
+    name = read_content(folder)["class"]
     model_class = find_class(str(name))
     if model_class is None:
         raise DataError(
-            f"{folder}/model.json names the class {name!r}, which is no model of mdtok nor of a package that is installed."
+            f"{folder}/model.json names the class {name!r}, which is no model of mdtok nor of a package that is "
+            "installed."
         )
     return model_class.load(folder)

@@ -12,7 +12,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.insight import trace_causes
 from mdtok.insight.tracing import sign_flip_p_values
 from mdtok.models import MarkovModel, NanoGPT
-from mdtok.models.networks.nanogpt_network import NanoGPTNetwork
+from mdtok.models.networks.nanogpt import NanoGPTNetwork
 from mdtok.storage import write_json
 
 LAG, N_STATES = 5, 8
@@ -134,7 +134,7 @@ def test_the_same_seed_gives_the_same_traces_and_leaves_the_network_as_it_was(co
 
 def with_random_weights(model, seed):
     """The same model before any training."""
-    fresh = NanoGPT._from_settings(model.settings)
+    fresh = NanoGPT(**model.settings)
     fresh.progress, fresh.n_states_, fresh.history_, fresh.anchor_ = False, model.n_states_, [], model.anchor_
     torch.manual_seed(seed)
     fresh.network_ = NanoGPTNetwork(model.network_.config)

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.models import (
@@ -318,3 +319,14 @@ def test_a_markov_model_loads_without_transformers(tmp_path):
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "False"
+
+
+def test_the_example_of_the_readme_is_a_model(install, tmp_path):
+    readme = (ROOT / "mdtok" / "models" / "README.md").read_text(encoding="utf-8")
+    install("frequent", re.search(r"```python\n(\"\"\".*?)```", readme, re.DOTALL)[1], "Frequencies")
+    assert "frequencies[N]" in dict(known_names())
+    model = make_models("frequencies3")["frequencies3"].fit([[0, 1, 1, 1]])
+    assert np.exp(model.predict_log_proba([0, 0])).round(2).tolist() == [[0.4, 0.6]]
+    model.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.sample(3, 50, seed=1), model.sample(3, 50, seed=1))

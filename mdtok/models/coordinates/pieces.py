@@ -22,12 +22,22 @@ def check_labels(labels, n_trajectories, n_classes=None):
     if n_classes is None and (len(wanted) < 2 or seen != wanted):
         missing = sorted((wanted | {0, 1}) - seen)
         raise DataError(
-            f"Labels are {sorted(seen)}: class {', '.join(map(str, missing))} has no trajectory; classes 0 to n - 1 with one "
-            "at least in each were expected."
+            f"Labels are {sorted(seen)}: class {', '.join(map(str, missing))} has no trajectory; classes 0 to n - 1 with "
+            "one at least in each were expected."
         )
     if not seen <= wanted:
         raise DataError(f"Validation labels hold {sorted(seen - wanted)}, which no training trajectory has.")
     return labels, len(wanted)
+
+
+def hold_out_tenth(trajectories, labels, seed):
+    """A tenth of the trajectories and labels, at least one, drawn at random and held out: what is kept, what is held
+    out."""
+    if len(trajectories) < 2:
+        raise DataError("One trajectory cannot be split for early stopping; pass validation=[...].")
+    held_out = np.random.default_rng(seed).permutation(len(trajectories))[: max(1, len(trajectories) // 10)]
+    kept = np.setdiff1d(np.arange(len(trajectories)), held_out)
+    return tuple(([trajectories[k] for k in chosen], labels[chosen]) for chosen in (kept, held_out))
 
 
 def piece_length(trajectories, labels, n_positions):
@@ -46,11 +56,13 @@ def piece_length(trajectories, labels, n_positions):
         )
     if len(labelled) and labelled[0] > n_positions:
         raise DataError(
-            f"Labelled trajectories have {labelled[0]} frames, the position table {n_positions}; cut them or raise n_positions."
+            f"Labelled trajectories have {labelled[0]} frames, the position table {n_positions}; cut them or raise "
+            "n_positions."
         )
     if len(labelled) and lengths.min() < labelled[0]:
         raise DataError(
-            f"An unlabelled trajectory has {lengths.min()} frames; at least {labelled[0]} (the labelled ones' length) were expected."
+            f"An unlabelled trajectory has {lengths.min()} frames; at least {labelled[0]} (the labelled ones' length) "
+            "were expected."
         )
     return int(labelled[0]) if len(labelled) else int(min(n_positions, lengths.min()))
 

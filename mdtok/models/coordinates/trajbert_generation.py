@@ -1,6 +1,8 @@
 """Trajectories continued by a trajectory BERT from a rolling window: drawn from a density, or as published."""
 
+import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from mdtok.errors import DataError
 
@@ -72,8 +74,8 @@ def continue_causal(network, start, n_steps, position, generator, bar):
     if not frames.isfinite().all():
         first = int((~frames.isfinite()).any(dim=2).any(dim=0).nonzero()[0]) - n_start
         raise DataError(
-            f"A generated chain left the space of the training frames and went to infinity at frame {first}; train longer, or with "
-            "trajectories that cover more."
+            f"A generated chain left the space of the training frames and went to infinity at frame {first}; train "
+            "longer, or with trajectories that cover more."
         )
     return frames[:, n_start:]
 
@@ -97,3 +99,29 @@ def continue_faithful(network, start, n_steps, window, n_at_once, bar):
         frames = torch.cat([frames, made * std + mean], dim=1)
         bar.update(min(n_new, n_start + n_steps - (frames.shape[1] - n_new)) * len(frames))
     return frames[:, n_start : n_start + n_steps].numpy()
+
+
+def continue_in_groups(go_on, prompts, n_steps, most, progress):
+    """Continue prompts of any length: those of one length together, `most` at once.
+
+    Parameters
+    ----------
+    go_on : callable
+        ``go_on(stacked, bar)`` gives (B, n_steps, n_dim) for prompts (B, n_prompt, n_dim) of one length.
+    prompts : list of arrays, shape (n_prompt, n_dim) each
+    n_steps, most : int
+    progress : bool
+
+    Returns
+    -------
+    list of arrays, shape (n_steps, n_dim) each
+    """
+    continued, lengths = [None] * len(prompts), np.array([len(prompt) for prompt in prompts])
+    with tqdm(total=len(prompts) * n_steps, desc="sampling", unit=" frames", disable=not progress) as bar:
+        for length in np.unique(lengths):
+            of_length = np.flatnonzero(lengths == length)
+            for first in range(0, len(of_length), most):
+                chosen = of_length[first : first + most]
+                for k, chain in zip(chosen, go_on(np.stack([prompts[k] for k in chosen]), bar)):
+                    continued[k] = chain
+    return continued

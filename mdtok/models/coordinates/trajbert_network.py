@@ -18,7 +18,7 @@ from transformers.utils import ModelOutput
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.coordinates.mixture_density import DensityHead, MixtureDensity
-from mdtok.models.networks.token_network import KEYS_OF_EVERY_CONFIG
+from mdtok.models.networks.token_network import refuse_unknown
 
 
 class TrajBertConfig(PretrainedConfig):
@@ -77,10 +77,7 @@ class TrajBertConfig(PretrainedConfig):
         initializer_range=0.02,
         **kwargs,
     ):
-        unknown = sorted(set(kwargs) - KEYS_OF_EVERY_CONFIG)
-        if unknown:
-            names = ", ".join(map(repr, unknown))
-            raise SettingsError(f"TrajBertConfig has no setting {names}; see help(TrajBertConfig).")
+        refuse_unknown(self, kwargs)
         self.n_dim, self.n_classes = n_dim, n_classes
         self.hidden_size, self.n_layer, self.n_head = hidden_size, n_layer, n_head
         self.intermediate_size, self.n_positions = intermediate_size, n_positions
@@ -200,7 +197,7 @@ class TrajBertNetwork(PreTrainedModel):
                 f"A piece of {N} frames from position {first_position} on does not fit in the position table "
                 f"({self.config.n_positions}); cut it in shorter pieces."
             )
-        x = self._enter(frames, first_position)  # (B, N, H)
+        x = self.input_embeddings(frames, first_position)  # (B, N, H)
         if N <= W:
             return self.encoder(x).last_hidden_state
         n_full = N // W
@@ -211,13 +208,14 @@ class TrajBertNetwork(PreTrainedModel):
             return blocks
         return torch.cat([blocks, self.encoder(x[:, n_full * W :]).last_hidden_state], dim=1)
 
-    def _enter(self, frames, first_position):
+    def input_embeddings(self, frames, first_position):
+        """What the encoder reads: projected frames with their positions, (B, N, hidden_size)."""
         positions = torch.arange(first_position, first_position + frames.shape[1], device=frames.device)
         return self.norm(self.projection(frames) + self.positions(positions))  # (B, N, H)
 
     def embed_next(self, frames, first_position, cache):
         """Embeddings of frames that follow those in `cache` (a transformers Cache, which grows)."""
-        x = self._enter(frames, first_position)
+        x = self.input_embeddings(frames, first_position)
         return self.encoder(x, past_key_values=cache, use_cache=True).last_hidden_state
 
     @property
@@ -305,7 +303,7 @@ def attention_maps(network, frames):
     for start in range(0, N, config.attention_window):
         end = min(start + config.attention_window, N)
         n = end - start
-        hidden = network._enter(frames[None, start:end].to(network.device), start)  # (1, n, H)
+        hidden = network.input_embeddings(frames[None, start:end].to(network.device), start)  # (1, n, H)
         unseen = torch.full((n, n), -math.inf, device=hidden.device).triu(1) if config.causal else None
         for index, layer in enumerate(encoder.layer):
             mixed, weights = layer.attention.self(hidden, None if unseen is None else unseen[None, None])

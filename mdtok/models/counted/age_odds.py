@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from mdtok.models.counted.backoff import SemiMarkovModel
 from mdtok.models.counted.markov import MarkovModel
+from mdtok.models.counted.semi_markov import SemiMarkovModel
 from mdtok.models.dynamics import draw
 from mdtok.models.saved import read_model, write_model
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails

@@ -15,8 +15,9 @@ from scipy.special import logsumexp
 
 from mdtok.errors import DataError
 from mdtok.models.counted.age_odds import AgeOddsModel
-from mdtok.models.counted.backoff import OrderKModel, SemiMarkovModel
+from mdtok.models.counted.backoff import OrderKModel
 from mdtok.models.counted.markov import MarkovModel
+from mdtok.models.counted.semi_markov import SemiMarkovModel
 from mdtok.models.networks.held_out_choice import SHARES, least_share
 from mdtok.models.saved import load_model
 from mdtok.storage import read_json, write_json

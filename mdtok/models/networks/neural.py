@@ -4,15 +4,15 @@
 the next one; when the context is full, its last half starts a new one, in prediction and in sampling alike.
 """
 
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from mdtok.checks import require_one_of
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.counted.markov import equilibrium
 from mdtok.models.dynamics import DynamicsModel
@@ -20,8 +20,9 @@ from mdtok.models.networks.anchor import BasinAnchor, choose_shares
 from mdtok.models.networks.exploration import Exploration
 from mdtok.models.networks.network_model import NetworkModel
 from mdtok.models.networks.token_network import REPLACEMENTS
-from mdtok.models.networks.training import TrainingSettings, score_windows, train_network, training_windows
-from mdtok.storage import read_json, write_json
+from mdtok.models.networks.training import train_network
+from mdtok.models.networks.windows import score_windows, training_windows
+from mdtok.models.saved import read_content, read_weights, write_network
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.tokens.windows import windows
 
@@ -41,10 +42,14 @@ _MOST_STOPPING_WINDOWS = 4000  # 200,000 tokens tell well enough when to stop
 class NeuralModel(NetworkModel, DynamicsModel):
     """What all networks over tokens share.
 
-    A subclass names its network's class and the settings of its shape, and calls `_take` with its arguments.
+    A subclass names its network's class and its config's, and the candidates that ``-tuned`` chooses from.
 
     Attributes
     ----------
+    network, training
+        Settings, see `NetworkModel`.
+    anchor, reversible
+        See `NanoGPT`.
     network_ : PreTrainedModel
         The best network on the held-out tokens.
     anchor_ : BasinAnchor or None
@@ -57,8 +62,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
     anchor_ = None
     samples_in_pieces = True
     fewest_steps, most_steps = 500, 5000  # of training by default, ten epochs between them
+    decided = ("n_states", "n_basins")
     network_class: type
-    shape: tuple
     tuned: tuple  # the size and what else differs of each candidate for -tuned
 
     @classmethod
@@ -70,35 +75,23 @@ class NeuralModel(NetworkModel, DynamicsModel):
         settings = _settings_of_name(match, context)
         return [cls.from_preset(match["size"] or size, **{**settings, **given}) for size, given in cls.tuned]
 
-    def _take(self, given):
-        """Keep the arguments of the constructor as settings, and check them."""
-        self.progress = given.pop("progress")
-        self.settings = {name: value for name, value in given.items() if name not in ("self", "__class__")}
-        self.settings["adam_betas"] = list(self.settings["adam_betas"])
-        self._config(n_states=1)  # raises where the shape is wrong
-        if self.settings["anchor"] not in (None, *ANCHORS):
+    def __init__(self, network, training, anchor, reversible, progress, keywords):
+        self.take_settings(network, training, keywords)
+        require_one_of("anchor", anchor, (None, *ANCHORS))
+        self.anchor, self.reversible, self.progress = anchor, reversible, progress
+        n_positions, shift = self.network.n_positions, self.training.window_shift
+        self.training = replace(self.training, window_shift=n_positions // 2 if shift is None else shift)
+        if self.training.window_shift > n_positions:
             raise SettingsError(
-                f"anchor is {self.settings['anchor']!r}; None, {', '.join(map(repr, ANCHORS))} were expected."
-            )
-        if self.settings["window_shift"] is None:
-            self.settings["window_shift"] = self.settings["n_positions"] // 2
-        self._training_settings()
-        if self.settings["window_shift"] > self.settings["n_positions"]:
-            raise SettingsError(
-                f"window_shift is {self.settings['window_shift']}, n_positions {self.settings['n_positions']}: tokens between "
-                "windows would be lost."
+                f"window_shift is {shift}, n_positions {n_positions}: tokens between windows would be lost."
             )
 
-    def _config(self, n_states, n_basins=0):
-        shape = {name: self.settings[name] for name in self.shape}
-        return self.network_class.config_class(n_states=n_states, n_basins=n_basins, **shape)
-
-    def _training_settings(self, n_windows=1):
-        settings = {name: self.settings[name] for name in TrainingSettings.__dataclass_fields__}
-        if settings["max_steps"] is None:
-            ten_epochs = 10 * n_windows // settings["batch_size"]
-            settings["max_steps"] = min(max(ten_epochs, self.fewest_steps), self.most_steps)
-        return TrainingSettings(**settings)
+    def _training_on(self, n_windows):
+        """Settings of training, with the number of steps where it depends on the data."""
+        if self.training.max_steps is not None:
+            return self.training
+        ten_epochs = 10 * n_windows // self.training.batch_size
+        return replace(self.training, max_steps=min(max(ten_epochs, self.fewest_steps), self.most_steps))
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Train on discrete trajectories until held-out nats per token no longer fall.
@@ -133,40 +126,43 @@ class NeuralModel(NetworkModel, DynamicsModel):
             validation = as_dtrajs(validation, n_states, min_length=2)
         except DataError as error:
             raise DataError(f"In validation: {error}") from None
-        if self.settings["reversible"]:
+        if self.reversible:
             dtrajs, validation = ([*part, *(dtraj[::-1].copy() for dtraj in part)] for part in (dtrajs, validation))
         self.anchor_ = self._fit_anchor(dtrajs, validation, n_states)
         train = self._training_windows(dtrajs)
         parts = [self._score_windows(dtraj) for dtraj in validation]
         held_out = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         with torch.random.fork_rng():
-            torch.manual_seed(self.settings["seed"])
-            network = self.network_class(self._config(n_states, self.anchor_.n_basins if self.anchor_ else 0))
+            torch.manual_seed(self.training.seed)
+            network = self.network_class(self._config(n_states))
         if self.anchor_ is not None:
             network.basin_of.copy_(torch.from_numpy(self.anchor_.basins_))
-            network.anchor_share.fill_(0.0 if self.settings["anchor"] == "factorised" else 1.0)
-        settings = self._training_settings(len(train["labels"]))
+            network.anchor_share.fill_(0.0 if self.anchor == "factorised" else 1.0)
+        settings = self._training_on(len(train["labels"]))
         spread = np.linspace(
             0, len(held_out["labels"]) - 1, min(len(held_out["labels"]), _MOST_STOPPING_WINDOWS)
         ).astype(int)
         stopping = {name: array[spread] for name, array in held_out.items()}
         self.history_ = train_network(network, train, stopping, settings, checkpoint_folder, self.progress)
-        if self.anchor_ is not None and self.settings["anchor"] == "basins":
+        if self.anchor_ is not None and self.anchor == "basins":
             network.anchor_share.copy_(torch.from_numpy(believed_shares(network, held_out)))
         self.network_, self.n_states_ = network, n_states
-        self.stationary_distribution_ = equilibrium(dtrajs, n_states, self.settings["n_positions"] // 10)
+        self.stationary_distribution_ = equilibrium(dtrajs, n_states, self.network.n_positions // 10)
         self.train_seconds_ = self.history_[-1]["seconds"]
         return self
 
     def _fit_anchor(self, dtrajs, validation, n_states):
-        kind = self.settings["anchor"]
-        if kind is None:
+        if self.anchor is None:
             return None
-        return BasinAnchor.fit(dtrajs, validation, n_states, self.settings["n_positions"], of_states=kind == "states")
+        of_states = self.anchor == "states"
+        return BasinAnchor.fit(dtrajs, validation, n_states, self.network.n_positions, of_states)
+
+    def _config(self, n_states):
+        return self.make_config(n_states=n_states, n_basins=self.anchor_.n_basins if self.anchor_ else 0)
 
     def _training_windows(self, dtrajs):
         """Inputs, next tokens (-100 where padded) and the anchor of windows that never cross a trajectory's end."""
-        shape = self.settings["n_positions"], self.settings["window_shift"]
+        shape = self.network.n_positions, self.training.window_shift
         made = dict(zip(("input_ids", "labels"), training_windows(dtrajs, *shape)))
         if self.anchor_ is not None:
             ends = np.cumsum([0, *map(len, dtrajs)])
@@ -178,10 +174,10 @@ class NeuralModel(NetworkModel, DynamicsModel):
 
     def _score_windows(self, dtraj):
         """Windows that overlap by half, in which every token but the first is a label once."""
-        made = dict(zip(("input_ids", "labels"), score_windows(dtraj, self.settings["n_positions"])))
+        made = dict(zip(("input_ids", "labels"), score_windows(dtraj, self.network.n_positions)))
         if self.anchor_ is not None:
             rows = self.anchor_.log_proba(dtraj)
-            frames, _ = score_windows(np.arange(len(dtraj)), self.settings["n_positions"])
+            frames, _ = score_windows(np.arange(len(dtraj)), self.network.n_positions)
             made["anchor"] = rows[np.minimum(frames, len(rows) - 1)]
         return made
 
@@ -218,15 +214,14 @@ class NeuralModel(NetworkModel, DynamicsModel):
     def _log_proba_after(self, pasts, lengths):
         network = self.network_.eval()
         tokens = torch.from_numpy(pasts[:, : lengths.max()]).to(network.device)  # (B, T)
-        hidden = network.read(
-            network.token_embedding(tokens)
-        )  # (B, T, n_hidden); causal, so what is behind the end is not seen
+        # (B, T, n_hidden); causal, so what is behind the end is not seen
+        hidden = network.hidden_states(network.token_embedding(tokens))
         ends = torch.from_numpy(lengths - 1).to(network.device)
         rows, anchor = torch.arange(len(ends), device=network.device), None
         if self.anchor_ is not None:
             memory = self.anchor_.memory_of([past[:n] for past, n in zip(pasts, lengths)])
             anchor = torch.from_numpy(self.anchor_.log_proba_after(memory)).to(network.device)  # (B, n_basins)
-        logits = network.distribution(network.speak(hidden[rows, ends]), tokens[rows, ends], anchor)  # (B, n_states)
+        logits = network.distribution(network.logits(hidden[rows, ends]), tokens[rows, ends], anchor)  # (B, n_states)
         return F.log_softmax(logits.double(), dim=-1).cpu().numpy()
 
     def sample(self, prompts, n_steps, seed):
@@ -272,7 +267,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
     @torch.inference_mode()
     def _generate(self, prompts, n_steps, seed, change=None):
         prompts = self.check_prompts(prompts, n_steps, seed)
-        n_positions = self.settings["n_positions"]
+        n_positions = self.network.n_positions
         kept = n_positions - n_positions // 2 + 1
         shortened = [prompt if len(prompt) <= n_positions else prompt[-kept:] for prompt in prompts]
         lengths = np.array([len(prompt) for prompt in shortened])
@@ -289,7 +284,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
     def _generate_group(self, prompt, memory, n_steps, generator, change, bar):
         network, device = self.network_.eval(), self.network_.device
         B, n_prompt = prompt.shape
-        n_positions = self.settings["n_positions"]
+        n_positions = self.network.n_positions
         tokens = torch.empty(B, n_prompt + n_steps, dtype=torch.long, device=device)
         tokens[:, :n_prompt] = prompt
         cache = network.new_cache(B)
@@ -315,34 +310,22 @@ class NeuralModel(NetworkModel, DynamicsModel):
         """Write ``model.json``, ``config.json``, ``model.safetensors`` and the anchor to `folder`; `load` reads them
         back."""
         self.require_fitted()
-        folder = Path(folder)
-        self._write_network(folder)
-        if self.anchor_ is not None:
-            self.anchor_.save(folder / "anchor")
-        write_json(
-            folder / "model.json",
-            {
-                "class": type(self).__name__,
-                "settings": self.settings,
-                "n_states": self.n_states_,
-                "history": self.history_,
-                "anchored": self.anchor_ is not None,
-                "stationary_distribution": self.stationary_distribution_,
-            },
-        )
+        found = {
+            "history": self.history_,
+            "anchored": self.anchor_ is not None,
+            "stationary_distribution": self.stationary_distribution_,
+        }
+        write_network(folder, self, found, parts={"anchor": self.anchor_} if self.anchor_ is not None else {})
 
     @classmethod
     def load(cls, folder):
         """Read a model that `save` wrote."""
         folder = Path(folder)
-        saved = read_json(folder / "model.json")
-        if "stationary_distribution" not in saved:
-            raise DataError(f"{folder} was saved by an earlier version of mdtok; fit and save the model again.")
-        model = cls._from_settings(saved["settings"])
+        saved = read_content(folder, cls)
+        model = cls(**saved["settings"])
         model.anchor_ = BasinAnchor.load(folder / "anchor") if saved["anchored"] else None
-        config = model._config(saved["n_states"], model.anchor_.n_basins if model.anchor_ else 0)
-        model.network_ = cls.network_class(config)
-        model.network_.load_state_dict(load_file(folder / "model.safetensors"))
+        model.network_ = cls.network_class(model._config(saved["n_states"]))
+        read_weights(folder, model.network_)
         model.history_, model.n_states_ = saved["history"], saved["n_states"]
         model.stationary_distribution_ = np.array(saved["stationary_distribution"])
         model.train_seconds_ = model.history_[-1]["seconds"]
@@ -353,15 +336,16 @@ class NeuralModel(NetworkModel, DynamicsModel):
 
     @property
     def anchor_share_(self):
-        """Of the network's correction to the counted transitions between two basins, the share that is believed: 0 for
-        counts
-        alone, 1 for all of it; shape (n_basins, n_basins), None without an anchor."""
+        """Share of the network's correction to the counted transitions between two basins that is believed.
+
+        0 for counts alone, 1 for all of it; shape (n_basins, n_basins), None without an anchor.
+        """
         return self.network_.anchor_share.cpu().numpy() if self.anchor_ is not None else None
 
     @property
     def n_parameters(self):
         """Number of weights of the network, and of the counted probabilities of its anchor."""
-        return self._count_weights() + (self.anchor_.n_parameters if self.anchor_ else 0)
+        return self.count_weights() + (self.anchor_.n_parameters if self.anchor_ else 0)
 
 
 def network_names(kind, sizes):

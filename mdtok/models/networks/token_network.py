@@ -1,5 +1,6 @@
 """What every network over tokens does around its middle: embedding, heads, loss, the second pass, the anchor."""
 
+import inspect
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from mdtok.checks import require_known_names, require_one_of, require_whole_number
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.networks.anchor import anchored_log_proba, basin_masses
 
@@ -47,7 +49,7 @@ class TokenNetwork(PreTrainedModel):
     accepts_loss_kwargs = False  # the loss is a mean over the tokens of the batch: no scaling by the Trainer
     training_step = 0  # set by the training loop
 
-    def add_ends(self, config):
+    def add_embedding_and_heads(self, config):
         """Make the embedding and the heads of a network of width `n_embd`."""
         self.token_embedding = nn.Embedding(config.n_states, config.n_embd)
         self.head = nn.Linear(config.n_hidden, config.n_states, bias=False)
@@ -56,7 +58,7 @@ class TokenNetwork(PreTrainedModel):
             self.register_buffer("basin_of", torch.zeros(config.n_states, dtype=torch.long))
             self.register_buffer("anchor_share", torch.ones(config.n_basins, config.n_basins))
 
-    def read(self, embedded, cache=None):
+    def hidden_states(self, embedded, cache=None):
         """Hidden states (B, T, n_hidden) of embedded tokens (B, T, n_embd) that follow those in the cache."""
         raise NotImplementedError
 
@@ -88,7 +90,7 @@ class TokenNetwork(PreTrainedModel):
         embedded = self.token_embedding(input_ids)  # (B, T, n_embd)
         if self.training and self.config.second_pass:
             embedded = self._replace(embedded, input_ids, anchor)
-        outputs = self.speak(self.read(embedded, cache))  # (B, T, n_outputs)
+        outputs = self.logits(self.hidden_states(embedded, cache))  # (B, T, n_outputs)
         logits = self.distribution(outputs, input_ids, anchor)  # (B, T, n_states)
         loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
         if loss is not None and self.training and 0 < self.config.n_basins < self.config.n_states:
@@ -111,15 +113,15 @@ class TokenNetwork(PreTrainedModel):
     def next_logits(self, input_ids, cache=None, last_only=False):
         """Outputs alone, shape (B, T, n_outputs), or (B, n_outputs) of the last position."""
         self._check_length(input_ids, cache)
-        hidden = self.read(self.token_embedding(input_ids), cache)
-        return self.speak(hidden[:, -1] if last_only else hidden)
+        hidden = self.hidden_states(self.token_embedding(input_ids), cache)
+        return self.logits(hidden[:, -1] if last_only else hidden)
 
     def log_proba(self, input_ids, anchor=None):
         """Log-probabilities of the next token at every position, float32, shape (B, T, n_states)."""
         return F.log_softmax(self.distribution(self.next_logits(input_ids), input_ids, anchor).float(), dim=-1)
 
-    def speak(self, hidden):
-        """Outputs (..., n_states), and corrections of basins after them where there are some."""
+    def logits(self, hidden):
+        """Logits (..., n_states), and corrections of basins after them where there are some."""
         states = self.head(hidden)
         return torch.cat([states, self.basin_head(hidden)], dim=-1) if self.config.n_basins else states
 
@@ -129,8 +131,9 @@ class TokenNetwork(PreTrainedModel):
             return outputs
         if anchor is None:
             raise DataError(
-                f"Transitions between the {self.config.n_basins} basins of this network are anchored on counts: pass anchor, the "
-                "counted log-probabilities of the next basin (BasinAnchor.log_proba), or use the model instead of its network."
+                f"Transitions between the {self.config.n_basins} basins of this network are anchored on counts: pass "
+                "anchor, the counted log-probabilities of the next basin (BasinAnchor.log_proba), or use the model "
+                "instead of its network."
             )
         return anchored_log_proba(outputs, anchor, self.basin_of[last], self.basin_of, self.anchor_share)
 
@@ -145,39 +148,42 @@ class TokenNetwork(PreTrainedModel):
         """Embeddings (B, T, n_embd) of which some are replaced by what the network predicts for them."""
         B, T, _ = embedded.shape
         with torch.no_grad():
-            hidden = self.read(embedded.detach())  # (B, T, n_hidden)
+            hidden = self.hidden_states(embedded.detach())  # (B, T, n_hidden)
         if self.config.second_pass == "faithful":
             predicted = hidden
         else:
             before = None if anchor is None else anchor[:, :-1]
-            said = F.softmax(
-                self.distribution(self.speak(hidden[:, :-1]), input_ids[:, :-1], before).detach(), dim=-1
-            )  # (B, T - 1, n_states)
+            logits = self.distribution(self.logits(hidden[:, :-1]), input_ids[:, :-1], before)
+            probabilities = F.softmax(logits.detach(), dim=-1)  # (B, T - 1, n_states)
             if self.config.second_pass == "sampled":
-                made = self.token_embedding(torch.multinomial(said.flatten(0, 1), 1).view(B, T - 1))
+                made = self.token_embedding(torch.multinomial(probabilities.flatten(0, 1), 1).view(B, T - 1))
             else:
-                made = said @ self.token_embedding.weight
+                made = probabilities @ self.token_embedding.weight
             predicted = torch.cat([embedded[:, :1], made], dim=1)
         position = torch.arange(T, device=embedded.device)
         kept = self.config.keep_epsilon ** (position * (1 - self.config.keep_rate**self.training_step))
         return torch.where((torch.rand(B, T, device=embedded.device) < kept)[..., None], embedded, predicted)
 
 
+def refuse_unknown(config, keywords):
+    """Raise SettingsError where a config was given a setting that is none; a bare Hugging Face config swallows it."""
+    known = inspect.signature(type(config).__init__).parameters
+    unknown = set(keywords) - KEYS_OF_EVERY_CONFIG
+    require_known_names(type(config).__name__, unknown, [name for name in known if name not in ("self", "kwargs")])
+
+
 def check_config(config, whole_numbers):
     """Raise SettingsError unless the settings that every network over tokens has are in range."""
-    for name in (*whole_numbers, "n_positions"):
-        value, least = getattr(config, name), 2 if name == "n_positions" else 1
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise SettingsError(f"{name} is {value!r}; a whole number of at least {least} was expected.")
+    for name in whole_numbers:
+        require_whole_number(name, getattr(config, name), 1)
+    require_whole_number("n_positions", config.n_positions, 2)
     if not 0 <= config.dropout < 1:
         raise SettingsError(f"dropout is {config.dropout}; a number from 0 to below 1 was expected.")
-    if config.second_pass not in (None, *REPLACEMENTS):
-        raise SettingsError(
-            f"second_pass is {config.second_pass!r}; None, {', '.join(map(repr, REPLACEMENTS))} were expected."
-        )
+    require_one_of("second_pass", config.second_pass, (None, *REPLACEMENTS))
     if not (0 < config.keep_epsilon < 1 and 0 < config.keep_rate < 1):
         raise SettingsError(
-            f"keep_epsilon is {config.keep_epsilon} and keep_rate {config.keep_rate}; numbers between 0 and 1 were expected."
+            f"keep_epsilon is {config.keep_epsilon} and keep_rate {config.keep_rate}; numbers between 0 and 1 were "
+            "expected."
         )
     if config.second_pass == "faithful" and config.n_hidden != config.n_embd:
         raise SettingsError(

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
-from mdtok.models.coordinates.baselines import CopyLast, GridMarkov, VectorAutoregression
+from mdtok.models import CopyLast, GridMarkov, VectorAutoregression
 
 A = np.array([[0.95, 0.02], [-0.01, 0.8]])
 B = np.array([0.01, -0.02])

@@ -11,7 +11,7 @@ from transformers import AutoConfig
 
 from mdtok.errors import DataError, MdtokError, RunFolderError, SettingsError
 from mdtok.models import NanoGPT, load_model
-from mdtok.models.networks.nanogpt_network import KeyValueCache, NanoGPTConfig, NanoGPTNetwork
+from mdtok.models.networks.nanogpt import KeyValueCache, NanoGPTConfig, NanoGPTNetwork
 
 QUICK = dict(progress=False, learning_rate=5e-3, warmup_steps=10, batch_size=16, dropout=0.0)
 TRANSITIONS = np.array([[0.90, 0.08, 0.02], [0.10, 0.80, 0.10], [0.05, 0.05, 0.90]])

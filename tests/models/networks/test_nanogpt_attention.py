@@ -7,7 +7,7 @@ import torch
 from mdtok.errors import DataError
 from mdtok.insight import find_key_steps, mean_attention_distance, summarise_attention, visible_frames
 from mdtok.models import NanoGPT
-from mdtok.models.networks.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
+from mdtok.models.networks.nanogpt import NanoGPTConfig, NanoGPTNetwork
 
 
 def untrained(positions="rotary", n_states=6, n_positions=24, seed=0):

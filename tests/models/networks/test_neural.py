@@ -10,8 +10,8 @@ from mdtok.errors import SettingsError
 from mdtok.models import LSTM, NanoGPT, load_model
 from mdtok.models.networks.anchor import BasinAnchor, anchored_log_proba, choose_shares, slow_basins
 from mdtok.models.networks.exploration import Exploration
-from mdtok.models.networks.lstm_network import LSTMConfig, LSTMNetwork
-from mdtok.models.networks.nanogpt_network import NanoGPTConfig, NanoGPTNetwork
+from mdtok.models.networks.lstm import LSTMConfig, LSTMNetwork
+from mdtok.models.networks.nanogpt import NanoGPTConfig, NanoGPTNetwork
 
 # two basins of two states each: fast within, one crossing in 500 steps
 FAST, RARE = 0.3, 0.002

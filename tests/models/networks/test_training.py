@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError, RunFolderError
 from mdtok.models import NanoGPT
-from mdtok.models.networks.training import score_windows, training_windows
+from mdtok.models.networks.windows import score_windows, training_windows
 
 SETTINGS = dict(
     max_steps=60,
