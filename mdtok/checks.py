@@ -16,7 +16,7 @@ def require_whole_number(name: str, value: object, smallest: int) -> None:
 
 def require_positive(name: str, value: object) -> None:
     """Raise SettingsError unless `value` is a finite number above 0."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
         raise SettingsError(f"{name} is {value!r}; a positive number was expected.")
 
 

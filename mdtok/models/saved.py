@@ -36,7 +36,7 @@ def write_model(
     folder: str | PathLike,
     model: Model,
     settings: Mapping[str, Any],
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, Any],
     parts: Mapping[str, Model] | None = None,
 ) -> None:
     """Write ``model.json``, ``arrays.npz`` and a folder for each model that is part of it, whole or not at all."""
@@ -68,7 +68,7 @@ def read_model(folder: str | PathLike, model_class: type[Model]) -> tuple[dict, 
 
 
 def write_network(
-    folder: str | PathLike, model: Model, found: Mapping[str, Any], parts: Mapping[str, Any] | None = None
+    folder: str | PathLike, model: Any, found: Mapping[str, Any], parts: Mapping[str, Any] | None = None
 ) -> None:
     """Write the ``network_`` of a model, its parts, and ``model.json`` with its ``settings`` and what it `found`.
 

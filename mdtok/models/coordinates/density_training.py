@@ -142,7 +142,7 @@ def choose_past_share(network, held_out, batch_size=32):
 
 @torch.inference_mode()
 def mean_loss(network, dataset, batch_size=32):
-    """Mean loss over a `WindowDataset`, by which the best weights are chosen: that of the next frame where it is learnt.
+    """Mean loss over a `WindowDataset`, by which the best weights are chosen: of the next frame where that is learnt.
 
     The cross-entropy of some hundred trajectories hangs on the few that cross; chosen by it, a model was taken from the
     first hundred steps, and its slowest timescale was three times too fast.

@@ -22,8 +22,8 @@ def check_labels(labels, n_trajectories, n_classes=None):
     if n_classes is None and (len(wanted) < 2 or seen != wanted):
         missing = sorted((wanted | {0, 1}) - seen)
         raise DataError(
-            f"Labels are {sorted(seen)}: class {', '.join(map(str, missing))} has no trajectory; classes 0 to n - 1 with "
-            "one at least in each were expected."
+            f"Labels are {sorted(seen)}: class {', '.join(map(str, missing))} has no trajectory; classes 0 to n - 1 "
+            "with one at least in each were expected."
         )
     if not seen <= wanted:
         raise DataError(f"Validation labels hold {sorted(seen - wanted)}, which no training trajectory has.")
@@ -52,7 +52,8 @@ def piece_length(trajectories, labels, n_positions):
     labelled = np.unique(lengths[labels != NO_LABEL])
     if len(labelled) > 1:
         raise DataError(
-            f"Labelled trajectories have {labelled.min()} to {labelled.max()} frames; one length was expected: cut them."
+            f"Labelled trajectories have {labelled.min()} to {labelled.max()} frames; one length was expected: cut "
+            "them."
         )
     if len(labelled) and labelled[0] > n_positions:
         raise DataError(

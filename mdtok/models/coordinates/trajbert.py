@@ -103,8 +103,8 @@ class TrajBert(NetworkModel, TrajectoryModel):
     training_defaults = dict(learning_rate=2e-3, weight_decay=0.01, warmup_steps=50, batch_size=16, max_steps=500)
     name_pattern, name_shown = rf"trajbert-({'|'.join(PRESETS)})(-faithful)?", "trajbert-SIZE[-faithful]"
     name_help = (
-        f"coordinates: transformer over frames; SIZE is {', '.join(PRESETS)}; -faithful is the published variant, which "
-        "has no density"
+        f"coordinates: transformer over frames; SIZE is {', '.join(PRESETS)}; -faithful is the published variant, "
+        "which has no density"
     )
 
     @classmethod
@@ -370,8 +370,8 @@ class TrajBert(NetworkModel, TrajectoryModel):
         W = self.window
         if not 1 <= n_at_once <= W or (self.is_causal and n_at_once > 1):
             raise SettingsError(
-                f"n_at_once is {n_at_once}; 1 was expected for the causal variant, 1 to {W} (the window) for the faithful "
-                "one."
+                f"n_at_once is {n_at_once}; 1 was expected for the causal variant, 1 to {W} (the window) for the "
+                "faithful one."
             )
         kept = [np.asarray(prompt[-(W // 2 + 1) :] if self.is_causal else prompt[-W:]) for prompt in prompts]
         network, generator = self.network_.eval(), torch.Generator().manual_seed(int(seed))

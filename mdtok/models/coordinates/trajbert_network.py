@@ -16,6 +16,7 @@ from transformers import AutoConfig, BertConfig, PretrainedConfig, PreTrainedMod
 from transformers.models.bert.modeling_bert import BertEncoder
 from transformers.utils import ModelOutput
 
+from mdtok.checks import require_whole_number
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.coordinates.mixture_density import DensityHead, MixtureDensity
 from mdtok.models.networks.token_network import refuse_unknown
@@ -95,8 +96,7 @@ class TrajBertConfig(PretrainedConfig):
             "attention_window",
         )
         for name in sizes:
-            if int(getattr(self, name)) != getattr(self, name) or getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}; a whole number of at least 1 was expected.")
+            require_whole_number(name, getattr(self, name), 1)
         if hidden_size % n_head:
             raise SettingsError(f"hidden_size {hidden_size} is no multiple of n_head {n_head}.")
         if self.attention_window > n_positions:
@@ -104,8 +104,9 @@ class TrajBertConfig(PretrainedConfig):
                 f"The window of {self.attention_window} frames is longer than the position table ({n_positions}); "
                 "choose a shorter window or a larger n_positions."
             )
-        if not 0 <= dropout < 1 or int(n_components) != n_components or n_components < 0:
-            raise SettingsError(f"dropout {dropout} must be from 0 to below 1, n_components {n_components} 0 or more.")
+        require_whole_number("n_components", n_components, 0)
+        if not 0 <= dropout < 1:
+            raise SettingsError(f"dropout is {dropout}; a number from 0 to below 1 was expected.")
         if gamma < 0 or lambda_ < 0 or gamma + lambda_ == 0:
             raise SettingsError(f"gamma {gamma} and lambda {lambda_} must not be negative, and not both 0.")
         super().__init__(**kwargs)

@@ -87,8 +87,8 @@ class HiddenMarkovModel(DynamicsModel):
         if best is None:
             self.n_states_ = None
             raise DataError(
-                f"No hidden Markov model with {' or '.join(map(str, self.n_hidden))} hidden states could be fitted to {n_states} "
-                "states; ask for fewer hidden states."
+                f"No hidden Markov model with {' or '.join(map(str, self.n_hidden))} hidden states could be fitted to "
+                f"{n_states} states; ask for fewer hidden states."
             )
         self.transition_matrix_, self.emissions_, self.start_ = best[1]
         return self

@@ -36,8 +36,8 @@ def estimate_msm(count_model, reversible=True, max_error=1e-8):
     sets = [states for states in count_model.connected_sets(sort_by_population=True) if len(states) > 1]
     if not sets:
         raise DataError(
-            f"Of {count_model.n_states} states no two are visited back and forth at lag {count_model.lagtime}, so there is "
-            "no Markov model; use fewer states or longer trajectories."
+            f"Of {count_model.n_states} states no two are visited back and forth at lag {count_model.lagtime}, so "
+            "there is no Markov model; use fewer states or longer trajectories."
         )
     connected = count_model.submodel(sets[0])
     estimator = MaximumLikelihoodMSM(

@@ -96,9 +96,11 @@ class BasinAnchor:
 
     def log_proba_after(self, memory):
         """The same for memories of many chains, as `memory_of` and `advance` give them: shape (n_chains, n_basins)."""
-        said = sum(w * model.predict_states(part) for w, model, part in zip(self.weights_, self.models_, memory))
+        probabilities = sum(
+            w * model.predict_states(part) for w, model, part in zip(self.weights_, self.models_, memory)
+        )
         with np.errstate(divide="ignore"):
-            return np.maximum(np.log(said), _FLOOR).astype(np.float32)
+            return np.maximum(np.log(probabilities), _FLOOR).astype(np.float32)
 
     def memory_of(self, prompts):
         """What each model remembers of the past of each chain: a list of arrays, shape (n_entries, n_chains) each."""
@@ -128,7 +130,7 @@ def _weights(models, basins, validation):
     weights = np.full(len(models), 1 / len(models))
     if len(models) == 1:
         return weights
-    said = np.stack(
+    likelihoods = np.stack(
         [
             np.concatenate(
                 [
@@ -141,7 +143,7 @@ def _weights(models, basins, validation):
         axis=1,
     )  # (n_tokens, n_models)
     for _ in range(_ROUNDS):
-        answer = weights * said
+        answer = weights * likelihoods
         weights = (answer / np.maximum(answer.sum(axis=1, keepdims=True), 1e-300)).mean(axis=0)
     return weights / weights.sum()
 
@@ -231,7 +233,7 @@ def choose_shares(anchor, correction, current, following, window):
         for column, of_pair in enumerate(SHARES):
             share[i, j] = share[j, i] = of_pair
             basins = anchor[rows] + share[current[rows]] * change[rows]
-            said = basins[np.arange(len(rows)), following[rows]] - logsumexp(basins, axis=1)
-            losses[:, column] = np.bincount(window[rows], -said, minlength=len(losses))
+            log_prob = basins[np.arange(len(rows)), following[rows]] - logsumexp(basins, axis=1)
+            losses[:, column] = np.bincount(window[rows], -log_prob, minlength=len(losses))
         share[i, j] = share[j, i] = least_share(losses)
     return share.astype(np.float32)

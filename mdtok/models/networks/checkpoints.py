@@ -5,7 +5,6 @@ and a checkpoint is on disk whole or not at all.
 """
 
 import hashlib
-import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from safetensors.torch import load_file, save_file
 
 from mdtok.errors import RunFolderError
-from mdtok.storage import read_json, whole, write_json
+from mdtok.storage import as_json, read_json, whole, write_json
 
 
 class Checkpoints:
@@ -29,7 +28,7 @@ class Checkpoints:
             digest.update(np.ascontiguousarray(array).data)
         for name, weight in sorted(network.state_dict().items()):
             digest.update(name.encode() + weight.detach().cpu().numpy().tobytes())
-        wanted = {"settings": json.loads(json.dumps(asdict(settings))), "data_sha256": digest.hexdigest()}
+        wanted = {"settings": as_json(asdict(settings)), "data_sha256": digest.hexdigest()}
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / "training.json").exists():
             seen = read_json(self.folder / "training.json")

@@ -5,11 +5,11 @@ None of it is kinetic: each changes the probability of every transition, so that
 times of what is generated are those of no system. `sample` never does any of it; `explore` does.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 
+from mdtok.checks import require_positive, require_whole_number
 from mdtok.errors import SettingsError
 
 
@@ -47,10 +47,9 @@ class Exploration:
     top_p: float | None = None
 
     def __post_init__(self):
-        if not 0 < self.temperature < math.inf:
-            raise SettingsError(f"temperature is {self.temperature}; a number above 0 was expected.")
-        if self.top_k is not None and (isinstance(self.top_k, bool) or int(self.top_k) != self.top_k or self.top_k < 1):
-            raise SettingsError(f"top_k is {self.top_k}; a whole number of at least 1 was expected.")
+        require_positive("temperature", self.temperature)
+        if self.top_k is not None:
+            require_whole_number("top_k", self.top_k, 1)
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise SettingsError(f"top_p is {self.top_p}; a number above 0, and at most 1, was expected.")
 

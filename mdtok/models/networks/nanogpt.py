@@ -304,7 +304,11 @@ class NanoGPT(NeuralModel):
     presets, config_class, network_class = PRESETS, NanoGPTConfig, NanoGPTNetwork
     name_pattern = tuned_pattern = network_names("nanogpt", PRESETS)
     name_shown, name_help = "nanogpt" + NAME_ENDS, f"transformer; SIZE is {', '.join(PRESETS)}; {NAME_ENDS_HELP}"
-    tuned = (("small", {}), ("small", {"learning_rate": 1e-3}), ("tiny", {"learning_rate": 2e-3, "dropout": 0.05}))
+    tuned: tuple = (
+        ("small", {}),
+        ("small", {"learning_rate": 1e-3}),
+        ("tiny", {"learning_rate": 2e-3, "dropout": 0.05}),
+    )
 
     def __init__(self, network=None, training=None, *, anchor="basins", reversible=False, progress=True, **settings):
         super().__init__(network, training, anchor, reversible, progress, settings)

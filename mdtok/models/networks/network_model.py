@@ -13,10 +13,11 @@ from transformers import PretrainedConfig
 
 from mdtok.checks import require_known_names, require_one_of
 from mdtok.errors import SettingsError
+from mdtok.models.model import Model
 from mdtok.models.networks.training import TrainingSettings
 
 
-class NetworkModel:
+class NetworkModel(Model):
     """A model whose constructor takes ``network``, ``training``, settings of its own and those of the two as keywords.
 
     A subclass says its named sizes (`presets`), the class of its config (`config_class`), the settings of the config
@@ -32,7 +33,8 @@ class NetworkModel:
         After `fit`.
     """
 
-    presets: dict[str, dict]
+    network_: Any
+    presets: dict
     config_class: type[PretrainedConfig]
     decided: tuple[str, ...]
     unused_training: tuple[str, ...] = ()
@@ -85,8 +87,8 @@ class NetworkModel:
             if twice := [one for one in names if one in keywords]:
                 raise SettingsError(f"{twice[0]} is given by itself and in {name}; give it once.")
         if training is None:
-            given = {name: keywords[name] for name in of_training if name in keywords}
-            training = TrainingSettings(**{**self.training_defaults, **given})
+            by_itself = {name: keywords[name] for name in of_training if name in keywords}
+            training = TrainingSettings(**{**self.training_defaults, **by_itself})
         for name in self.unused_training:
             require_one_of(f"{name} of training", getattr(training, name), [None])
         if network is None:

@@ -5,6 +5,7 @@ the next one; when the context is full, its last half starts a new one, in predi
 """
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np

@@ -57,7 +57,8 @@ class LaggedModel(WrappedModel):
             raise SettingsError(f"{type(model).__name__} reads coordinates; a model of tokens was expected.")
         if model.lagtime != 1:
             raise SettingsError(
-                f"{type(model).__name__} has a lagtime of {model.lagtime} already; give it all of it, or one with lagtime 1."
+                f"{type(model).__name__} has a lagtime of {model.lagtime} already; give it all of it, or one with "
+                "lagtime 1."
             )
         self.model, self.lagtime = model, int(lagtime)
 
@@ -93,10 +94,10 @@ class LaggedModel(WrappedModel):
         for dtraj in as_dtrajs(dtrajs, self.n_states_, min_length=self.lagtime + 1):
             scores.append(np.empty(len(dtraj) - self.lagtime))
             offsets = range(min(self.lagtime, len(scores[-1])))
-            for offset, said in zip(
+            for offset, log_probs in zip(
                 offsets, self.model.log_prob([dtraj[offset :: self.lagtime] for offset in offsets])
             ):
-                scores[-1][offset :: self.lagtime] = said
+                scores[-1][offset :: self.lagtime] = log_probs
         return scores
 
     def sample(self, prompts, n_steps, seed):

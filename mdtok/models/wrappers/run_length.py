@@ -16,16 +16,8 @@ from mdtok.models.networks.nanogpt import NanoGPT
 from mdtok.models.saved import load_model, read_model, write_model
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
-_SHARES = (
-    1.0,
-    0.8,
-    0.6,
-    0.4,
-    0.2,
-    0.1,
-    0.03,
-    0.01,
-)  # never zero: what is counted knows dwells longer than any that was seen
+#: Never zero: what is counted knows dwells longer than any that was seen.
+_SHARES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.03, 0.01)
 
 
 class RunLengthModel(DynamicsModel):
@@ -132,7 +124,8 @@ class RunLengthModel(DynamicsModel):
         n_states = int(n_states or count_states(dtrajs))
         if not any(np.any(dtraj[1:] != dtraj[:-1]) for dtraj in dtrajs):
             raise DataError(
-                "No trajectory ever changes its state, so there is no dwell to learn from; use other states or more data."
+                "No trajectory ever changes its state, so there is no dwell to learn from; use other states or more "
+                "data."
             )
         if validation is None:
             dtrajs, validation = hold_out_tails(dtrajs)
@@ -142,7 +135,8 @@ class RunLengthModel(DynamicsModel):
         streams, held_out = self._whole_events(dtrajs, n_states), self._whole_events(validation, n_states)
         if not streams:
             raise DataError(
-                "No dwell is seen from its beginning to its end within a training trajectory; use other states or longer trajectories."
+                "No dwell is seen from its beginning to its end within a training trajectory; use other states or "
+                "longer trajectories."
             )
         try:
             self.model.fit(streams, held_out or None, n_states + self.dwells_.n_bins, checkpoint_folder)
@@ -164,28 +158,28 @@ class RunLengthModel(DynamicsModel):
         return [stream for stream in streams if len(stream) > 1]
 
     def _choose_share(self, validation):
-        said, counted = [np.empty(0)], [np.empty(0)]
+        predicted, counted = [np.empty(0)], [np.empty(0)]
         for dtraj in validation:
             states, lengths = find_dwells(dtraj)
             stream = _stream(states, lengths, self.dwells_, self.n_states_)
             pasts = self._pasts(stream, 2 * np.arange(1, len(states)))  # the first dwell is of unknown age
             states, lengths = states[1:], lengths[1:]
-            for scores, log_bins in (said, self._said_bins(*pasts)), (counted, self.dwells_.log_bins[states]):
+            for scores, log_bins in (predicted, self._predicted_bins(*pasts)), (counted, self.dwells_.log_bins[states]):
                 scores.append(self.dwells_.log_length(states[:-1], lengths[:-1], log_bins[:-1]))
                 scores.append(self.dwells_.log_survival(states[-1:], lengths[-1:], log_bins[-1:]))
-        scores = [_mix(np.concatenate(said), np.concatenate(counted), share).sum() for share in _SHARES]
+        scores = [_mix(np.concatenate(predicted), np.concatenate(counted), share).sum() for share in _SHARES]
         return _SHARES[int(np.argmax(scores))]  # the first of equals, so without evidence counts alone
 
     def _choose_jump_share(self, validation):
-        said, counted = [np.empty(0)], [np.empty(0)]
+        predicted, counted = [np.empty(0)], [np.empty(0)]
         for dtraj in validation:
             states, lengths = find_dwells(dtraj)
             stream = _stream(states, lengths, self.dwells_, self.n_states_)
             left = np.arange(1, len(states) - 1)  # the first dwell is of unknown age
             rows = self._next_states(*self._pasts(stream, 2 * left + 1))
-            said.append(rows[np.arange(len(left)), states[left + 1]])
+            predicted.append(rows[np.arange(len(left)), states[left + 1]])
             counted.append(self.log_jumps_[states[left], states[left + 1]])
-        scores = [_mix(np.concatenate(said), np.concatenate(counted), share).sum() for share in _SHARES]
+        scores = [_mix(np.concatenate(predicted), np.concatenate(counted), share).sum() for share in _SHARES]
         return _SHARES[int(np.argmax(scores))]
 
     def _pasts(self, stream, ends):
@@ -195,14 +189,14 @@ class RunLengthModel(DynamicsModel):
         entries = starts[:, None] + np.arange(2 * self.n_events)
         return stream[np.minimum(entries, len(stream) - 1)], ends - starts + 1
 
-    def _said_bins(self, pasts, lengths):
+    def _predicted_bins(self, pasts, lengths):
         """Log-probability that the token model gives each bin after pasts that end with a state, (n, n_bins)."""
         return _normalise(self.model.predict_next(pasts, lengths)[:, self.n_states_ :])
 
     def _bins(self, pasts, lengths):
         """The same, with the share of what was counted."""
         states = pasts[np.arange(len(pasts)), lengths - 1]
-        return _mix(self._said_bins(pasts, lengths), self.dwells_.log_bins[states], self.counted_share_)
+        return _mix(self._predicted_bins(pasts, lengths), self.dwells_.log_bins[states], self.counted_share_)
 
     def _next_states(self, pasts, lengths):
         """Log-probability of the next state after pasts that end with a duration, (n, n_states)."""
@@ -387,11 +381,11 @@ def _append(pasts, lengths, tokens):
     return lengths + 1
 
 
-def _mix(said, counted, share):
+def _mix(predicted, counted, share):
     """Logarithm of a mixture of probabilities that are given as logarithms."""
     if share in (0, 1):
-        return counted + 0.0 if share == 1 else said
-    return np.logaddexp(np.log1p(-share) + said, np.log(share) + counted)
+        return counted + 0.0 if share == 1 else predicted
+    return np.logaddexp(np.log1p(-share) + predicted, np.log(share) + counted)
 
 
 def _normalise(log_proba):
