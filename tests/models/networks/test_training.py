@@ -114,18 +114,18 @@ def test_training_that_diverges_says_so():
 
 KILLED_RUN = """
 import os, signal, sys
-from mdtok.models import training
+from mdtok.models.networks import checkpoints
 sys.path.insert(0, os.path.dirname({this!r}))
 from test_training import fitted
 
-save_optimizer, n_saved = training.save_optimizer, 0
+save_optimizer, n_saved = checkpoints.save_optimizer, 0
 def die_while_writing(folder, *args):
     global n_saved
     n_saved += 1
     if n_saved == 4:
         os.kill(os.getpid(), signal.SIGKILL)
     save_optimizer(folder, *args)
-training.save_optimizer = die_while_writing
+checkpoints.save_optimizer = die_while_writing
 fitted({folder!r})
 """
 
