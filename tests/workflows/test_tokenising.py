@@ -32,7 +32,7 @@ def test_fewer_than_three_trajectories_cannot_be_split(n):
         split_in_three(n, settings())
 
 
-@given(lengths=st.lists(st.integers(30, 300), min_size=1, max_size=12), n_blocks=st.integers(1, 20))
+@given(lengths=st.lists(st.integers(40, 300), min_size=1, max_size=12), n_blocks=st.integers(1, 20))
 def test_blocks_are_the_trajectories_put_in_a_row(lengths, n_blocks):
     trajectories = [np.arange(n) for n in lengths]
     blocks = cut_if_few(trajectories, n_blocks)
