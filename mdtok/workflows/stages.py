@@ -19,7 +19,7 @@ from mdtok.models import load_model
 from mdtok.models.rollout import Rollout
 from mdtok.storage import read_json, read_numbers, write_json, write_numbers
 from mdtok.tokens import check_held_out
-from mdtok.workflows.chapters import find_chapters
+from mdtok.workflows.chapters import find_chapters, name_of
 from mdtok.workflows.coordinate_rollouts import draw_prompts, roll_out_coordinates
 from mdtok.workflows.judged import JudgedRun
 
@@ -273,29 +273,25 @@ def judge_chapters(judged) -> list:
     if known != names:  # more models, or others: what was judged before lacks them
         for module in find_chapters():
             for kind in ("json", "npz"):
-                (folder / f"{_name(module)}.{kind}").unlink(missing_ok=True)
+                (folder / f"{name_of(module)}.{kind}").unlink(missing_ok=True)
         write_json(judged_models, names)
     chapters = []
     for module in find_chapters():
         if not module.applies(judged):
             continue
-        path = folder / f"{_name(module)}.json"
+        path = folder / f"{name_of(module)}.json"
         if not path.exists():
             try:
                 write_numbers(path, module.numbers(judged))
             except DataError as error:  # a protein may never fold, say
-                log.warning("The report lacks the chapter %s. %s", _name(module), error)
+                log.warning("The report lacks the chapter %s. %s", name_of(module), error)
                 continue
-            log.info("judged: %s", _name(module))
+            log.info("judged: %s", name_of(module))
         numbers = read_numbers(path)
         for sentence in numbers.get("sentences", ()):
             log.info("%s", sentence)
         chapters.append(module.draw(numbers))
     return chapters
-
-
-def _name(module):
-    return module.__name__.rpartition(".")[2]
 
 
 def redraw(run) -> None:
@@ -312,7 +308,7 @@ def redraw(run) -> None:
     judged, card = JudgedRun.open(run, settings=None), Scorecard.load(run / "report")
     folders = {name: run / "rollouts" / name for name in card.content["models"]}
     card.rollouts |= {name: Rollout.load(folder) for name, folder in folders.items() if folder.is_dir()}
-    paths = {module: run / "report" / f"{_name(module)}.json" for module in find_chapters()}
+    paths = {module: run / "report" / f"{name_of(module)}.json" for module in find_chapters()}
     chapters = [module.draw(read_numbers(path)) for module, path in paths.items() if path.exists()]
     card.save(
         run / "report",
