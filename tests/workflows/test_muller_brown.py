@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from mdtok.storage import read_numbers
+
 TINY = (
     "--n-trajectories",
     40,
@@ -20,13 +22,12 @@ TINY = (
     4,
     "--window",
     20,
-    "--sizes",
-    "small",
-    "--causal-steps",
-    30,
-    "--faithful-steps",
-    4,
-    "--n-rollouts",
+    "--models",
+    "msm,copy-last,ornstein-uhlenbeck,grid-msm,trajbert-small,trajbert-small-faithful",
+    "--steps-of",
+    "trajbert-small=30",
+    "trajbert-small-faithful=4",
+    "--n-chains",
     20,
     "--n-forecasts",
     8,
@@ -69,7 +70,7 @@ def test_it_ends_in_a_report_with_every_table(muller_brown):
         assert chapter in page
     assert "trajbert-small" in process.stderr and "Bayes-optimal" in process.stderr
     card = json.loads((out / "report" / "scorecard.json").read_text(encoding="utf-8"))
-    assert {"oracle", "msm", "trajbert-small", "grid-msm", "ornstein-uhlenbeck"} == set(card["models"])
+    assert list(card["models"]) == ["oracle", *TINY[TINY.index("--models") + 1].split(",")]
     assert (
         card["models"]["oracle"]["nll_nats_per_token"]["value"]
         < card["models"]["msm"]["nll_nats_per_token"]["value"] + 0.2
@@ -79,7 +80,8 @@ def test_it_ends_in_a_report_with_every_table(muller_brown):
 
 def test_its_results_stand_beside_the_exact_ones(muller_brown):
     out, _ = muller_brown
-    results = json.loads((out / "report" / "trajectories.json").read_text(encoding="utf-8"))
+    names = ("exact", "forecasts", "classes", "attention")
+    results = {name: read_numbers(out / "report" / f"{name}.json") for name in names}
     assert results["exact"]["relaxation_times_ps"][0] == pytest.approx(7050, rel=0.01)
     assert np.sum(results["exact"]["populations"]) == pytest.approx(1)
     forecasts = results["forecasts"]
@@ -94,15 +96,25 @@ def test_its_results_stand_beside_the_exact_ones(muller_brown):
 
 def test_what_is_judged_is_not_judged_again(muller_brown, run_protocol):
     out, _ = muller_brown
-    written = (out / "judgement" / "forecasts.json").stat().st_mtime_ns
+    written = (out / "report" / "forecasts.json").stat().st_mtime_ns
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     del manifest["stages"]["score"]
     (out / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    (out / "judgement" / "kinetics.json").unlink()
+    (out / "report" / "kinetics.json").unlink()
     again = run_protocol("run_muller_brown", *TINY, "--out", out)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "judged: kinetics" in again.stderr and "judged: forecasts" not in again.stderr
-    assert (out / "judgement" / "forecasts.json").stat().st_mtime_ns == written
+    assert (out / "report" / "forecasts.json").stat().st_mtime_ns == written
+
+
+def test_a_run_of_an_earlier_layout_is_refused_in_one_line(run_protocol, tmp_path):
+    (tmp_path / "trajectories").mkdir()
+    (tmp_path / "trajectories" / "split.json").write_text("{}", encoding="utf-8")
+    process = run_protocol("run_muller_brown", "--quick", "--out", tmp_path)
+    errors = [line for line in process.stderr.splitlines() if line.startswith("error:")]
+    assert process.returncode == 2
+    assert len(errors) == 1
+    assert "earlier mdtok" in errors[0]
 
 
 def test_a_potential_with_a_syntax_error_is_one_line(run_protocol, tmp_path):
