@@ -9,7 +9,6 @@ import openmm
 from openmm import unit
 
 from mdtok.errors import PlatformError
-from mdtok.md.simulated_system import SimulatedSystem
 
 logger = logging.getLogger(__name__)
 
@@ -139,13 +138,13 @@ def _make_context(choice, system):
     return openmm.Context(system.system, system.make_integrator(1), platform, choice.properties)
 
 
-def measure_speed(choice: PlatformChoice, system: SimulatedSystem, seconds: float = _SECONDS_EACH) -> float:
+def measure_speed(choice: PlatformChoice, system, seconds: float = _SECONDS_EACH) -> float:
     """Steps per second, by doubling the number of steps until the time is up.
 
     Parameters
     ----------
     choice : PlatformChoice
-    system : SimulatedSystem
+    system : MolecularSystem or ParticleSystem
     seconds : float
         About as long as the measurement takes.
     """

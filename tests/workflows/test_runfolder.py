@@ -1,7 +1,8 @@
 """Files whole or not at all; a folder belongs to one run."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mdtok.errors import DataError, RunFolderError
 from mdtok.storage import hash_file, load_arrays, read_json, save_arrays, whole, write_json
 from mdtok.workflows.command_line import RunSettings, parse_settings, setting
+from mdtok.workflows.commands import COMMANDS, RUNS
 from mdtok.workflows.folder import RunFolder
 
 
@@ -205,3 +207,22 @@ def test_the_command_that_goes_on_is_said_first(tmp_path, monkeypatch, caplog):
     assert settings.command == "mdtok run alanine --seed 3"
     RunFolder.of(RunSettings(out=str(tmp_path / "from Python")))
     assert len(caplog.messages) == 1
+
+
+#: What runs of commit 0e4b039 computed with, by the script that wrote it; and the command that goes on with them today.
+WRITTEN = json.loads((Path(__file__).parent / "settings_of_0e4b039.json").read_text(encoding="utf-8"))
+GOES_ON = {
+    "run_alanine": RUNS["alanine"],
+    "analyze_tokens": COMMANDS["tokens"],
+    "analyze_trajectories": COMMANDS["analyze"],
+}
+
+
+@pytest.mark.parametrize("script", GOES_ON)
+def test_runs_that_scripts_of_an_earlier_mdtok_wrote_go_on(tmp_path, script):
+    written = {"settings": WRITTEN[script], "begun": ["simulate", "tokenize", "train", "rollout"]}
+    write_json(tmp_path / "manifest.json", EARLIER | written)
+    _, settings_class = GOES_ON[script].load()
+    known = {field.name for field in fields(settings_class)}
+    assert set(WRITTEN[script]) <= known
+    RunFolder.of(settings_class(**WRITTEN[script], out=str(tmp_path)))
