@@ -2,6 +2,7 @@
 holds."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,42 @@ from mdtok.models.networks.training import train_network
 _N_REGIONS = 200  # of the space of frames, in which visits are counted
 _MOST_DRAWS = 4_000_000
 _FRAMES_AT_ONCE = 8192
+
+
+def train_trajbert(network, train, held_out, settings, stratify=0.0, checkpoint_folder=None, progress=True):
+    """Train a `TrajBertNetwork`: its density given the frame alone, then all of it, then how much of the past holds.
+
+    Without a density, or where the next frame is not learnt, it is trained at once.
+
+    Parameters
+    ----------
+    network : TrajBertNetwork
+    train, held_out : dict
+        ``frames`` (n_windows, n_frames, n_dim), standardised, and ``labels`` (n_windows,).
+    settings : TrainingSettings
+    stratify : float
+        How much frames of seldom visited regions count, see `TrajBert`.
+    checkpoint_folder : path-like, optional
+    progress : bool
+
+    Returns
+    -------
+    history : list of dict
+        As of `train_network`.
+    seconds : float
+    """
+    learns_density, seconds = network.config.causal and network.config.gamma > 0, 0.0
+    frame_folder, folder = (
+        Path(checkpoint_folder) / name if checkpoint_folder else None for name in ("frame", "network")
+    )
+    if learns_density:
+        if stratify:
+            weigh_frames(train, held_out, stratify, settings.seed)
+        seconds = fit_frame_density(network, train, held_out, settings, frame_folder, progress)[-1]["seconds"]
+    history = train_network(network, train, held_out, settings, folder, progress, mean_loss, "loss")
+    if learns_density:
+        network.config.past_share = choose_past_share(network, held_out)
+    return history, seconds + history[-1]["seconds"]
 
 
 def weigh_frames(train, held_out, exponent, seed):

@@ -76,6 +76,21 @@ def cut_in_pieces(trajectory, length):
     return np.stack([trajectory[start : start + length] for start in starts])
 
 
+def groups_of_one_length(trajectories, most):
+    """Indices of trajectories of one length, ``most(length)`` in a group at most.
+
+    Examples
+    --------
+    >>> [group.tolist() for group in groups_of_one_length(["ab", "abc", "cd", "ef"], lambda length: 2)]
+    [[0, 2], [3], [1]]
+    """
+    lengths = np.array([len(trajectory) for trajectory in trajectories])
+    for length in np.unique(lengths):
+        of_length, at_once = np.flatnonzero(lengths == length), most(int(length))
+        for first in range(0, len(of_length), at_once):
+            yield of_length[first : first + at_once]
+
+
 def own_statistics(frames):
     """Mean and deviation over the frames of each trajectory, (..., 1, n_dim) each; a coordinate at rest has 1."""
     std = frames.std(axis=-2, keepdims=True)

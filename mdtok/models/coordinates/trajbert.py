@@ -1,46 +1,29 @@
 """The trajectory BERT as a model of continuous trajectories: fit, classify, forecast, sample, embed, save and load."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from mdtok.checks import require_one_of, require_whole_number
 from mdtok.errors import DataError, SettingsError
-from mdtok.models.coordinates.density_training import choose_past_share, fit_frame_density, mean_loss, weigh_frames
+from mdtok.models.coordinates.density_training import train_trajbert
 from mdtok.models.coordinates.pieces import (
     NO_LABEL,
     check_labels,
     cut_in_pieces,
+    groups_of_one_length,
     hold_out_tenth,
     own_statistics,
     piece_length,
 )
 from mdtok.models.coordinates.trajbert_generation import continue_causal, continue_faithful, continue_in_groups
-from mdtok.models.coordinates.trajbert_network import TrajBertConfig, TrajBertNetwork, attention_maps
-from mdtok.models.networks.network_model import NetworkModel
-from mdtok.models.networks.training import train_network
+from mdtok.models.coordinates.trajbert_network import TrajBertNetwork, attention_maps, outputs_in_windows
+from mdtok.models.coordinates.trajbert_settings import PRESETS, TrajBertSettings
 from mdtok.models.saved import read_content, read_weights, write_network
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
 
-PRESETS = {
-    "small": dict(hidden_size=16, n_layer=4, n_head=8, intermediate_size=128),
-    "medium": dict(hidden_size=64, n_layer=8, n_head=16, intermediate_size=256),
-    "large": dict(hidden_size=120, n_layer=12, n_head=24, intermediate_size=512),
-}
-VARIANTS = ("causal", "faithful")
-#: Training that two cores end within minutes; a GPU can afford more. The faithful variant sees 1000 frames at once.
-STEPS = {
-    "causal": {
-        "small": dict(max_steps=1000, learning_rate=3e-3, batch_size=4, patience=10, lambda_=3.0),
-        "medium": dict(max_steps=500, learning_rate=1e-3, batch_size=4, patience=10, lambda_=3.0),
-    },
-    "faithful": {"small": dict(max_steps=100), "medium": dict(max_steps=60, learning_rate=1e-3, batch_size=8)},
-}
 _FRAMES_AT_ONCE = 50_000
 
 
-class TrajBert(NetworkModel, TrajectoryModel):
+class TrajBert(TrajBertSettings, TrajectoryModel):
     """Transformer over the frames of a trajectory: predicts the next frame, and classifies the trajectory.
 
     Parameters
@@ -97,77 +80,16 @@ class TrajBert(NetworkModel, TrajectoryModel):
     [(60, 2)]
     """
 
-    presets, config_class = PRESETS, TrajBertConfig
-    decided = ("n_dim", "n_classes", "causal", "attention_window", "n_components", "past_share")
-    unused_training = ("window_shift",)
-    training_defaults = dict(learning_rate=2e-3, weight_decay=0.01, warmup_steps=50, batch_size=16, max_steps=500)
     name_pattern, name_shown = rf"trajbert-({'|'.join(PRESETS)})(-faithful)?", "trajbert-SIZE[-faithful]"
     name_help = (
         f"coordinates: transformer over frames; SIZE is {', '.join(PRESETS)}; -faithful is the published variant, "
         "which has no density"
     )
 
-    @classmethod
-    def from_name(cls, match, context):
-        size, variant = match[1], "faithful" if match[2] else "causal"
-        settings = {"window": context.window, "seed": context.seed, "progress": context.progress}
-        settings |= STEPS[variant].get(size, {})
-        if context.training_steps is not None:
-            settings["max_steps"] = context.training_steps
-        return cls.from_preset(size, variant=variant, **settings)
-
-    def __init__(
-        self,
-        network=None,
-        training=None,
-        *,
-        variant="causal",
-        window=100,
-        n_components=3,
-        stratify=0.5,
-        n_forecast_samples=64,
-        progress=True,
-        **settings,
-    ):
-        self.take_settings(network, training, settings)
-        self.variant, self.window, self.n_components = variant, window, n_components
-        self.stratify, self.n_forecast_samples, self.progress = stratify, n_forecast_samples, progress
-        require_one_of("variant", variant, VARIANTS)
-        if self.is_causal and n_components < 1:
-            raise SettingsError(f"n_components is {n_components}; the causal variant needs one Gaussian at least.")
-        if not 0 <= stratify <= 1:
-            raise SettingsError(f"stratify is {stratify}; a number from 0 to 1 was expected.")
-        require_whole_number("window", window, 2)
-        require_whole_number("n_forecast_samples", n_forecast_samples, 2)
-        if self.training.max_steps is None:
-            raise SettingsError("max_steps is None; a whole number of at least 1 was expected.")
-        for name in ("causal", "n_components", "attention_window", "past_share"):
-            if network is not None and getattr(network, name) != getattr(self.make_config(), name):
-                raise SettingsError(f"{name} is given in network; TrajBert itself decides it, see its parameters.")
-        self._config(n_dim=1, n_classes=2)  # raises where the window is longer than the position table
-
-    @property
-    def is_causal(self):
-        """Whether this is the causal variant."""
-        return self.variant == "causal"
-
     @property
     def has_density(self):
         """Whether the next frame has a density: in the causal variant."""
         return self.is_causal
-
-    def _config(self, n_dim, n_classes):
-        # checked for both variants, though the faithful one sees all of its trajectory in training
-        config = self.make_config(
-            n_dim=n_dim,
-            n_classes=n_classes,
-            causal=self.is_causal,
-            attention_window=self.window,
-            n_components=self.n_components if self.is_causal else 0,
-        )
-        if not self.is_causal:
-            config.attention_window = config.n_positions
-        return config
 
     def fit(self, trajectories, validation=None, checkpoint_folder=None, *, labels=None, validation_labels=None):
         """Train until the held-out loss no longer falls.
@@ -219,20 +141,10 @@ class TrajBert(NetworkModel, TrajectoryModel):
             torch.manual_seed(self.training.seed)
             network = TrajBertNetwork(self._config(n_dim, max(n_classes, 2)))
         network.step_scale.copy_(torch.from_numpy(np.diff(train["frames"], axis=1).std(axis=(0, 1))))
-        settings, learns_density = self.training, self.is_causal and self.network.gamma > 0
-        frame_folder, folder = (
-            Path(checkpoint_folder) / name if checkpoint_folder else None for name in ("frame", "network")
+        self.history_, self.train_seconds_ = train_trajbert(
+            network, train, held_out, self.training, self.stratify, checkpoint_folder, self.progress
         )
-        seconds = 0.0
-        if learns_density:
-            if self.stratify:
-                weigh_frames(train, held_out, self.stratify, settings.seed)
-            seconds += fit_frame_density(network, train, held_out, settings, frame_folder, self.progress)[-1]["seconds"]
-        self.history_ = train_network(network, train, held_out, settings, folder, self.progress, mean_loss, "loss")
-        if learns_density:
-            network.config.past_share = choose_past_share(network, held_out)
         self.network_, self.n_dim_, self.n_classes_, self.n_trained_positions_ = network, n_dim, n_classes, length
-        self.train_seconds_ = seconds + self.history_[-1]["seconds"]
         return self
 
     def fit_labelled(
@@ -323,18 +235,8 @@ class TrajBert(NetworkModel, TrajectoryModel):
         self._require_density()
         (trajectory,) = as_trajectories([trajectory], self.n_dim_, min_length=2)
         frames = torch.from_numpy(self._standardise(trajectory).astype(np.float32))
-        W, n = self.window, len(frames) - 1
-        half = W // 2
-        starts = [half * k for k in range(1 + max(0, -(-(n - W) // half)))]
-        full = [start for start in starts if start + W <= n]
-        network, outputs = self.network_.eval(), []
-        batches = [full[first : first + _FRAMES_AT_ONCE // W] for first in range(0, len(full), _FRAMES_AT_ONCE // W)]
-        for batch in [*batches, starts[len(full) :]]:  # the last window may be shorter, and then stands alone
-            if batch:
-                windows = torch.stack([frames[start : min(start + W, n)] for start in batch]).to(network.device)
-                made = network.next_frame(network.embed(windows, self.middle) if network.sees_past else None, windows)
-                outputs += [part if start == 0 else part[W - half :] for start, part in zip(batch, made)]
-        return torch.cat(outputs), (frames[1:] - frames[:-1]).to(network.device)
+        outputs = outputs_in_windows(self.network_.eval(), frames, self.window, self.middle, _FRAMES_AT_ONCE)
+        return outputs, (frames[1:] - frames[:-1]).to(outputs.device)
 
     @property
     def middle(self):
@@ -398,15 +300,10 @@ class TrajBert(NetworkModel, TrajectoryModel):
 
     def _batches(self, trajectories):
         """Standardised frames (B, N, n_dim) of trajectories of one length, and their indices."""
-        lengths = np.array([len(trajectory) for trajectory in trajectories])
         self.network_.eval()
-        for length in np.unique(lengths):
-            of_length = np.flatnonzero(lengths == length)
-            n_at_once = max(1, _FRAMES_AT_ONCE // int(length))
-            for first in range(0, len(of_length), n_at_once):
-                chosen = of_length[first : first + n_at_once]
-                frames = self._standardise(np.stack([trajectories[k] for k in chosen])).astype(np.float32)
-                yield chosen, torch.from_numpy(frames).to(self.network_.device)
+        for chosen in groups_of_one_length(trajectories, lambda length: max(1, _FRAMES_AT_ONCE // length)):
+            frames = self._standardise(np.stack([trajectories[k] for k in chosen])).astype(np.float32)
+            yield chosen, torch.from_numpy(frames).to(self.network_.device)
 
     def _require_density(self):
         self.require_fitted()

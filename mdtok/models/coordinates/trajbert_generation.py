@@ -5,6 +5,7 @@ import torch
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError
+from mdtok.models.coordinates.pieces import groups_of_one_length
 
 
 class BlockCache:
@@ -116,12 +117,9 @@ def continue_in_groups(go_on, prompts, n_steps, most, progress):
     -------
     list of arrays, shape (n_steps, n_dim) each
     """
-    continued, lengths = [None] * len(prompts), np.array([len(prompt) for prompt in prompts])
+    continued = [None] * len(prompts)
     with tqdm(total=len(prompts) * n_steps, desc="sampling", unit=" frames", disable=not progress) as bar:
-        for length in np.unique(lengths):
-            of_length = np.flatnonzero(lengths == length)
-            for first in range(0, len(of_length), most):
-                chosen = of_length[first : first + most]
-                for k, chain in zip(chosen, go_on(np.stack([prompts[k] for k in chosen]), bar)):
-                    continued[k] = chain
+        for chosen in groups_of_one_length(prompts, lambda length: most):
+            for k, chain in zip(chosen, go_on(np.stack([prompts[k] for k in chosen]), bar)):
+                continued[k] = chain
     return continued

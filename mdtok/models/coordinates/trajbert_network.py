@@ -291,6 +291,39 @@ class AttentionPool(nn.Module):
         return (weights * embeddings).sum(dim=1)  # (B, H)
 
 
+def outputs_in_windows(network, frames, window, position, most_frames):
+    """Outputs of the frame head at every frame but the last, each made from more than half a window of past.
+
+    Windows overlap by half; the first frames are made from all the past that there is.
+
+    Parameters
+    ----------
+    network : TrajBertNetwork
+    frames : Tensor, shape (n_frames, n_dim)
+        Standardised.
+    window : int
+    position : int
+        Place of a window's first frame in the position table.
+    most_frames : int
+        At once.
+
+    Returns
+    -------
+    Tensor, shape (n_frames - 1, n_outputs)
+    """
+    W, n = window, len(frames) - 1
+    half = W // 2
+    starts = [half * k for k in range(1 + max(0, -(-(n - W) // half)))]
+    full, outputs = [start for start in starts if start + W <= n], []
+    batches = [full[first : first + most_frames // W] for first in range(0, len(full), most_frames // W)]
+    for batch in [*batches, starts[len(full) :]]:  # the last window may be shorter, and then stands alone
+        if batch:
+            windows = torch.stack([frames[start : min(start + W, n)] for start in batch]).to(network.device)
+            made = network.next_frame(network.embed(windows, position) if network.sees_past else None, windows)
+            outputs += [part if start == 0 else part[W - half :] for start, part in zip(batch, made)]
+    return torch.cat(outputs)
+
+
 @torch.inference_mode()
 def attention_maps(network, frames):
     """Attention weights of one trajectory (N, n_dim), float32 array (n_layer, n_head, N, N); 0 outside of the own
