@@ -23,11 +23,15 @@ def main():
     parser.add_argument("--most", type=int, default=20, help="differences that are listed")
     arguments = parser.parse_args()
     lines, n_same, n_other = [], 0, 0
-    for folder in ("features", "tokens", "rollouts"):
-        same, other, alone = compare_arrays(arguments.before / folder, arguments.after / folder)
-        n_same, n_other = n_same + same, n_other + len(other)
-        lines += [f"{folder}: {same} arrays are the same"]
-        lines += [f"  differs: {name}" for name in other] + [f"  in one only: {name}" for name in alone]
+    arrays = [arrays_of(path) for path in (arguments.before, arguments.after)]
+    for folder in ("features", "labelled", "tokens", "rollouts"):
+        one, two = ({name: load for name, load in of_run.items() if name[0] == folder} for of_run in arrays)
+        both = one.keys() & two.keys()
+        other = ["/".join(name) for name in sorted(both) if not same_array(one[name](), two[name]())]
+        n_same, n_other = n_same + len(both) - len(other), n_other + len(other)
+        only = ", ".join(f"{len(a.keys() - both)} only {title}" for title, a in (("before", one), ("after", two)))
+        lines.append(f"{folder}: {len(both) - len(other)} of {len(both)} arrays that both have are the same ({only})")
+        lines += [f"  differs: {name}" for name in other[: arguments.most]]
     cards = [facts_of(path / "report" / "scorecard.json") for path in (arguments.before, arguments.after)]
     both = [key for key in cards[0] if key in cards[1]]
     other = [key for key in both if not alike(cards[0][key], cards[1][key])]
@@ -42,17 +46,36 @@ def main():
     sys.exit(1 if n_other else 0)
 
 
-def compare_arrays(before, after):
-    """Number of arrays that are the same; names of those that differ; names of those that only one folder has."""
-    names = [{str(path.relative_to(folder)) for path in folder.rglob("*.npy")} for folder in (before, after)]
-    other = [name for name in sorted(names[0] & names[1]) if not same_array(before / name, after / name)]
-    return len(names[0] & names[1]) - len(other), other, sorted(names[0] ^ names[1])
+def arrays_of(run):
+    """How to read every array of a run, by what it is; runs on potentials of version 0.1.0 had files of their own."""
+    found = {}
+    for folder in ("features", "labelled", "tokens", "rollouts"):
+        for path in (run / folder).rglob("*.npy"):
+            place = path.relative_to(run).with_suffix("").parts
+            found[place] = lambda path=path: read(path)
+    if (run / "trajectories").is_dir():
+        found[("labelled", "trajectories")] = lambda: read(run / "trajectories" / "labelled.npy")
+        found[("labelled", "labels")] = lambda: read(run / "trajectories" / "labels.npy")
+        found |= rows_of(run / "trajectories" / "long.npy", ("features",))
+    for path in (run / "rollouts").glob("*/thinned.npy"):
+        del found["rollouts", path.parent.name, "thinned"]
+        found |= rows_of(path, ("rollouts", path.parent.name, "features"))
+    return found
+
+
+def rows_of(path, place):
+    """Each trajectory of an array of them, as if it lay in a file of its own."""
+    return {(*place, f"{k:03d}"): lambda k=k: read(path)[k] for k in range(len(read(path)))}
+
+
+def read(path):
+    """An array of a file."""
+    return np.load(path, allow_pickle=False)
 
 
 def same_array(one, two):
-    """Whether two files hold the same numbers."""
-    first, second = (np.load(path, allow_pickle=False) for path in (one, two))
-    return first.shape == second.shape and np.array_equal(first, second, equal_nan=True)
+    """Whether two arrays hold the same numbers."""
+    return one.shape == two.shape and np.array_equal(one, two, equal_nan=True)
 
 
 def facts_of(path, content=None, place=""):
