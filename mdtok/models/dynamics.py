@@ -5,6 +5,8 @@ model is one file with a subclass of `DynamicsModel`.
 """
 
 from abc import abstractmethod
+from os import PathLike
+from typing import Self
 
 import numpy as np
 
@@ -32,12 +34,19 @@ class DynamicsModel(Model):
     """
 
     reads, size = "tokens", "n_states"
-    lagtime = 1
-    samples_in_pieces = False
-    stationary_distribution_ = None
+    n_states_: int
+    lagtime: int = 1
+    samples_in_pieces: bool = False
+    stationary_distribution_: np.ndarray | None = None
 
     @abstractmethod
-    def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
+    def fit(
+        self,
+        dtrajs: list[np.ndarray],
+        validation: list[np.ndarray] | None = None,
+        n_states: int | None = None,
+        checkpoint_folder: str | PathLike | None = None,
+    ) -> Self:
         """Fit to discrete trajectories.
 
         Parameters
@@ -57,7 +66,7 @@ class DynamicsModel(Model):
         """
 
     @abstractmethod
-    def predict_log_proba(self, dtraj):
+    def predict_log_proba(self, dtraj: np.ndarray) -> np.ndarray:
         """Log-probability of every state at every frame, given the frames before it.
 
         Parameters
@@ -71,7 +80,7 @@ class DynamicsModel(Model):
         """
 
     @abstractmethod
-    def sample(self, prompts, n_steps, seed):
+    def sample(self, prompts: list[np.ndarray] | int | None, n_steps: int, seed: int) -> list[np.ndarray]:
         """Continue each prompt by `n_steps` tokens, all chains at once.
 
         Parameters
@@ -89,7 +98,7 @@ class DynamicsModel(Model):
             The new tokens, without the prompt.
         """
 
-    def predict_next(self, pasts, lengths):
+    def predict_next(self, pasts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Log-probability of the token that follows each of many short pasts, when the model (of lag 1) reads nothing
         else.
 
@@ -113,12 +122,11 @@ class DynamicsModel(Model):
                [1. , 0. ],
                [0.5, 0.5]])
         """
-        rows = [
-            self.predict_log_proba(np.append(past[:n], 0))[-1] for past, n in zip(pasts, lengths)
-        ]  # 0: any token after it
+        any_token = 0  # the row of the token after the past is asked for, whatever it is
+        rows = [self.predict_log_proba(np.append(past[:n], any_token))[-1] for past, n in zip(pasts, lengths)]
         return np.array(rows).reshape(len(rows), self.n_states_)
 
-    def log_prob(self, dtrajs):
+    def log_prob(self, dtrajs: list[np.ndarray]) -> list[np.ndarray]:
         """Log-probability, in nats, of each observed token given its past.
 
         Parameters
@@ -133,7 +141,7 @@ class DynamicsModel(Model):
         observed = as_dtrajs(dtrajs, self.n_states_, min_length=self.lagtime + 1)
         return [self.predict_log_proba(d)[np.arange(len(d) - self.lagtime), d[self.lagtime :]] for d in observed]
 
-    def nats_per_token(self, dtrajs):
+    def nats_per_token(self, dtrajs: list[np.ndarray]) -> float:
         """Mean negative log-probability of the observed tokens, in nats (lower is better)."""
         return float(-np.concatenate(self.log_prob(dtrajs)).mean())
 
@@ -154,7 +162,7 @@ class DynamicsModel(Model):
         return list(rng.choice(len(weights), size=(n_chains, 1), p=weights / weights.sum()))
 
 
-def draw(probabilities, rng):
+def draw(probabilities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw one state a row from rows of probabilities, shape (n_chains, n_states), by inverting the cumulative sum."""
     cumulative = np.cumsum(probabilities, axis=1)
     thresholds = rng.random(len(cumulative)) * cumulative[:, -1]

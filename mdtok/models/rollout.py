@@ -2,11 +2,13 @@
 
 import time
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from mdtok.errors import DataError
+from mdtok.models.dynamics import DynamicsModel
 from mdtok.storage import load_arrays, read_json, save_arrays, whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
@@ -28,12 +30,13 @@ class Rollout:
         Wall time of the generation.
     """
 
-    dtrajs: list
+    dtrajs: list[np.ndarray]
     lagtime: int
     seconds: float
 
     @property
-    def n_tokens(self):
+    def n_tokens(self) -> int:
+        """Tokens of all chains."""
         return sum(len(dtraj) for dtraj in self.dtrajs)
 
     def save(self, folder):
@@ -48,7 +51,15 @@ class Rollout:
         return cls(load_arrays(Path(folder)), **read_json(Path(folder) / "rollout.json"))
 
 
-def roll_out(model, dtrajs, n_chains, n_steps, seed, equilibrium=None, pieces_folder=None):
+def roll_out(
+    model: DynamicsModel,
+    dtrajs: list[np.ndarray],
+    n_chains: int,
+    n_steps: int,
+    seed: int,
+    equilibrium: np.ndarray | None = None,
+    pieces_folder: str | PathLike | None = None,
+) -> Rollout:
     """Generate `n_chains` trajectories of `n_steps` tokens, each prompted with a piece of MD.
 
     A model that takes long is asked for a million tokens at a time (`DynamicsModel.samples_in_pieces`), each piece

@@ -5,6 +5,8 @@ the exact propagator and a transformer are the same thing to those who compare t
 """
 
 from abc import abstractmethod
+from os import PathLike
+from typing import Self
 
 import numpy as np
 
@@ -27,10 +29,16 @@ class TrajectoryModel(Model):
     """
 
     reads, size = "features", "n_dim"
-    has_density = True
+    n_dim_: int
+    has_density: bool = True
 
     @abstractmethod
-    def fit(self, trajectories, validation=None, checkpoint_folder=None):
+    def fit(
+        self,
+        trajectories: list[np.ndarray],
+        validation: list[np.ndarray] | None = None,
+        checkpoint_folder: str | PathLike | None = None,
+    ) -> Self:
         """Fit to trajectories, arrays of shape (n_frames, n_dim); `validation` decides early stopping. Gives self."""
 
     def fit_labelled(
@@ -55,7 +63,7 @@ class TrajectoryModel(Model):
         return self.fit([*labelled, *unlabelled], validation, checkpoint_folder)
 
     @abstractmethod
-    def forecast(self, prompts, n_steps, seed=0):
+    def forecast(self, prompts: list[np.ndarray], n_steps: int, seed: int = 0) -> np.ndarray:
         """Expected frames after each prompt.
 
         Parameters
@@ -71,10 +79,10 @@ class TrajectoryModel(Model):
         """
 
     @abstractmethod
-    def sample(self, prompts, n_steps, seed):
+    def sample(self, prompts: list[np.ndarray], n_steps: int, seed: int) -> list[np.ndarray]:
         """Continue each prompt by `n_steps` frames: a list of arrays (n_steps, n_dim), without the prompts."""
 
-    def log_density(self, trajectory):
+    def log_density(self, trajectory: np.ndarray) -> np.ndarray:
         """Natural logarithm of the density of every frame given those before it, shape (n_frames - 1,), in nats.
 
         In the units of the coordinates: where those are nm, the density is per nm^n_dim.
