@@ -43,6 +43,7 @@ test-gpu: $(READY)
 	$(RUN) -m pytest -m gpu $(ARGS)
 
 bench: $(READY)
+	$(RUN) benchmarks/bench_startup.py
 	$(RUN) benchmarks/bench_md.py
 	$(RUN) benchmarks/bench_nanogpt.py
 	$(RUN) benchmarks/bench_contacts_memory.py

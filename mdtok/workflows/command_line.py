@@ -7,6 +7,7 @@ Exit status 0 only if the command did what it was asked for; 2 for a mistake tha
 import contextlib
 import dataclasses
 import difflib
+import inspect
 import io
 import itertools
 import logging
@@ -279,7 +280,7 @@ def _group_of(settings_class, name):
     """What the nearest definition says that names a group, or else the class that defines the setting first."""
     of_field = of_class = None
     for owner in reversed(settings_class.__mro__):
-        if name in vars(owner).get("__annotations__", {}):
+        if name in inspect.get_annotations(owner):
             of_field = owner.__dataclass_fields__[name].metadata.get("group") or of_field
             of_class = of_class or vars(owner).get("GROUP") or owner.__name__.removesuffix("Settings").lower()
     return of_field or of_class or "settings"

@@ -1,8 +1,6 @@
 """What mdtok finds on this machine: versions, platforms and why one does not load, devices, room, and a speed test."""
 
-import importlib.metadata
 import os
-import platform as python_platform
 import re
 import shutil
 import sys
@@ -16,6 +14,7 @@ import psutil
 from mdtok.errors import PlatformError
 from mdtok.md import load_system, select_platform
 from mdtok.md.platforms import available_cores, measure_speed
+from mdtok.workflows.folder import versions_of
 
 PACKAGES = (
     "mdtok",
@@ -140,13 +139,8 @@ def examine(folder: str | Path = ".", seconds: float = _SECONDS) -> Findings:
 
 def find_versions() -> dict[str, str]:
     """Versions of Python and of the packages that mdtok uses."""
-    found = {"python": python_platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    installed = versions_of(PACKAGES)
+    return {"python": sys.version.split()[0]} | {name: installed.get(name, "not installed") for name in PACKAGES}
 
 
 def find_platforms() -> list[PlatformFinding]:

@@ -74,7 +74,7 @@ class RunFolder:
             self.manifest = {
                 "schema": 1,
                 "command": sys.argv,
-                "versions": {"python": sys.version.split()[0], **_versions()},
+                "versions": {"python": sys.version.split()[0], **versions_of(_PACKAGES)},
                 "settings": settings,
                 "inputs_sha256": hashes,
                 "begun": [],
@@ -186,9 +186,16 @@ class RunFolder:
         return self.path / name
 
 
-def _versions():
+def versions_of(packages: Sequence[str]) -> dict[str, str]:
+    """Version of each package that is installed.
+
+    Examples
+    --------
+    >>> list(versions_of(["numpy", "no-such-package-of-ours"]))
+    ['numpy']
+    """
     found = {}
-    for package in _PACKAGES:
+    for package in packages:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
