@@ -99,8 +99,7 @@ class DynamicsModel(Model):
         """
 
     def predict_next(self, pasts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Log-probability of the token that follows each of many short pasts, when the model (of lag 1) reads nothing
-        else.
+        """Log-probability of the token that follows each of many short pasts; for a model of lag 1.
 
         Parameters
         ----------

@@ -1,5 +1,4 @@
-"""Training of the density of the next frame: first given the frame alone, then what the past adds and how much of it
-holds."""
+"""Training of the density of the next frame: given the frame alone, then what the past adds, as far as it holds."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -122,8 +121,7 @@ class DensityOfFrames(nn.Module):
 
 
 def draw_frames(windows, n_draws, seed):
-    """Frames (n_draws, n_dim) drawn with replacement in proportion to their weights, and the displacements after
-    them."""
+    """Frames (n_draws, n_dim) drawn with replacement by their weights, and the displacements after them."""
     frames = windows["frames"]
     before, displacements = (
         frames[:, :-1].reshape(-1, frames.shape[-1]),

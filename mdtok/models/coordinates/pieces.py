@@ -31,8 +31,7 @@ def check_labels(labels, n_trajectories, n_classes=None):
 
 
 def hold_out_tenth(trajectories, labels, seed):
-    """A tenth of the trajectories and labels, at least one, drawn at random and held out: what is kept, what is held
-    out."""
+    """What is kept and what is held out: a tenth of trajectories and labels, at least one, drawn at random."""
     if len(trajectories) < 2:
         raise DataError("One trajectory cannot be split for early stopping; pass validation=[...].")
     held_out = np.random.default_rng(seed).permutation(len(trajectories))[: max(1, len(trajectories) // 10)]

@@ -1,5 +1,4 @@
-"""Weights of frames by how seldom their region is visited: transition regions are few frames, but they set the slow
-rates.
+"""Weights of frames by how seldom their region is visited: transition regions are few frames and set slow rates.
 
 A density of the next frame given the past may be learnt with any weights that depend on the past alone: what it
 converges to is the same (Shimodaira, J. Stat. Plan. Inference 90, 227 (2000), on covariate shift).

@@ -150,8 +150,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
     def fit_labelled(
         self, labelled, labels, unlabelled, validation=None, validation_labels=None, checkpoint_folder=None
     ):
-        """See `TrajectoryModel.fit_labelled`; the published variant learns from labelled trajectories only, as in the
-        paper."""
+        """See `TrajectoryModel.fit_labelled`; the published variant learns from labelled trajectories only."""
         if not self.is_causal:
             return self.fit(labelled, validation, checkpoint_folder, labels=labels, validation_labels=validation_labels)
         return self.fit(
@@ -216,16 +215,14 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
 
     @torch.inference_mode()
     def log_density(self, trajectory):
-        """Log-density, in nats, of every frame given those before it in windows that overlap by half, (n_frames -
-        1,)."""
+        """Log-density in nats, (n_frames - 1,), of every frame given its past in windows that overlap by half."""
         outputs, displacements = self._outputs_of(trajectory)
         network = self.network_
         return network.density(outputs).log_prob(displacements).double().cpu().numpy() - np.log(self.std_).sum()
 
     @torch.inference_mode()
     def predict_next(self, trajectory):
-        """Expected next frame at every frame of a trajectory but the last, shape (n_frames - 1, n_dim); causal
-        variant."""
+        """Expected next frame at every frame but the last, shape (n_frames - 1, n_dim); causal variant."""
         outputs, _ = self._outputs_of(trajectory)
         expected = self.network_.density(outputs).mean().double().cpu().numpy()
         return np.asarray(trajectory)[:-1] + expected * self.std_
@@ -240,8 +237,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
 
     @property
     def middle(self):
-        """Position at which the causal variant generates: a block in the middle of the table, trained like the
-        others."""
+        """Position at which the causal variant generates: a block in the middle of the table."""
         W = self.window
         return self.n_trained_positions_ // 2 // W * W if self.n_trained_positions_ >= 2 * W else 0
 
@@ -255,8 +251,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         return list(self._continue(prompts, n_steps, seed, n_at_once))
 
     def forecast(self, prompts, n_steps, seed=0):
-        """Expected frames, (n_prompts, n_steps, n_dim): the mean of `n_forecast_samples` samples in the causal
-        variant."""
+        """Expected frames, (n_prompts, n_steps, n_dim); in the causal variant the mean of samples."""
         if not self.is_causal:
             return np.stack(self.sample(prompts, n_steps, seed))
         return self.forecast_ensemble(prompts, n_steps, seed).mean(axis=1)
@@ -348,8 +343,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
 
     @property
     def past_share_(self):
-        """Of what the past adds to the density given the frame alone, the share that is believed; 0: frames seem
-        Markovian."""
+        """Share of what the past adds to the density that is believed; 0: frames seem Markovian."""
         return self.network_.config.past_share
 
     @property

@@ -1,5 +1,4 @@
-"""The network of the trajectory BERT: coordinates in, next frame and class out, as a Hugging Face model in one flat
-file.
+"""The network of the trajectory BERT: coordinates in, next frame and class out, as a Hugging Face model.
 
 Leban, "Modern autoregressive architectures for the collective variable problem": a linear projection, learned
 positions, a BERT encoder, and two heads, one for the next frame and one for the class of the trajectory from the mean
@@ -251,8 +250,7 @@ class TrajBertNetwork(PreTrainedModel):
         return TrajBertOutput(loss=loss, next_frame=outputs, class_logits=logits, embeddings=embeddings)
 
     def frame_loss(self, frames, outputs, weights=None):
-        """Nats per frame of the density, or the mean squared distance of the bare prediction; a weighted mean with
-        weights."""
+        """Nats per frame of the density, or mean squared distance of the bare prediction; weighted where asked."""
         if self.config.n_components:
             loss = -self.density(outputs[:, :-1]).log_prob(frames[:, 1:] - frames[:, :-1])  # (B, N - 1)
         else:
@@ -278,8 +276,7 @@ class MeanPool(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Weighted mean over frames with learnt weights, at first all alike: the start may tell more than all that
-    follows."""
+    """Weighted mean over frames, at first all alike: the start may tell more than all that follows."""
 
     def __init__(self, hidden_size):
         super().__init__()
@@ -326,8 +323,7 @@ def outputs_in_windows(network, frames, window, position, most_frames):
 
 @torch.inference_mode()
 def attention_maps(network, frames):
-    """Attention weights of one trajectory (N, n_dim), float32 array (n_layer, n_head, N, N); 0 outside of the own
-    block."""
+    """Attention of one trajectory (N, n_dim), float32 (n_layer, n_head, N, N); 0 outside of the own block."""
     config, N = network.config, len(frames)
     maps = torch.zeros(config.n_layer, config.n_head, N, N)
     encoder = (

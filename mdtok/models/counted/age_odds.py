@@ -1,5 +1,4 @@
-"""A Markov chain of microstates whose odds of crossing between macrostates depend on how long the macrostate has
-lasted."""
+"""A Markov chain of microstates; the odds of crossing between macrostates depend on how long one has lasted."""
 
 from pathlib import Path
 
@@ -64,8 +63,7 @@ class AgeOddsModel(SemiMarkovModel):
     name_help = "Markov chain whose odds of crossing depend on the age of the macrostate"
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
-        """Count, fit the odds, and choose the ridges on `validation` or the last tenth of each trajectory (see
-        `DynamicsModel.fit`)."""
+        """Count, fit the odds, and choose the ridges on `validation` or the last tenth of each trajectory."""
         dtrajs = as_dtrajs(dtrajs, n_states, min_length=2)
         n_states = int(n_states or count_states(dtrajs))
         self._check_states(n_states)
@@ -109,8 +107,7 @@ class AgeOddsModel(SemiMarkovModel):
         return [self.predict_log_proba(d)[np.arange(len(d) - 1), d[1:]] for d in observed]
 
     def sample(self, prompts, n_steps, seed):
-        """See `DynamicsModel.sample`: the next macrostate is drawn, then a token within it as the Markov chain has
-        it."""
+        """See `DynamicsModel.sample`: the next macrostate is drawn, then a token within it."""
         prompts = self.check_prompts(prompts, n_steps, seed)
         rng = np.random.default_rng(seed)
         memory = np.stack([self.memory_at(prompt)[:, -1] for prompt in prompts], axis=1)
@@ -150,8 +147,7 @@ class AgeOddsModel(SemiMarkovModel):
 
 
 def _of_pair(tokens, bins, states, following, state_matrix, i, j):
-    """Of the frames in i that stay or cross to j: log-odds of crossing in the Markov chain, age bin, and whether it
-    crossed."""
+    """Frames in i that stay or cross to j: log-odds of crossing in the Markov chain, age bin, whether it crossed."""
     frames = (states == i) & ((following == i) | (following == j))
     odds = state_matrix[tokens[frames]]
     return np.log(odds[:, j] / odds[:, i]), bins[frames], following[frames] == j

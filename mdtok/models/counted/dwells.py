@@ -1,5 +1,4 @@
-"""How long a state is held: dwell times in logarithmic bins, counted together with the dwells that trajectories cut
-short."""
+"""How long a state is held: dwell times in logarithmic bins, with the dwells that trajectories cut short."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,8 +162,7 @@ class DwellTimes:
 
 
 def _exposure(dtraj):
-    """Of each dwell: state, whether its beginning was seen, frames after which it might have been left, whether it
-    was."""
+    """Of each dwell: state, whether its beginning was seen, frames at which it might have ended, whether it did."""
     states, lengths = find_dwells(dtraj)
     number = np.arange(len(states))
     left = number < number[-1]
@@ -172,8 +170,7 @@ def _exposure(dtraj):
 
 
 def _rates(states, at_risk, left, first_ages, coarser):
-    """Leaves over frames at risk in each bin, shape (n_states, n_bins), with half a leave at the `coarser` rates
-    (n_states, 1)."""
+    """Leaves over frames at risk, (n_states, n_bins), with half a leave at the `coarser` rates (n_states, 1)."""
     rates = np.empty((len(coarser), len(first_ages)))
     for number, (first, end) in enumerate(zip(first_ages, np.append(first_ages[1:], np.inf))):
         here = left & (at_risk >= first) & (at_risk < end)

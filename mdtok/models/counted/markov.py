@@ -211,8 +211,7 @@ class MarkovModel(DynamicsModel):
 
 
 def equilibrium(dtrajs, n_states, lagtime):
-    """Populations in equilibrium, shape (n_states,): of the MSM at `lagtime` or shorter, counted where there is
-    none."""
+    """Populations in equilibrium, (n_states,): of the MSM at `lagtime` or shorter, counted where there is none."""
     try:
         lagtime = max(1, min(lagtime, min(map(len, dtrajs)) - 1))
         return MarkovModel(lagtime=lagtime).fit(dtrajs, n_states=n_states).stationary_distribution_

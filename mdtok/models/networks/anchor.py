@@ -125,8 +125,7 @@ class BasinAnchor:
 
 
 def _weights(models, basins, validation):
-    """Weights of a mixture of models that maximise the held-out likelihood of the next basin
-    (expectation-maximisation)."""
+    """Weights of a mixture of models, by expectation-maximisation of the held-out likelihood of the next basin."""
     weights = np.full(len(models), 1 / len(models))
     if len(models) == 1:
         return weights
@@ -149,8 +148,7 @@ def _weights(models, basins, validation):
 
 
 def slow_basins(dtrajs, n_states, n_positions):
-    """The metastable set of each state, for as many processes as are slower than a fifth of `n_positions` frames; few
-    states are their own.
+    """The metastable set of each state, for as many processes as are slower than a fifth of `n_positions` frames.
 
     Returns
     -------

@@ -1,5 +1,4 @@
-"""Sampling that looks for states rather than for rates: temperature, the k likeliest states, the likeliest ones of a
-share.
+"""Sampling that looks for states rather than for rates: temperature, the likeliest states.
 
 None of it is kinetic: each changes the probability of every transition, so that populations, timescales and passage
 times of what is generated are those of no system. `sample` never does any of it; `explore` does.

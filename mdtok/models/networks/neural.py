@@ -308,8 +308,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         return tokens[:, n_prompt:].cpu().numpy()
 
     def save(self, folder):
-        """Write ``model.json``, ``config.json``, ``model.safetensors`` and the anchor to `folder`; `load` reads them
-        back."""
+        """Write ``model.json``, ``config.json``, ``model.safetensors`` and the anchor to `folder`."""
         self.require_fitted()
         found = {
             "history": self.history_,

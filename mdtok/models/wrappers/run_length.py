@@ -183,8 +183,7 @@ class RunLengthModel(DynamicsModel):
         return _SHARES[int(np.argmax(scores))]
 
     def _pasts(self, stream, ends):
-        """Pasts of at most `n_events` events that end with the entries `ends` of a stream: tokens (n, 2 n_events),
-        lengths."""
+        """Pasts of up to `n_events` events up to entries `ends` of a stream: tokens (n, 2 n_events), lengths."""
         starts = 2 * np.maximum(ends // 2 - (self.n_events - 1), 0)
         entries = starts[:, None] + np.arange(2 * self.n_events)
         return stream[np.minimum(entries, len(stream) - 1)], ends - starts + 1
@@ -261,8 +260,7 @@ class RunLengthModel(DynamicsModel):
         return scores
 
     def sample(self, prompts, n_steps, seed):
-        """See `DynamicsModel.sample`; one event at a time in all chains, the first one given how long the prompt's last
-        dwell is."""
+        """See `DynamicsModel.sample`; one event at a time, the first given the age of the prompt's dwell."""
         prompts = self.check_prompts(prompts, n_steps, seed)
         rng = np.random.default_rng(seed)
         chains = np.empty((len(prompts), n_steps), dtype=np.int64)
@@ -288,8 +286,7 @@ class RunLengthModel(DynamicsModel):
                 bins, stays = self.dwells_.draw(states, self._bins(pasts, lengths), rng)
 
     def _finish_dwells(self, prompts, n_steps, rng):
-        """The last dwell of each prompt: its state, frames to come, bin at its end, and the past that ends with its
-        state."""
+        """The last dwell of each prompt: state, frames to come, bin at its end, and the past up to its state."""
         made = [find_dwells(prompt) for prompt in prompts]
         parts = [
             self._pasts(_stream(*dwells, self.dwells_, self.n_states_), np.array([2 * len(dwells[0]) - 2]))
@@ -355,8 +352,7 @@ class RunLengthModel(DynamicsModel):
 
 
 def _count_jumps(dtrajs, n_states):
-    """Logarithm of the probability of the next state, (n_states, n_states), with half a jump to any state as often as
-    it is entered."""
+    """Log-probability of the next state, (n_states, n_states), with half a jump more by how often it is entered."""
     jumps = np.zeros((n_states, n_states))
     for dtraj in dtrajs:
         states, _ = find_dwells(dtraj)

@@ -63,8 +63,7 @@ class TunedModel(WrappedModel):
         self.lagtime, self.model = lagtimes.pop(), self.candidates[0]
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
-        """Fit every candidate and keep the best on `validation`, or on the last tenth of each trajectory (see
-        `DynamicsModel.fit`)."""
+        """Fit every candidate; keep the best on `validation`, or on the last tenth of each trajectory."""
         dtrajs = as_dtrajs(dtrajs, n_states, min_length=2)
         n_states = int(n_states or count_states(dtrajs))
         if validation is None:
