@@ -1,6 +1,10 @@
 """Feature arrays: checked, and periodic columns put on the circle. They may be memory maps: a few rows are looked at at
 a time."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 from mdtok.errors import DataError
@@ -8,7 +12,7 @@ from mdtok.errors import DataError
 CHUNK_NUMBERS = 1_000_000  # rows x columns at a time: 8 MB in double precision, and as fast as more
 
 
-def as_features(features, n_features=None):
+def as_features(features: np.ndarray | Sequence[np.ndarray], n_features: int | None = None) -> list[np.ndarray]:
     """Check features and give them back as a list of 2-D float arrays.
 
     Parameters
@@ -92,7 +96,9 @@ def row_chunks(n_rows, n_columns):
         yield slice(start, min(start + size, n_rows))
 
 
-def encode_periodic(features, periodic, names=None):
+def encode_periodic(
+    features: np.ndarray | Sequence[np.ndarray], periodic: Sequence[bool], names: Sequence[str] | None = None
+) -> list[np.ndarray] | tuple[list[np.ndarray], list[str]]:
     """Replace each periodic column by its cosine and sine, so that -pi and pi are neighbours.
 
     Parameters

@@ -1,5 +1,10 @@
 """Contacts between residues as features: distances, soft contacts, hard contacts."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
@@ -7,6 +12,10 @@ from mdtok.features.distances import SCHEMES, contact, distance_blocks, require_
 from mdtok.features.feature import Feature
 from mdtok.features.native import CUTOFF_NM, LAMBDA, NativeContacts
 from mdtok.features.topologies import calpha_atoms, describe, heavy_atoms, pair_names
+
+if TYPE_CHECKING:
+    import mdtraj
+
 
 _ATOM_PAIRS_AT_A_TIME = 50_000
 _KINDS = ("distance", "soft", "hard")
@@ -60,14 +69,14 @@ class Contacts(Feature):
 
     def __init__(
         self,
-        pairs="all",
-        scheme=None,
-        kind="distance",
-        cutoff_nm=None,
-        lambda_=None,
-        beta_per_nm=50.0,
-        min_separation=3,
-    ):
+        pairs: str | Sequence[tuple[int, int]] | NativeContacts = "all",
+        scheme: str | None = None,
+        kind: str = "distance",
+        cutoff_nm: float | None = None,
+        lambda_: float | None = None,
+        beta_per_nm: float = 50.0,
+        min_separation: int = 3,
+    ) -> None:
         self.native = pairs if isinstance(pairs, NativeContacts) else None
         self.pairs = self.native.pairs if self.native else _as_pairs(pairs)
         self.scheme = scheme or (self.native.scheme if self.native else "closest-heavy")
@@ -81,16 +90,18 @@ class Contacts(Feature):
             raise SettingsError("lambda_ is for native contacts without cutoff_nm; give either of them.")
         self.beta_per_nm = beta_per_nm
         self.min_separation = min_separation
-        self.threshold_nm = CUTOFF_NM[self.scheme] if cutoff_nm is None else cutoff_nm  # float, or one for each pair
+        self.threshold_nm: float | np.ndarray = (
+            CUTOFF_NM[self.scheme] if cutoff_nm is None else cutoff_nm
+        )  # float, or one for each pair
         if self.native and kind != "distance" and cutoff_nm is None:
             self.threshold_nm = (lambda_ or LAMBDA[self.scheme]) * self.native.distances_nm(self.scheme)
 
-    def names(self, topology):
+    def names(self, topology: mdtraj.Topology) -> list[str]:
         """Column names, list of str."""
         prefix = ("CA " if self.scheme == "ca" else "") + ("distance" if self.kind == "distance" else "contact")
         return [f"{prefix} {name}" for name in pair_names(topology, self.residue_pairs(topology))]
 
-    def residue_pairs(self, topology):
+    def residue_pairs(self, topology: mdtraj.Topology) -> np.ndarray:
         """The two residues of each column, int array of shape (n_columns, 2).
 
         Raises
@@ -125,7 +136,7 @@ class Contacts(Feature):
                 raise DataError(f"A contact of {residue} was asked for, which has no {what} atom; leave it out.")
         return self.pairs
 
-    def transform(self, traj):
+    def transform(self, traj: mdtraj.Trajectory) -> np.ndarray:
         """The columns for each frame.
 
         Parameters

@@ -1,19 +1,27 @@
 """What every feature of a molecule is: named columns computed from frames."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import mdtraj
 
 
 class Feature(ABC):
     """Columns computed from coordinates, for a `Featurizer`."""
 
     @abstractmethod
-    def names(self, topology):
+    def names(self, topology: mdtraj.Topology) -> list[str]:
         """Column names, list of str; a molecule that does not fit is refused here, before coordinates are read."""
 
-    def periodic(self, topology):
+    def periodic(self, topology: mdtraj.Topology) -> list[bool]:
         """Which columns are angles in radians, -pi .. pi, list of bool; none unless a feature says so."""
         return [False] * len(self.names(topology))
 
     @abstractmethod
-    def transform(self, traj):
+    def transform(self, traj: mdtraj.Trajectory) -> np.ndarray:
         """The columns of each frame of an mdtraj.Trajectory, ndarray of float32, shape (n_frames, n_columns)."""

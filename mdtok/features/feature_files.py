@@ -1,8 +1,12 @@
 """Features that somebody else computed: ``.npy`` arrays and the COLVAR files of PLUMED."""
 
+from __future__ import annotations
+
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +35,12 @@ class FeatureTable:
     dt_ps: float | None
 
 
-def load_features(paths, columns=None, periodic=None, dt_ps=None):
+def load_features(
+    paths: str | Path | Sequence[str | Path],
+    columns: str | Sequence[str | int] | None = None,
+    periodic: str | Sequence[str | int] | None = None,
+    dt_ps: float | None = None,
+) -> FeatureTable:
     """Read features from ``.npy`` arrays and PLUMED COLVAR files, one trajectory a file.
 
     A COLVAR file names its columns (``#! FIELDS time phi psi``), says which are angles (``#! SET min_phi -pi``) and has

@@ -1,6 +1,9 @@
 """Features on disk, one array a trajectory, written while they are computed: for what does not fit in memory."""
 
+from __future__ import annotations
+
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +45,11 @@ class FeatureFolder:
     ([1.0, 2.0, 3.0], 'memmap')
     """
 
-    def __init__(self, path, names, periodic, n_frames):
+    def __init__(
+        self, path: str | Path, names: Sequence[str], periodic: Sequence[bool] | np.ndarray, n_frames: Sequence[int]
+    ) -> None:
         self.path = Path(path)
-        self._content = {
+        self._content: dict = {
             "names": list(names),
             "periodic": [bool(p) for p in periodic],
             "n_frames": [int(n) for n in n_frames],
@@ -82,7 +87,7 @@ class FeatureFolder:
     def _file(self, index):
         return self.path / f"{index:03d}.npy"
 
-    def put(self, index, chunks):
+    def put(self, index: int, chunks: Iterable[np.ndarray]) -> bool:
         """Write the features of a trajectory unless they are there.
 
         Parameters
@@ -117,7 +122,7 @@ class FeatureFolder:
                 file.write(np.ascontiguousarray(chunk, dtype=_DTYPE).data)
         return True
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> np.ndarray:
         """The features of a trajectory, a read-only memory map of shape (n_frames, n_columns)."""
         try:
             array = np.load(self._file(index), mmap_mode="r", allow_pickle=False)

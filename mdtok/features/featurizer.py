@@ -1,6 +1,11 @@
 """Coordinates to features, chunk by chunk: dihedrals, and anything that speaks the same three words."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mdtraj
 import numpy as np
@@ -12,6 +17,10 @@ from mdtok.features.arrays import first_not_finite
 from mdtok.features.feature import Feature
 from mdtok.features.feature_folder import FeatureFolder
 from mdtok.features.topologies import describe
+
+if TYPE_CHECKING:
+    from mdtok.md.trajectory import Trajectories
+
 
 _INDICES_OF = {
     "phi": dihedral.indices_phi,
@@ -53,7 +62,7 @@ class Dihedrals(Feature):
     ['phi', 'psi']
     """
 
-    def __init__(self, which="phi psi", encoding="sincos"):
+    def __init__(self, which: str | Sequence = "phi psi", encoding: str = "sincos") -> None:
         self.which = which.replace(",", " ").split() if isinstance(which, str) else list(which)
         if not self.which:
             raise SettingsError(
@@ -71,18 +80,18 @@ class Dihedrals(Feature):
             raise SettingsError(f"encoding is {encoding!r}; 'sincos' or 'radians' was expected.")
         self.encoding = encoding
 
-    def names(self, topology):
+    def names(self, topology: mdtraj.Topology) -> list[str]:
         """Column names, list of str."""
         angles = self._angle_names(topology)
         if self.encoding == "radians":
             return angles
         return [f"{function} {angle}" for angle in angles for function in ("cos", "sin")]
 
-    def periodic(self, topology):
+    def periodic(self, topology: mdtraj.Topology) -> list[bool]:
         """Whether each column is an angle in radians, list of bool."""
         return [self.encoding == "radians"] * len(self.names(topology))
 
-    def transform(self, traj):
+    def transform(self, traj: mdtraj.Trajectory) -> np.ndarray:
         """The columns for each frame.
 
         Parameters
@@ -98,7 +107,7 @@ class Dihedrals(Feature):
             return angles
         return np.stack([np.cos(angles), np.sin(angles)], axis=2).reshape(len(angles), -1)
 
-    def indices(self, topology):
+    def indices(self, topology: mdtraj.Topology) -> np.ndarray:
         """The four atoms of each angle, int array of shape (n_angles, 4)."""
         groups = [self._find(topology, asked) for asked in self.which]
         return np.concatenate(groups)
@@ -177,15 +186,15 @@ class Featurizer:
     'cos BUT0-A BUT0-B BUT0-C BUT0-D'
     """
 
-    def __init__(self, features, memory_limit_gb=2.0):
-        self.features = list(features) if isinstance(features, (list, tuple)) else [features]
+    def __init__(self, features: Feature | list[Feature] | tuple[Feature, ...], memory_limit_gb: float = 2.0) -> None:
+        self.features: list[Feature] = list(features) if isinstance(features, (list, tuple)) else [features]
         if not self.features:
             raise SettingsError("No feature was given; pass for instance [Dihedrals('phi psi')].")
         if not memory_limit_gb > WORKING_GB:
             raise SettingsError(f"memory_limit_gb is {memory_limit_gb}; more than {WORKING_GB} was expected.")
         self.memory_limit_gb = memory_limit_gb
 
-    def fit(self, trajs):
+    def fit(self, trajs: Trajectories | mdtraj.Trajectory | Sequence[mdtraj.Trajectory]) -> Featurizer:
         """Find the columns in the topology of `trajs`; no coordinates are read."""
         topology = _as_list(trajs)[0].topology
         self.n_atoms_ = topology.n_atoms
@@ -193,7 +202,12 @@ class Featurizer:
         self.periodic_ = np.array([p for feature in self.features for p in feature.periodic(topology)], dtype=bool)
         return self
 
-    def transform(self, trajs, progress=True, out=None):
+    def transform(
+        self,
+        trajs: Trajectories | mdtraj.Trajectory | Sequence[mdtraj.Trajectory],
+        progress: bool = True,
+        out: str | Path | None = None,
+    ) -> list[np.ndarray]:
         """Compute the features.
 
         Parameters
@@ -239,7 +253,12 @@ class Featurizer:
                     bar.update(sum(n_frames[: index + 1]) - bar.n)
             return [folder[index] for index in range(len(trajs))]
 
-    def fit_transform(self, trajs, progress=True, out=None):
+    def fit_transform(
+        self,
+        trajs: Trajectories | mdtraj.Trajectory | Sequence[mdtraj.Trajectory],
+        progress: bool = True,
+        out: str | Path | None = None,
+    ) -> list[np.ndarray]:
         """`fit`, then `transform`."""
         return self.fit(trajs).transform(trajs, progress=progress, out=out)
 

@@ -1,11 +1,20 @@
 """Features by the words that a script takes: ``"phi psi contacts"``."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from mdtok.errors import SettingsError
 from mdtok.features.contacts import Contacts
 from mdtok.features.featurizer import DIHEDRALS, Dihedrals
 from mdtok.features.shape import RadiusOfGyration
 
-_OTHERS = {
+if TYPE_CHECKING:
+    from mdtok.features.feature import Feature
+
+
+_OTHERS: dict[str, Callable[[], Feature]] = {
     "contacts": lambda: Contacts(scheme="closest-heavy", kind="soft"),
     "contact-distances": lambda: Contacts(scheme="closest-heavy"),
     "ca-contacts": lambda: Contacts(scheme="ca", kind="soft"),
@@ -14,7 +23,7 @@ _OTHERS = {
 }
 
 
-def named_features(words):
+def named_features(words: str) -> list[Feature]:
     """Features by name, for a `Featurizer`.
 
     Parameters

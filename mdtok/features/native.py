@@ -1,6 +1,11 @@
 """Native contacts of a structure, and how many of them a frame has: Q."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -10,6 +15,10 @@ from mdtok.features.distances import SCHEMES, contact, distance_blocks, require_
 from mdtok.features.feature import Feature
 from mdtok.features.topologies import calpha_atoms, describe, heavy_atoms, load_reference, pair_names, same_residue
 from mdtok.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    import mdtraj
+
 
 CUTOFF_NM = {"closest-heavy": 0.45, "ca": 0.8}
 #: A native contact counts as formed up to so many times its native distance. 1.8 is that of Best, Hummer and Eaton for
@@ -75,10 +84,10 @@ class NativeContacts:
                     "Native distances must be positive numbers of nm; make them with native_contacts(structure)."
                 )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pairs)
 
-    def between(self, first, second):
+    def between(self, first: Sequence[int], second: Sequence[int]) -> NativeContacts:
         """The contacts between two stretches of residues, such as the strands of a hairpin.
 
         Parameters
@@ -115,7 +124,7 @@ class NativeContacts:
             atom_nm=self.atom_nm[atoms],
         )
 
-    def distances_nm(self, scheme):
+    def distances_nm(self, scheme: str) -> np.ndarray:
         """Native distance of each contact in a scheme, shape (n_contacts,)."""
         require_known("scheme", scheme, SCHEMES)
         if scheme == "ca":
@@ -127,7 +136,7 @@ class NativeContacts:
             )
         return self.closest_heavy_nm
 
-    def names(self, topology):
+    def names(self, topology: mdtraj.Topology) -> list[str]:
         """Names of the contacts in a molecule, list of str such as "TRP8-TYR20".
 
         Raises
@@ -138,7 +147,7 @@ class NativeContacts:
         self.require_residues(topology)
         return pair_names(topology, self.pairs)
 
-    def require_residues(self, topology):
+    def require_residues(self, topology: mdtraj.Topology) -> None:
         """DataError unless `topology` has these residues at these places (numbers and protonation may differ)."""
         for index, (name, number) in self.residues.items():
             found = topology.residue(index) if index < topology.n_residues else None
@@ -148,7 +157,7 @@ class NativeContacts:
                     f"({describe(topology)}) {found or 'not there'}; pass the native contacts of the same sequence."
                 )
 
-    def atom_indices(self, topology, scheme):
+    def atom_indices(self, topology: mdtraj.Topology, scheme: str) -> np.ndarray:
         """Atoms of the pairs that Q is counted over, int array of shape (n_pairs, 2).
 
         All native pairs of heavy atoms, or the Cα of each contact.
@@ -167,12 +176,12 @@ class NativeContacts:
                 )
         return np.array([(names[i][a], names[j][b]) for i, a, j, b in wanted])
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the contacts as JSON."""
         write_json(path, {"schema": 1, **vars(self)})
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | Path) -> NativeContacts:
         """Read what `save` wrote; DataError where the file holds something else."""
         content = read_json(path)
         try:
@@ -189,7 +198,12 @@ class NativeContacts:
             raise DataError(f"{path} is no list of native contacts ({' '.join(str(error).split())}).") from None
 
 
-def native_contacts(structure, cutoff_nm=None, min_separation=4, scheme="closest-heavy"):
+def native_contacts(
+    structure: str | Path | mdtraj.Trajectory,
+    cutoff_nm: float | None = None,
+    min_separation: int = 4,
+    scheme: str = "closest-heavy",
+) -> NativeContacts:
     """The native contacts of a structure: residues with two heavy atoms (or their Cα) closer than a cutoff.
 
     Parameters
@@ -310,7 +324,15 @@ class NativeFraction(Feature):
            [0.]], dtype=float32)
     """
 
-    def __init__(self, native, beta_per_nm=50.0, lambda_=None, kind="soft", scheme=None, name="Q"):
+    def __init__(
+        self,
+        native: NativeContacts,
+        beta_per_nm: float = 50.0,
+        lambda_: float | None = None,
+        kind: str = "soft",
+        scheme: str | None = None,
+        name: str = "Q",
+    ) -> None:
         if not isinstance(native, NativeContacts):
             raise SettingsError(f"native is {type(native).__name__}; pass what native_contacts(structure) returns.")
         self.native = native
@@ -323,12 +345,12 @@ class NativeFraction(Feature):
         self.kind = kind
         self.name = name
 
-    def names(self, topology):
+    def names(self, topology: mdtraj.Topology) -> list[str]:
         """Column names, list of str."""
         self.native.atom_indices(topology, self.scheme)  # another molecule is known before coordinates are read
         return [self.name]
 
-    def transform(self, traj):
+    def transform(self, traj: mdtraj.Trajectory) -> np.ndarray:
         """Q of each frame.
 
         Parameters

@@ -1,11 +1,18 @@
 """Trajectories of independent particles in the plane, one array a particle."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from mdtok.errors import DataError
 
+if TYPE_CHECKING:
+    from mdtok.md.trajectory import Trajectories
 
-def split_particles(trajs):
+
+def split_particles(trajs: Trajectories) -> list[np.ndarray]:
     """Positions x and y of every particle of simulations of a `ParticleSystem`.
 
     Parameters

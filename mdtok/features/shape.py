@@ -1,5 +1,9 @@
 """How far from a structure, and how compact: RMSD and radius of gyration."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import mdtraj
 import numpy as np
 
@@ -36,17 +40,17 @@ class Rmsd(Feature):
            [0.]], dtype=float32)
     """
 
-    def __init__(self, reference, atoms="ca"):
+    def __init__(self, reference: str, atoms: str | Sequence[int] = "ca") -> None:
         self.reference = load_reference(reference)
         self.atoms = atoms
         self._reference_atoms = select_atoms(self.reference.topology, atoms)
 
-    def names(self, topology):
+    def names(self, topology: mdtraj.Topology) -> list[str]:
         """Column names, list of str."""
         self._matching_atoms(topology)  # other atoms are known before coordinates are read
         return [f"RMSD {self.atoms}" if isinstance(self.atoms, str) else "RMSD"]
 
-    def transform(self, traj):
+    def transform(self, traj: mdtraj.Trajectory) -> np.ndarray:
         """RMSD of each frame.
 
         Parameters
@@ -99,15 +103,15 @@ class RadiusOfGyration(Feature):
     array([[1.]], dtype=float32)
     """
 
-    def __init__(self, atoms="protein"):
+    def __init__(self, atoms: str | Sequence[int] = "protein") -> None:
         self.atoms = atoms
 
-    def names(self, topology):
+    def names(self, topology: mdtraj.Topology) -> list[str]:
         """Column names, list of str."""
         self._weights(topology, select_atoms(topology, self.atoms))
         return ["Rg"]
 
-    def transform(self, traj):
+    def transform(self, traj: mdtraj.Trajectory) -> np.ndarray:
         """Radius of gyration of each frame.
 
         Parameters

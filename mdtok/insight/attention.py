@@ -4,6 +4,9 @@ An attention map ``A[..., q, k]`` says how much of its attention the query frame
 sum to one. The time difference of a pair is ``k - q`` in frames: negative to the past, positive to the future.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +45,7 @@ def check_attention(attention):
     return attention
 
 
-def visible_frames(attention):
+def visible_frames(attention: np.ndarray) -> np.ndarray:
     """Which frames a query may see, as its attention in all heads tells: bool array (n_frames, n_frames).
 
     A query sees every frame from the first to the last that any head gives attention to; this covers full, causal,
@@ -72,12 +75,12 @@ def _between_first_and_last(seen):
     return (frames >= first[:, None]) & (frames <= last[:, None])
 
 
-def uniform_attention(visible):
+def uniform_attention(visible: np.ndarray) -> np.ndarray:
     """Attention that gives every visible frame the same, shape (n_frames, n_frames); the yardstick of all others."""
     return visible / visible.sum(axis=1, keepdims=True)
 
 
-def attention_blocks(attention):
+def attention_blocks(attention: np.ndarray) -> Iterator[np.ndarray]:
     """The blocks that a local attention falls into, one after another, each an attention array of its own.
 
     A model with a window of W frames gives blocks of W frames (the last may be shorter); one that sees all gives
@@ -102,7 +105,7 @@ def attention_blocks(attention):
         yield attention[..., start:end, start:end]
 
 
-def segment_attention(attention, n_segments):
+def segment_attention(attention: np.ndarray, n_segments: int) -> np.ndarray:
     """Share of the attention of one segment of the trajectory that goes to another; rows sum to one.
 
     Parameters
@@ -142,7 +145,7 @@ def _block_sums(attention, edges):
     return np.add.reduceat(np.add.reduceat(attention, edges[:-1], axis=-1), edges[:-1], axis=-2)
 
 
-def time_difference_shares(attention):
+def time_difference_shares(attention: np.ndarray) -> np.ndarray:
     """Share of the attention at each time difference, ``S(Δ) = (1 / n_frames) Σ_q A[q, q + Δ]``; it sums to one over Δ.
 
     Parameters
@@ -172,7 +175,7 @@ def _time_differences(n_frames):
     return frames - frames[:, None]  # (query, key): key - query
 
 
-def weight_by_time_difference(attention, direction="both"):
+def weight_by_time_difference(attention: np.ndarray, direction: str = "both") -> np.ndarray:
     """Attention times the time that it bridges, ``A[q, k] |k - q|`` in frames, to the past, to the future or both.
 
     The sum of a row is the mean distance that this query looks back or ahead.
@@ -205,7 +208,7 @@ def _of_direction(differences, direction):
     return np.where(differences < 0 if direction == "past" else differences > 0, differences, 0)
 
 
-def mean_attention_distance(shares, direction="both"):
+def mean_attention_distance(shares: np.ndarray, direction: str = "both") -> np.ndarray:
     """Mean time that attention bridges, in frames: ``Σ |Δ| S(Δ) / Σ S(Δ)`` over one direction of time or both.
 
     The mean attention distance of vision transformers, with time in the place of pixels. The frame itself (Δ = 0)
@@ -268,33 +271,33 @@ class AttentionSummary:
     shares: np.ndarray
 
     @property
-    def n_frames(self):
+    def n_frames(self) -> int:
         """Frames of a trajectory."""
         return len(self.visible)
 
     @property
-    def mean_map(self):
+    def mean_map(self) -> np.ndarray:
         """Mean over all layers and heads, shape (n_frames, n_frames)."""
         return self.layer_maps.mean(axis=0)
 
     @property
-    def time_differences(self):
+    def time_differences(self) -> np.ndarray:
         """Key minus query, in frames, shape (2 n_frames - 1,)."""
         return np.arange(-(self.n_frames - 1), self.n_frames)
 
     @property
-    def profile(self):
+    def profile(self) -> np.ndarray:
         """Mean weight ``w(Δ)`` of the pairs Δ apart that may be seen, shape (n_layers, n_heads, 2 n_frames - 1); else
         NaN."""
         pairs = np.rint(time_difference_shares(self.visible) * self.n_frames)
         return np.divide(self.shares * self.n_frames, pairs, out=np.full(self.shares.shape, np.nan), where=pairs > 0)
 
     @property
-    def uniform_shares(self):
+    def uniform_shares(self) -> np.ndarray:
         """Shares of uniform attention over what may be seen, shape (2 n_frames - 1,)."""
         return time_difference_shares(uniform_attention(self.visible))
 
-    def over_uniform(self, part):
+    def over_uniform(self, part: str) -> np.ndarray:
         """A part of the summary over that of uniform attention: 1 is what a head that looks evenly has; NaN if unseen.
 
         Parameters
@@ -316,23 +319,23 @@ class AttentionSummary:
         seen = np.broadcast_to(uniform, values.shape) > 0
         return np.divide(values, uniform, out=np.full(values.shape, np.nan), where=seen)
 
-    def share(self, direction):
+    def share(self, direction: str) -> np.ndarray:
         """Share of the attention to the "past" or the "future", shape (n_layers, n_heads); 0 for a causal model's
         future."""
         return self.shares[..., _of_direction(self.time_differences, direction) != 0].sum(axis=-1)
 
-    def distance(self, direction="both"):
+    def distance(self, direction: str = "both") -> np.ndarray:
         """Mean attention distance of every head in frames, shape (n_layers, n_heads)."""
         return mean_attention_distance(self.shares, direction)
 
-    def uniform_distance(self, direction="both"):
+    def uniform_distance(self, direction: str = "both") -> float:
         """Mean distance of uniform attention over what may be seen, in frames; NaN where nothing may be."""
         return float(mean_attention_distance(self.uniform_shares, direction))
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """Figures for a table: of all heads together, and of every head."""
         together = self.shares.mean(axis=(0, 1))
-        figures = {"n_trajectories": self.n_trajectories, "n_frames": self.n_frames}
+        figures: dict = {"n_trajectories": self.n_trajectories, "n_frames": self.n_frames}
         for direction in ("past", "future"):
             figures[f"{direction}_share"] = float(self.share(direction).mean())
             figures[f"{direction}_share_by_head"] = self.share(direction)
@@ -344,7 +347,9 @@ class AttentionSummary:
         return figures
 
 
-def summarise_attention(attentions, n_segments=10, n_bins=200, progress=True):
+def summarise_attention(
+    attentions: Iterable[np.ndarray], n_segments: int = 10, n_bins: int = 200, progress: bool = True
+) -> AttentionSummary:
     """Average attention over trajectories, one after another; only one trajectory's maps are held.
 
     Parameters
@@ -405,4 +410,4 @@ def summarise_attention(attentions, n_segments=10, n_bins=200, progress=True):
         raise DataError(
             "No attention was given; an iterable of arrays (n_layers, n_heads, n_frames, n_frames) was expected."
         )
-    return AttentionSummary(n_maps, _between_first_and_last(seen), *(total / n_maps for total in sums))
+    return AttentionSummary(n_maps, _between_first_and_last(seen), *(total / n_maps for total in sums or ()))

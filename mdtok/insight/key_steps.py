@@ -11,7 +11,10 @@ looks at the same frames in random order. This tells three things apart:
 Only the last two make a key step, each at its own error rate.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.stats import binom
@@ -28,7 +31,7 @@ _N_RELABELLINGS = 200
 _SIGNIFICANT = 0.05
 
 
-def received_attention(attention, visible=None):
+def received_attention(attention: np.ndarray, visible: np.ndarray | None = None) -> np.ndarray:
     """Attention that a frame gets, over what it would get if all queries looked evenly: 1 is neither much nor little.
 
     ``R_k = Σ_q A[q, k] / Σ_q U[q, k]`` with U uniform over what a query may see. The denominator corrects for masks:
@@ -98,28 +101,36 @@ class KeySteps:
     n_shuffles: int
     seed: int
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.frames)
 
     @property
-    def runs(self):
+    def runs(self) -> list[tuple[int, int]]:
         """Key steps that follow one another without a gap, as (first, last) frames."""
         runs = np.split(self.frames, np.flatnonzero(np.diff(self.frames) > 1) + 1)
         return [(int(run[0]), int(run[-1])) for run in runs if len(run)]
 
     @property
-    def largest_excess(self):
+    def largest_excess(self) -> float:
         """Excess of each frame in the head where it is largest, shape (n_frames,)."""
         return self.excess.max(axis=(0, 1))
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """The steps with their p-values, origins and heads, and the rule that found them."""
         return {name: value for name, value in vars(self).items() if name not in ("excess", "kept_excess")}
 
 
 def find_key_steps(
-    model, trajectory, n_shuffles=25, seed=0, *, error_rate=0.05, least_excess=2.0, min_queries=10, progress=True
-):
+    model: Any,
+    trajectory: np.ndarray,
+    n_shuffles: int = 25,
+    seed: int = 0,
+    *,
+    error_rate: float = 0.05,
+    least_excess: float = 2.0,
+    min_queries: int = 10,
+    progress: bool = True,
+) -> KeySteps:
     """Frames that get far more attention than their place explains, at a stated family-wise error rate.
 
     With ``R`` the `received_attention` of every head, and ``P_k`` its mean at place k over the true and all shuffled
@@ -197,7 +208,7 @@ def find_key_steps(
         if visible is None:
             visible = visible_frames(attention)
         received.append(received_attention(attention, visible).astype(np.float32))
-    candidates = visible.sum(axis=0) >= min_queries
+    candidates = visible.sum(axis=0) >= min_queries  # type: ignore[union-attr]
     if not candidates.any():
         raise DataError(
             f"No frame is seen by {min_queries} queries; give a longer trajectory or a smaller min_queries."
@@ -343,12 +354,12 @@ class KeyStepCount:
     key_steps: list = field(repr=False)
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """One sentence: whether there are key steps."""
         seen = f"in {self.n_with_any} of {self.n_trajectories} trajectories, p = {self.p_value:.2g}"
         return f"key steps {seen}" if self.p_value <= _SIGNIFICANT else f"no more than chance: {seen}"
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """All but the steps of single trajectories, for JSON."""
         figures = {name: value for name, value in vars(self).items() if name != "key_steps"}
         for name in ("per_trajectory", "runs_per_trajectory"):
@@ -356,7 +367,15 @@ class KeyStepCount:
         return {**figures, "verdict": self.verdict}
 
 
-def count_key_steps(model, trajectories, n_shuffles=25, seed=0, *, progress=True, **rule):
+def count_key_steps(
+    model: Any,
+    trajectories: list[np.ndarray],
+    n_shuffles: int = 25,
+    seed: int = 0,
+    *,
+    progress: bool = True,
+    **rule: Any,
+) -> KeyStepCount:
     """Count key steps over several trajectories, with an interval and what the control gives.
 
     Parameters

@@ -1,7 +1,10 @@
 """Does a network place states as the kinetics do? Distances between its embeddings of states, against kinetic
 distances."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
@@ -13,6 +16,11 @@ from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.models.networks.neural import NeuralModel
 from mdtok.tokens.dtrajs import as_dtrajs
+
+if TYPE_CHECKING:
+    from mdtok.models.networks.lstm import LSTM
+    from mdtok.models.networks.nanogpt import NanoGPT
+
 
 METRICS = ("euclidean", "cosine")
 _FEWEST = 4  # states; of three there are six orders only
@@ -59,12 +67,12 @@ class KineticDistanceComparison:
         verb = "is" if len(self.left_out) == 1 else "are"
         return f"{said} {len(self.left_out)} of {n + len(self.left_out)} states {verb} left out, not connected with the others."
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return {**vars(self), "correlation": self.correlation.to_dict(), "sentence": str(self)}
 
 
-def kinetic_distances(transition_matrix, distribution):
+def kinetic_distances(transition_matrix: np.ndarray, distribution: np.ndarray) -> np.ndarray:
     """Kinetic distance between each two states of a reversible Markov model, at its lag time.
 
     ``D_ij² = Σ_k λ_k² (ψ_k(i) - ψ_k(j))²`` over the eigenvalues λ_k = exp(-τ / t_k) at the lag τ and the right
@@ -93,7 +101,15 @@ def kinetic_distances(transition_matrix, distribution):
     return squareform(pdist(transition_matrix / np.sqrt(distribution)))
 
 
-def compare_kinetic_distances(model, dtrajs, lagtime, *, metric="euclidean", n_permutations=999, seed=0):
+def compare_kinetic_distances(
+    model: NanoGPT | LSTM | np.ndarray,
+    dtrajs: list[np.ndarray],
+    lagtime: int,
+    *,
+    metric: str = "euclidean",
+    n_permutations: int = 999,
+    seed: int = 0,
+) -> KineticDistanceComparison:
     """Compare distances between a network's embeddings of states with the kinetic distances of a Markov model.
 
     The p-value is that of Mantel's test, one-sided: how often a random renaming of the states correlates as well. Pairs

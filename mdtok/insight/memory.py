@@ -5,7 +5,11 @@ of held-out trajectories, for several intervals, with counted models that back o
 counts for it, so what they do not find may still be there.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -18,6 +22,10 @@ from mdtok.models.counted.backoff import OrderKModel
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.counted.semi_markov import SemiMarkovModel
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, draw_trajectories, thin_dtrajs
+
+if TYPE_CHECKING:
+    from mdtok.models.dynamics import DynamicsModel
+
 
 _LONGEST_PAST, _MOST_TOKENS = 64, 20_000  # of what a network is asked
 _MOST_FRAMES = 2_000_000  # of training and of test trajectories; more would take minutes and say the same
@@ -53,7 +61,7 @@ class MemoryAtInterval:
     finer_gain: Estimate | None
 
     @property
-    def is_markovian(self):
+    def is_markovian(self) -> bool:
         """Whether the present token was enough."""
         return self.enough == 1
 
@@ -140,7 +148,7 @@ class MemoryDiagnosis:
             f"{self.network.enough * self.dt_ps:g} ps of past, and hardly more with longer ones."
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return {
             "dt_ps": self.dt_ps,
@@ -160,8 +168,16 @@ class MemoryDiagnosis:
 
 
 def diagnose_memory(
-    train, test, dt_ps=1.0, intervals=(1, 2, 5, 10, 20, 50), order=8, finer=None, network=None, seed=0, progress=True
-):
+    train: list[np.ndarray],
+    test: list[np.ndarray],
+    dt_ps: float = 1.0,
+    intervals: Sequence[int] = (1, 2, 5, 10, 20, 50),
+    order: int = 8,
+    finer: tuple[list[np.ndarray], list[np.ndarray]] | None = None,
+    network: tuple[str, DynamicsModel] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> MemoryDiagnosis:
     """How much past helps to predict held-out tokens, at several saving intervals.
 
     Parameters

@@ -1,5 +1,7 @@
 """Prompts to look into a model with: windows of held-out trajectories and the token that follows each."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +33,18 @@ class Prompts:
     trajectory: np.ndarray
     last_frame: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tokens)
 
 
-def choose_prompts(dtrajs, n_frames, n_prompts, ends="any", macrostates=None, seed=0):
+def choose_prompts(
+    dtrajs: list[np.ndarray],
+    n_frames: int,
+    n_prompts: int,
+    ends: str = "any",
+    macrostates: np.ndarray | None = None,
+    seed: int = 0,
+) -> Prompts:
     """Draw prompts at random places of trajectories.
 
     As they come (`ends="any"`) stays and transitions have the weight that they have in held-out nats per token. Before

@@ -7,6 +7,9 @@ activation of *another* prompt gives back at the same site is not knowledge of t
 look like; and an untrained network depends on its input too.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +46,7 @@ class TracedSite:
         named = {0: "at the last token", 1: "at the token before the last"}
         return f"{self.kind}, {self.layer}, {named.get(self.tokens_back, f'{self.tokens_back} tokens before the last')}"
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return {**vars(self), "effect": self.effect.to_dict()}
 
@@ -96,7 +99,7 @@ class CausalTraces:
     anchored: bool
 
     @property
-    def significant(self):
+    def significant(self) -> dict[str, np.ndarray]:
         """The sites that matter, a bool array of each kind; none where the network is no better than an untrained
         one."""
         least = self.least_share * abs(self.total_effect.value) if self.p_value <= self.error_rate else np.inf
@@ -106,7 +109,7 @@ class CausalTraces:
         }
 
     @property
-    def sites(self):
+    def sites(self) -> list[TracedSite]:
         """The sites that matter, a list of `TracedSite`, that of the largest effect first."""
         found = [
             TracedSite(
@@ -149,7 +152,7 @@ class CausalTraces:
             said + " Counted transitions between basins see no noise: this is the network's part only." * self.anchored
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return {**as_plain(vars(self)), "sites": [site.to_dict() for site in self.sites], "sentence": str(self)}
 
@@ -161,24 +164,24 @@ def layer_names(kind, n_rows):
 
 
 def trace_causes(
-    model,
-    dtrajs,
+    model: NanoGPT,
+    dtrajs: list[np.ndarray],
     *,
-    corrupt="all",
-    restore=KINDS,
-    n_prompts=100,
-    n_frames=None,
-    ends="any",
-    macrostates=None,
-    noise=3.0,
-    n_draws=4,
-    n_permutations=999,
-    n_untrained=39,
-    error_rate=0.05,
-    least_share=0.02,
-    seed=0,
-    progress=True,
-):
+    corrupt: str = "all",
+    restore: Sequence[str] = KINDS,
+    n_prompts: int = 100,
+    n_frames: int | None = None,
+    ends: str = "any",
+    macrostates: np.ndarray | None = None,
+    noise: float = 3.0,
+    n_draws: int = 4,
+    n_permutations: int = 999,
+    n_untrained: int = 39,
+    error_rate: float = 0.05,
+    least_share: float = 0.02,
+    seed: int = 0,
+    progress: bool = True,
+) -> CausalTraces:
     """Trace through a nano-GPT what its prediction of the next token rests on, token by token and layer by layer.
 
     Three runs for each prompt: clean; corrupted, with Gaussian noise added to the embeddings of all its tokens, of the

@@ -1,5 +1,8 @@
 """How well trajectories are classified: accuracy, precision, recall and F1 with intervals, and accuracy by slice."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +65,13 @@ def check_labels(labels, n_trajectories, n_classes=None):
     return labels.astype(np.int64)
 
 
-def classification_scores(probabilities, labels, reference=None, n_bootstrap=500, seed=0):
+def classification_scores(
+    probabilities: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    reference: str | None = None,
+    n_bootstrap: int = 500,
+    seed: int = 0,
+) -> dict[str, ClassificationScores]:
     """Accuracy, precision, recall and F1 of classifiers, with 95 % intervals by bootstrap over trajectories.
 
     Parameters
@@ -137,7 +146,14 @@ def _figures(confusion):
     return right.sum(axis=1) / true.sum(axis=1), *(share.mean(axis=1) for share in shares)
 
 
-def accuracy_by_slice(predict_proba, trajectories, labels, n_frames, n_bootstrap=500, seed=0):
+def accuracy_by_slice(
+    predict_proba: Callable[[list[np.ndarray]], np.ndarray],
+    trajectories: list[np.ndarray],
+    labels: np.ndarray,
+    n_frames: int,
+    n_bootstrap: int = 500,
+    seed: int = 0,
+) -> Estimate:
     """Accuracy when only one slice of each trajectory is seen, for the slices one after another.
 
     Parameters
@@ -182,7 +198,7 @@ def accuracy_by_slice(predict_proba, trajectories, labels, n_frames, n_bootstrap
     return bootstrap_mean(np.array(right, dtype=float).T, bootstrap_weights(len(labels), n_bootstrap, seed))
 
 
-def nearest_at_start(trajectories, centres):
+def nearest_at_start(trajectories: list[np.ndarray], centres: np.ndarray) -> np.ndarray:
     """The baseline of classification: the class of the centre that is nearest to the first frame.
 
     Parameters

@@ -4,7 +4,11 @@ A collective variable (CV) is a number a frame, a function of the frame (or of a
 fixed before it is judged: TICA or VAMP fitted to training trajectories, an embedding or class logit of a trained model.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from deeptime.covariance import CovarianceModel
@@ -20,6 +24,10 @@ from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimate import Estimate, as_plain
 from mdtok.kinetics.estimators import check_lagtime
 from mdtok.models.trajectory_model import as_trajectories
+
+if TYPE_CHECKING:
+    from deeptime.decomposition import CovarianceKoopmanModel
+
 
 _CUTOFF = 1e-10  # of the largest eigenvalue of the correlation matrix: columns that agree to 1e-5 are one column
 
@@ -56,7 +64,7 @@ class CVQuality:
         return as_plain({name: figure for name, figure in vars(self).items() if figure is not None})
 
 
-def fit_tica(features, lagtime, n_dim):
+def fit_tica(features: list[np.ndarray], lagtime: int, n_dim: int) -> CovarianceKoopmanModel:
     """TICA of trajectories, deeptime's own model; its ``transform(features)`` gives the `n_dim` slowest CVs.
 
     Parameters
@@ -84,7 +92,7 @@ def fit_tica(features, lagtime, n_dim):
     return _fit(TICA, features, lagtime, n_dim)
 
 
-def fit_vamp(features, lagtime, n_dim):
+def fit_vamp(features: list[np.ndarray], lagtime: int, n_dim: int) -> CovarianceKoopmanModel:
     """VAMP of trajectories, as `fit_tica` but with no need of equilibrium.
 
     References
@@ -113,7 +121,16 @@ def _fit(estimator, features, lagtime, n_dim):
     return model
 
 
-def compare_cvs(cvs, lagtime, committor=None, reference=None, n_folds=5, n_bootstrap=200, seed=0, progress=True):
+def compare_cvs(
+    cvs: Mapping[str, list[np.ndarray]],
+    lagtime: int,
+    committor: list[np.ndarray] | None = None,
+    reference: str | None = None,
+    n_folds: int = 5,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, CVQuality]:
     """Judge sets of collective variables, equally many each, on the same held-out trajectories.
 
     *Cross-validated VAMP-2*: VAMP is fitted in the space of the CVs to all folds of trajectories but one, its score

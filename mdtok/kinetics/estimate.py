@@ -1,7 +1,10 @@
 """A number with its interval: what every estimator gives, how it is written and how it is shown."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import chi2
@@ -26,7 +29,9 @@ class Estimate:
     high: np.ndarray
 
     @classmethod
-    def from_samples(cls, value, samples, confidence=_CONFIDENCE):
+    def from_samples(
+        cls, value: float | np.ndarray, samples: np.ndarray | list[np.ndarray], confidence: float = _CONFIDENCE
+    ) -> Estimate:
         """Percentile interval of `samples` (first axis) around `value`; NaN samples do not count."""
         tail = 100 * (1 - confidence) / 2
         samples = np.asarray(samples, dtype=float)
@@ -36,7 +41,7 @@ class Estimate:
         return cls(np.asarray(value, dtype=float), np.where(seen, low, np.nan), np.where(seen, high, np.nan))
 
     @classmethod
-    def of(cls, figure: "Estimate | dict") -> "Estimate":
+    def of(cls, figure: Estimate | dict) -> Estimate:
         """An estimate as it is, or from its dict ``{"value": …, "low": …, "high": …}``, in which null is NaN.
 
         Examples
@@ -47,11 +52,11 @@ class Estimate:
         return figure if isinstance(figure, cls) else cls(*(np.asarray(figure[part], dtype=float) for part in PARTS))
 
     @property
-    def first(self) -> "Estimate":
+    def first(self) -> Estimate:
         """The first number of an array, or the number."""
         return Estimate(*(np.ravel(part)[0] for part in (self.value, self.low, self.high)))
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Estimate:
         return Estimate(self.value[index], self.low[index], self.high[index])
 
     def texts(self, spec: str | Callable = "") -> tuple[str, str]:
@@ -87,7 +92,7 @@ class Estimate:
     def __mul__(self, factor):
         return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """``{"value": …, "low": …, "high": …}`` as the scorecard writes it."""
         return {"value": self.value, "low": self.low, "high": self.high}
 

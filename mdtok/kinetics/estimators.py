@@ -5,6 +5,9 @@ deeptime's, reversible, on the largest connected set; the posterior is sampled f
 which are the independent ones where the tokens are Markovian at that lag.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,7 +55,7 @@ def check_lagtime(dtrajs, lagtime):
         )
 
 
-def populations(dtrajs, n_states=None, lagtime=None):
+def populations(dtrajs: list[np.ndarray], n_states: int | None = None, lagtime: int | None = None) -> np.ndarray:
     """Populations of the states: counted, or the stationary distribution of an MSM.
 
     Parameters
@@ -91,7 +94,9 @@ def _spread(distribution, symbols, n_states):
     return full
 
 
-def equilibrium_populations(dtrajs, lagtime, macrostates, n_samples=100, seed=0):
+def equilibrium_populations(
+    dtrajs: list[np.ndarray], lagtime: int, macrostates: np.ndarray, n_samples: int = 100, seed: int = 0
+) -> Estimate:
     """Populations of macrostates in equilibrium: stationary distribution of an MSM, with Bayesian 95 % intervals.
 
     Parameters
@@ -119,7 +124,7 @@ def equilibrium_populations(dtrajs, lagtime, macrostates, n_samples=100, seed=0)
     return Estimate.from_samples(msm.stationary_distribution @ members, distributions @ members)
 
 
-def free_energies_kt(probabilities):
+def free_energies_kt(probabilities: np.ndarray) -> np.ndarray:
     """Free energies ``-ln p`` in kT, the lowest at 0; states never seen are infinite."""
     with np.errstate(divide="ignore"):
         energies = -np.log(np.asarray(probabilities, dtype=float))
@@ -153,7 +158,15 @@ class Timescales:
         return plot_timescales({"MD": self.to_dict()}, self.dt_ps, ax=ax)
 
 
-def implied_timescales(dtrajs, lagtimes, n_timescales=3, dt_ps=1.0, n_samples=100, seed=0, n_states=None):
+def implied_timescales(
+    dtrajs: list[np.ndarray],
+    lagtimes: Sequence[int],
+    n_timescales: int = 3,
+    dt_ps: float = 1.0,
+    n_samples: int = 100,
+    seed: int = 0,
+    n_states: int | None = None,
+) -> Timescales:
     """Implied timescales of MSMs over a range of lag times, with Bayesian 95 % intervals around the maximum-likelihood
     estimate.
 
@@ -255,7 +268,9 @@ class ChapmanKolmogorov:
         return float(np.sqrt(np.nanmean((self.predicted - self.observed) ** 2)))
 
 
-def chapman_kolmogorov(dtrajs, lagtime, n_steps=5, macrostates=None):
+def chapman_kolmogorov(
+    dtrajs: list[np.ndarray], lagtime: int, n_steps: int = 5, macrostates: np.ndarray | None = None
+) -> ChapmanKolmogorov:
     """Chapman-Kolmogorov test of an MSM, with a number: `T(τ)^k` against what is counted at `kτ`, on macrostates.
 
     Parameters
@@ -302,7 +317,14 @@ def msm_propagators(msm, macrostates, n_steps):
     return np.array(steps)
 
 
-def mfpt_from_msm(dtrajs, lagtime, macrostates=None, dt_ps=1.0, n_samples=100, seed=0):
+def mfpt_from_msm(
+    dtrajs: list[np.ndarray],
+    lagtime: int,
+    macrostates: np.ndarray | None = None,
+    dt_ps: float = 1.0,
+    n_samples: int = 100,
+    seed: int = 0,
+) -> Estimate:
     """Mean first passage times between macrostates from an MSM, with Bayesian 95 % intervals.
 
     Parameters

@@ -1,7 +1,11 @@
 """Transition path theory: the network of reactive fluxes between macrostates, from an MSM with a Bayesian posterior."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from deeptime.markov import ReactiveFlux
@@ -16,6 +20,10 @@ from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.kinetics.transition_paths import as_ends, name_states
 from mdtok.models.counted.msm import draw_posterior
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _FRACTION = 0.99  # of the flux that is decomposed into pathways
 _MOST_PATHWAYS = 100
@@ -71,11 +79,11 @@ class FluxNetwork:
     micro_states: np.ndarray | None = field(repr=False)
 
     @property
-    def flux_shares(self):
+    def flux_shares(self) -> np.ndarray:
         """Net fluxes as shares of the total flux, shape (n_macrostates, n_macrostates)."""
         return self.net_flux_per_ps.value / self.total_flux_per_ps.value
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         shares = self.pathway_shares
         return {
@@ -127,7 +135,7 @@ class FluxNetwork:
             lines.append(f"{share:<26}  {' → '.join(names[state] for state in path)}")
         return "\n".join(lines)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the network, macrostates along the committor; gives the matplotlib axes."""
         from mdtok.report.plots.networks import plot_flux_network
 
@@ -135,17 +143,17 @@ class FluxNetwork:
 
 
 def reactive_flux(
-    dtrajs,
-    lagtime,
-    source,
-    target,
-    macrostates=None,
-    macrostate_names=None,
-    dt_ps=1.0,
-    n_samples=100,
-    seed=0,
-    progress=True,
-):
+    dtrajs: list[np.ndarray],
+    lagtime: int,
+    source: int | Sequence[int],
+    target: int | Sequence[int],
+    macrostates: np.ndarray | None = None,
+    macrostate_names: list[str] | None = None,
+    dt_ps: float = 1.0,
+    n_samples: int = 100,
+    seed: int = 0,
+    progress: bool = True,
+) -> FluxNetwork:
     """Network of reactive fluxes between macrostates by transition path theory, with Bayesian 95 % intervals.
 
     Committors and fluxes are those of the states of an MSM (deeptime); the fluxes are then summed between macrostates.

@@ -1,6 +1,10 @@
 """How well models of continuous trajectories forecast held-out ones: squared error and density, intervals paired."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -9,6 +13,9 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_ratio, bootstrap_weights
 from mdtok.kinetics.estimate import Estimate
 from mdtok.models.trajectory_model import as_trajectories
+
+if TYPE_CHECKING:
+    from mdtok.models.trajectory_model import TrajectoryModel
 
 
 @dataclass
@@ -38,8 +45,16 @@ class ForecastError:
 
 
 def forecast_errors(
-    models, trajectories, n_prompt=500, n_steps=100, reference=None, scale=None, n_bootstrap=500, seed=0, progress=True
-):
+    models: Mapping[str, TrajectoryModel],
+    trajectories: list[np.ndarray],
+    n_prompt: int = 500,
+    n_steps: int = 100,
+    reference: str | None = None,
+    scale: np.ndarray | None = None,
+    n_bootstrap: int = 500,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, ForecastError]:
     """Mean squared error of forecasts of held-out trajectories, with 95 % intervals by bootstrap over trajectories.
 
     Each model sees the first `n_prompt` frames of every trajectory and forecasts the `n_steps` after them.
@@ -160,7 +175,14 @@ class HeldOutDensity:
         return {name: estimate.to_dict() for name, estimate in vars(self).items() if estimate is not None}
 
 
-def nats_per_frame(models, trajectories, reference=None, n_bootstrap=500, seed=0, progress=True):
+def nats_per_frame(
+    models: Mapping[str, TrajectoryModel],
+    trajectories: list[np.ndarray],
+    reference: str | None = None,
+    n_bootstrap: int = 500,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, HeldOutDensity]:
     """Mean negative log-density of held-out frames given those before them, in nats (lower is better), with intervals.
 
     Parameters

@@ -1,5 +1,7 @@
 """Free energy along one coordinate, with the barrier between two basins."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +37,7 @@ class FreeEnergyProfile:
     difference_kt: Estimate
 
     @property
-    def centres(self):
+    def centres(self) -> np.ndarray:
         """Middles of the bins, shape (n_bins,)."""
         return (self.edges[1:] + self.edges[:-1]) / 2
 
@@ -46,7 +48,7 @@ class FreeEnergyProfile:
             f"from the second, second less first {self.difference_kt:.2f} kT"
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return as_plain(vars(self))
 
@@ -57,7 +59,9 @@ class FreeEnergyProfile:
         return cls(edges=np.asarray(content["edges"]), basins_at=tuple(content["basins_at"]), **estimates)
 
 
-def free_energy_profile(values, edges, split, n_bootstrap=200, seed=0):
+def free_energy_profile(
+    values: list[np.ndarray], edges: np.ndarray, split: float, n_bootstrap: int = 200, seed: int = 0
+) -> FreeEnergyProfile:
     """Free energy along a coordinate from trajectories in equilibrium, with 95 % intervals.
 
     Parameters

@@ -6,6 +6,11 @@ Donati, Weber, Keller, J. Phys.: Condens. Matter 33, 115902 (2021)): neighbourin
 ``D / h^2 sqrt(pi_j / pi_i)``.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse as sparse
 from scipy.sparse.linalg import eigsh, splu
@@ -13,6 +18,12 @@ from scipy.special import ive
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from mdtok.md.particles import ParticleSystem
+
 
 _NEGLIGIBLE = 1e-10
 
@@ -55,7 +66,15 @@ class Oracle:
     True
     """
 
-    def __init__(self, energy, diffusion_nm2_per_ps, temperature_kelvin, bounds, spacing_nm=0.02, max_energy_kt=30.0):
+    def __init__(
+        self,
+        energy: Callable[[np.ndarray], np.ndarray],
+        diffusion_nm2_per_ps: float,
+        temperature_kelvin: float,
+        bounds: Sequence[Sequence[float]],
+        spacing_nm: float = 0.02,
+        max_energy_kt: float = 30.0,
+    ) -> None:
         for name, value in (
             ("diffusion_nm2_per_ps", diffusion_nm2_per_ps),
             ("temperature_kelvin", temperature_kelvin),
@@ -100,7 +119,13 @@ class Oracle:
         self._root, self._modes, self._propagators = root, None, {}
 
     @classmethod
-    def of(cls, system, spacing_nm=0.02, temperature_kelvin=None, **settings):
+    def of(
+        cls,
+        system: ParticleSystem,
+        spacing_nm: float = 0.02,
+        temperature_kelvin: float | None = None,
+        **settings: float,
+    ) -> Oracle:
         """The oracle of a `ParticleSystem` (overdamped, also where the system's own dynamics are not)."""
         return cls(
             system.potential.energy,
@@ -112,15 +137,15 @@ class Oracle:
         )
 
     @property
-    def n_cells(self):
+    def n_cells(self) -> int:
         """Number of cells."""
         return len(self.points)
 
-    def where(self, condition):
+    def where(self, condition: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """The cells whose centres fulfil a condition, a function of points (n, 2), as a boolean mask."""
         return np.asarray(condition(self.points), dtype=bool)
 
-    def shares(self, label_of, n_labels, n_per_side=5):
+    def shares(self, label_of: Callable[[np.ndarray], np.ndarray], n_labels: int, n_per_side: int = 5) -> np.ndarray:
         """How much of each cell, weighted by its equilibrium density, has each label: shape (n_cells, n_labels).
 
         `label_of` takes points (n, 2) to integer labels; each cell is looked at in ``n_per_side**2`` places.
@@ -136,19 +161,19 @@ class Oracle:
             shares[np.arange(self.n_cells), labels] += np.exp((centre - self._energy(points)) / kT)
         return shares / shares.sum(axis=1, keepdims=True)
 
-    def within(self, centre, radius_nm):
+    def within(self, centre: Sequence[float], radius_nm: float) -> np.ndarray:
         """The cells within a radius of a point, as a boolean mask."""
         return np.linalg.norm(self.points - np.asarray(centre), axis=1) <= radius_nm
 
-    def population(self, region):
+    def population(self, region: np.ndarray) -> float:
         """Equilibrium probability of a region (a boolean mask over cells)."""
         return float(self.stationary_distribution[self._region(region, "region")].sum())
 
-    def relaxation_times(self, k=3):
+    def relaxation_times(self, k: int = 3) -> np.ndarray:
         """The `k` slowest relaxation times in ps, slowest first."""
         return self._slowest(k)[0]
 
-    def relaxation_modes(self, k=3):
+    def relaxation_modes(self, k: int = 3) -> np.ndarray:
         """The right eigenfunctions of the `k` slowest relaxations, shape (n_cells, k), of norm 1 in equilibrium."""
         return self._slowest(k)[1]
 
@@ -165,21 +190,21 @@ class Oracle:
         times, modes = self._modes
         return times[:k], modes[:, :k]
 
-    def committor(self, source, target):
+    def committor(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Probability of reaching the target before the source, shape (n_cells,); both are boolean masks over cells."""
         source, target = self._region(source, "source"), self._region(target, "target")
         if (source & target).any():
             raise DataError("Source and target have cells in common; choose smaller regions.")
         return self._solve(~(source | target), np.zeros(self.n_cells), np.where(target, 1.0, 0.0))
 
-    def mfpt(self, source, target):
+    def mfpt(self, source: np.ndarray, target: np.ndarray) -> float:
         """Mean first passage time in ps from the source, averaged over its equilibrium, to the target (boolean
         masks)."""
         source = self._region(source, "source")
         times, weights = self.mfpt_of_cells(target), self.stationary_distribution * source
         return float(times @ weights / weights.sum())
 
-    def mfpt_of_cells(self, target):
+    def mfpt_of_cells(self, target: np.ndarray) -> np.ndarray:
         """Mean first passage time in ps from every cell to the target, shape (n_cells,)."""
         return self._solve(~self._region(target, "target"), np.full(self.n_cells, -1.0), np.zeros(self.n_cells))
 
@@ -191,7 +216,7 @@ class Oracle:
         solution[free] = splu(inside.tocsc()).solve(right[free] - K[free][:, ~free] @ fixed[~free])
         return solution
 
-    def propagator(self, time_ps):
+    def propagator(self, time_ps: float) -> csr_matrix:
         """Exact transition probabilities between cells in a time, rows sum to 1.
 
         Returns
@@ -221,13 +246,13 @@ class Oracle:
         matrix = _without_negligible(matrix.tocsr(), _NEGLIGIBLE)
         return (sparse.diags(1 / np.asarray(matrix.sum(axis=1)).ravel()) @ matrix).tocsr()
 
-    def propagate(self, distribution, time_ps):
+    def propagate(self, distribution: np.ndarray, time_ps: float) -> np.ndarray:
         """A distribution over cells, shape (n_cells,) or (n_cells, k), after a time."""
         distribution = np.asarray(distribution, dtype=float)
         weighted = distribution.T / self._root
         return (self._exponential(weighted.T, time_ps).T * self._root).T
 
-    def expect(self, values, time_ps):
+    def expect(self, values: np.ndarray, time_ps: float) -> np.ndarray:
         """Expected value of a function of the position, (n_cells,) or (n_cells, k), a time after each cell."""
         values = np.asarray(values, dtype=float)
         return (self._exponential((values.T * self._root).T, time_ps).T / self._root).T
@@ -235,14 +260,14 @@ class Oracle:
     def _exponential(self, vectors, time_ps):
         return _apply_exponential(self._symmetric, time_ps, vectors)
 
-    def crossing_probability(self, distribution, target, time_ps):
+    def crossing_probability(self, distribution: np.ndarray, target: np.ndarray, time_ps: float) -> float:
         """Probability that the target (a boolean mask) is reached within a time from a distribution over cells."""
         free = ~self._region(target, "target")
         start = np.asarray(distribution)[free] / self._root[free]
         survivors = _apply_exponential(self._symmetric[free][:, free], time_ps, start)
         return float(1 - survivors @ self._root[free])
 
-    def cell_of(self, points):
+    def cell_of(self, points: np.ndarray) -> np.ndarray:
         """Index of the cell of each point (n, 2), the nearest one where the point is in none."""
         points = np.asarray(points, dtype=float).reshape(-1, 2)
         index = np.rint((points - self._origin) / self.spacing_nm).astype(int)
@@ -253,7 +278,7 @@ class Oracle:
             cells[k] = ((self.points - points[k]) ** 2).sum(axis=1).argmin()
         return cells
 
-    def interpolate(self, values, points):
+    def interpolate(self, values: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Values of cells, (n_cells,) or (n_cells, k), at points (n, 2): bilinear, or of the nearest cell at the
         rim."""
         values, points = np.asarray(values), np.asarray(points, dtype=float).reshape(-1, 2)
@@ -273,11 +298,11 @@ class Oracle:
             result[~covered] = values[self.cell_of(points[~covered])]
         return result
 
-    def uniform_square(self, centre, side_nm):
+    def uniform_square(self, centre: Sequence[float], side_nm: float) -> np.ndarray:
         """Distribution over cells that is uniform in a square, or all in the nearest cell where the square is small."""
         inside = (np.abs(self.points - np.asarray(centre)) <= side_nm / 2 + 1e-9).all(axis=1)
         if not inside.any():
-            inside[self.cell_of([centre])] = True
+            inside[self.cell_of(np.array([centre]))] = True
         return inside / inside.sum()
 
     def _region(self, mask, name):

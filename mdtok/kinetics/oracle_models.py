@@ -1,6 +1,11 @@
 """The oracle as a model among models: the best predictor of tokens, and of coordinates, that there can be."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -9,6 +14,10 @@ from mdtok.errors import DataError
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
 from mdtok.tokens.dtrajs import as_dtrajs
+
+if TYPE_CHECKING:
+    from mdtok.kinetics.oracle import Oracle
+
 
 _SAVE = "An oracle is not saved: it is made again from its system, at once."
 
@@ -30,18 +39,31 @@ class OracleTokens(DynamicsModel):
         Between tokens.
     """
 
-    def __init__(self, oracle, token_of, n_states, time_ps, progress=True):
+    def __init__(
+        self,
+        oracle: Oracle,
+        token_of: Callable[[np.ndarray], np.ndarray],
+        n_states: int,
+        time_ps: float,
+        progress: bool = True,
+    ) -> None:
         self.shares = oracle.shares(token_of, n_states)  # (n_cells, n_states)
         self.oracle, self.time_ps, self.progress = oracle, float(time_ps), progress
         self.n_states_, self.train_seconds_ = n_states, None
 
-    def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
+    def fit(
+        self,
+        dtrajs: list[np.ndarray],
+        validation: list[np.ndarray] | None = None,
+        n_states: int | None = None,
+        checkpoint_folder: str | PathLike | None = None,
+    ) -> OracleTokens:
         """Nothing to learn; checks that the tokens are known."""
         as_dtrajs(dtrajs, self.n_states_)
         return self
 
     @property
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """None are fitted."""
         return 0
 
@@ -49,12 +71,12 @@ class OracleTokens(DynamicsModel):
     def _transition(self):
         return self.oracle.propagator(self.time_ps)
 
-    def predict_log_proba(self, dtraj):
+    def predict_log_proba(self, dtraj: np.ndarray) -> np.ndarray:
         """Log-probability of every token given all before it, shape (n_frames - 1, n_states)."""
         (dtraj,) = as_dtrajs(dtraj, self.n_states_, min_length=2)
         return self._filter([dtraj])[0]
 
-    def log_prob(self, dtrajs):
+    def log_prob(self, dtrajs: list[np.ndarray]) -> list[np.ndarray]:
         """Log-probability of each observed token, all trajectories of a list at once."""
         dtrajs = as_dtrajs(dtrajs, self.n_states_, min_length=2)
         return [said[np.arange(len(d) - 1), d[1:]] for said, d in zip(self._filter(dtrajs), dtrajs)]
@@ -84,11 +106,11 @@ class OracleTokens(DynamicsModel):
         return weights / weights.sum(axis=0)
 
     @property
-    def stationary_distribution_(self):
+    def stationary_distribution_(self) -> np.ndarray:  # type: ignore[override]
         """Exact populations of the tokens, shape (n_states_,)."""
         return self.oracle.stationary_distribution @ self.shares
 
-    def sample(self, prompts, n_steps, seed):
+    def sample(self, prompts: np.ndarray, n_steps: int, seed: int) -> list[np.ndarray]:
         """Continue each prompt with the tokens of a particle that hops between cells."""
         prompts = self.check_prompts(prompts, n_steps, seed)
         rng, P = np.random.default_rng(seed), self._transition
@@ -107,12 +129,12 @@ class OracleTokens(DynamicsModel):
             tokens[t] = np.minimum(drawn, self.n_states_ - 1)
         return list(tokens.T)
 
-    def save(self, folder):
+    def save(self, folder: str | PathLike) -> None:
         """Not saved; raises."""
         raise DataError(f"{_SAVE} ({Path(folder).name})")
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | PathLike) -> OracleTokens:
         """Not saved; raises."""
         raise DataError(_SAVE)
 
@@ -128,21 +150,26 @@ class OracleForecast(TrajectoryModel):
         Between frames.
     """
 
-    def __init__(self, oracle, time_ps, progress=True):
+    def __init__(self, oracle: Oracle, time_ps: float, progress: bool = True) -> None:
         self.oracle, self.time_ps, self.progress, self.n_dim_ = oracle, float(time_ps), progress, 2
         self._moments = None
 
-    def fit(self, trajectories, validation=None, checkpoint_folder=None):
+    def fit(
+        self,
+        trajectories: list[np.ndarray],
+        validation: list[np.ndarray] | None = None,
+        checkpoint_folder: str | PathLike | None = None,
+    ) -> OracleForecast:
         """Nothing to learn; checks the trajectories."""
         as_trajectories(trajectories, 2)
         return self
 
     @property
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """None are fitted."""
         return 0
 
-    def forecast(self, prompts, n_steps, seed=0):
+    def forecast(self, prompts: np.ndarray, n_steps: int, seed: int = 0) -> np.ndarray:
         """Conditional means E[x(t + h) | x(t)], shape (n_prompts, n_steps, 2): no predictor has a lower squared
         error."""
         last = np.stack([prompt[-1] for prompt in self.check_prompts(prompts, n_steps)])
@@ -152,7 +179,7 @@ class OracleForecast(TrajectoryModel):
             forecast[:, step] = self.oracle.interpolate(expected, last)
         return forecast
 
-    def log_density(self, trajectory):
+    def log_density(self, trajectory: np.ndarray) -> np.ndarray:
         """Log-density of every frame given the one before, shape (n_frames - 1,), per nm^2.
 
         A step of few cells is taken as Gaussian, with the exact conditional mean and covariance: hops between cells
@@ -198,7 +225,7 @@ class OracleForecast(TrajectoryModel):
             - np.log(2 * np.pi)
         )
 
-    def sample(self, prompts, n_steps, seed):
+    def sample(self, prompts: np.ndarray, n_steps: int, seed: int) -> list[np.ndarray]:
         """Continue each prompt by hopping between cells, placed uniformly in them."""
         last = np.stack([prompt[-1] for prompt in self.check_prompts(prompts, n_steps)])
         rng, hop, cells = (
@@ -212,12 +239,12 @@ class OracleForecast(TrajectoryModel):
             chains[step] = self.oracle.points[cells] + self.oracle.spacing_nm * (rng.random((len(last), 2)) - 0.5)
         return list(chains.transpose(1, 0, 2))
 
-    def save(self, folder):
+    def save(self, folder: str | PathLike) -> None:
         """Not saved; raises."""
         raise DataError(f"{_SAVE} ({Path(folder).name})")
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | PathLike) -> OracleForecast:
         """Not saved; raises."""
         raise DataError(_SAVE)
 

@@ -1,5 +1,7 @@
 """Kinetics counted directly from trajectories: first passages and dwells, censoring and intervals included."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,7 +135,9 @@ class Waits:
         return seen + surviving * (weights @ later) / arrivals[self.frames > cut].sum()
 
 
-def mfpt_counted(dtrajs, dt_ps=1.0, n_states=None, n_bootstrap=200, seed=0):
+def mfpt_counted(
+    dtrajs: list[np.ndarray], dt_ps: float = 1.0, n_states: int | None = None, n_bootstrap: int = 200, seed: int = 0
+) -> Estimate:
     """Mean first passage times counted directly from trajectories, with censoring handled and 95 % intervals.
 
     The clock of i → j starts when i is entered (for the first time, or after j) and stops when j is reached. Waits that
@@ -190,7 +194,7 @@ def _widen_where_few(estimate, passages):
     return estimate
 
 
-def dwell_times(dtrajs, n_states=None, dt_ps=1.0):
+def dwell_times(dtrajs: list[np.ndarray], n_states: int | None = None, dt_ps: float = 1.0) -> list[np.ndarray]:
     """Complete dwells in each state, in ps; the first and the last of a trajectory are cut by its ends and left out.
 
     Returns

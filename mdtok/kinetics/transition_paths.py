@@ -4,8 +4,12 @@ A transition path is the last stretch between leaving the source and entering th
 and none of the failed attempts.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import binomtest
@@ -15,6 +19,10 @@ from mdtok.kinetics.bootstrap import bootstrap_ratio, bootstrap_weights
 from mdtok.kinetics.estimate import Estimate, poisson_interval
 from mdtok.kinetics.passages import independent_units
 from mdtok.tokens.dtrajs import as_dtrajs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 _FEW_PATHS = 10  # below this the interval also covers that of exponential durations, wider than those of any one route
 _OUTSIDE, _SOURCE, _TARGET = 0, 1, 2
@@ -41,15 +49,15 @@ class TransitionPaths:
     spans: np.ndarray
     mean_ps: Estimate
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.spans)
 
     @property
-    def durations_ps(self):
+    def durations_ps(self) -> np.ndarray:
         """How long each path lasts, shape (n_paths,)."""
         return (self.spans[:, 2] - self.spans[:, 1]) * float(self.dt_ps)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return {
             "source": self.source,
@@ -78,14 +86,22 @@ class TransitionPaths:
             f"{quantiles} ps"
         )
 
-    def plot(self, ax=None, name="MD"):
+    def plot(self, ax: Axes | None = None, name: str = "MD") -> Axes:
         """Draw a histogram of the durations; gives the matplotlib axes."""
         from mdtok.report.plots.networks import plot_transition_path_times
 
         return plot_transition_path_times({name: self}, ax=ax)
 
 
-def find_transition_paths(dtrajs, source, target, dt_ps=1.0, n_states=None, n_bootstrap=200, seed=0):
+def find_transition_paths(
+    dtrajs: list[np.ndarray],
+    source: int | Sequence[int],
+    target: int | Sequence[int],
+    dt_ps: float = 1.0,
+    n_states: int | None = None,
+    n_bootstrap: int = 200,
+    seed: int = 0,
+) -> TransitionPaths:
     """Transition paths in trajectories, and their mean duration with a 95 % interval.
 
     A path runs from the last frame in the source to the first frame in the target, with no frame of either between
@@ -205,22 +221,22 @@ class EventOrder:
     crossing_ps: np.ndarray
 
     @property
-    def n_paths(self):
+    def n_paths(self) -> int:
         return len(self.crossing_ps)
 
     @property
-    def n_first(self):
+    def n_first(self) -> np.ndarray:
         """On how many paths each coordinate is first, and alone, int array of shape (n_coordinates,)."""
         earliest = self.crossing_ps == self.crossing_ps.min(axis=1, keepdims=True)
         return earliest[earliest.sum(axis=1) == 1].sum(axis=0)
 
     @property
-    def n_undecided(self):
+    def n_undecided(self) -> int:
         """Paths on which two coordinates cross in the same frame, or had both crossed before."""
         return self.n_paths - int(self.n_first.sum())
 
     @property
-    def shares(self):
+    def shares(self) -> Estimate:
         """Estimate, shape (n_coordinates,): share of the decided paths that each is first on, exact binomial 95 %."""
         n_decided = self.n_paths - self.n_undecided
         if n_decided == 0:
@@ -228,7 +244,7 @@ class EventOrder:
         intervals = [binomtest(int(n), n_decided).proportion_ci(0.95, method="exact") for n in self.n_first]
         return Estimate(self.n_first / n_decided, *np.array([(i.low, i.high) for i in intervals]).T)
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """For JSON."""
         return {
             "names": self.names,
@@ -249,7 +265,12 @@ class EventOrder:
         return "\n".join([*lines, f"{self.n_paths} transition paths, {self.n_undecided} undecided"])
 
 
-def order_of_events(paths, coordinates, dtrajs, thresholds=None):
+def order_of_events(
+    paths: TransitionPaths,
+    coordinates: Mapping[str, list[np.ndarray]],
+    dtrajs: list[np.ndarray],
+    thresholds: Mapping[str, float] | None = None,
+) -> EventOrder:
     """Which of several progress coordinates crosses its threshold first on transition paths, once and for all.
 
     On each path the last crossing counts, after which the coordinate stays on the target's side until the target is

@@ -1,5 +1,7 @@
 """A molecule that is ready to run: an openmm.System with its structure, its starts and its settings."""
 
+from __future__ import annotations
+
 import dataclasses
 
 import numpy as np
@@ -44,7 +46,7 @@ class MolecularSystem(SimulatedSystem):
     settings: dict
 
     @property
-    def solute_topology(self):
+    def solute_topology(self) -> app.Topology:
         """The openmm Topology of the atoms that trajectories keep."""
         if len(self.solute_atoms) == self.n_atoms:
             return self.topology
@@ -58,7 +60,7 @@ class MolecularSystem(SimulatedSystem):
     #: Where a simulation starts that names no start: the structure itself.
     default_start = None
 
-    def start_positions(self, start, seed=0):
+    def start_positions(self, start: str | None, seed: int = 0) -> np.ndarray:
         """Positions of a start, by its name, the same for every seed; None gives the structure itself.
 
         Raises

@@ -1,14 +1,21 @@
 """Compute platforms: chosen by measuring them on the very system that is to run."""
 
+from __future__ import annotations
+
 import dataclasses
 import logging
 import os
 import time
+from typing import TYPE_CHECKING
 
 import openmm
 from openmm import unit
 
 from mdtok.errors import PlatformError
+
+if TYPE_CHECKING:
+    from mdtok.md.simulated_system import SimulatedSystem
+
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +46,7 @@ class PlatformChoice:
     measured: dict = dataclasses.field(default_factory=dict)
 
     @property
-    def is_gpu(self):
+    def is_gpu(self) -> bool:
         """Whether this is CUDA, HIP or OpenCL."""
         return self.name in _GPU_PLATFORMS
 
@@ -49,7 +56,7 @@ def available_cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def select_platform(platform, system, n_processes=1):
+def select_platform(platform: str | PlatformChoice, system: SimulatedSystem, n_processes: int = 1) -> PlatformChoice:
     """Choose the platform for a system: the one that is named, or for "auto" the one measured to be fastest.
 
     Reference is preferred where no other is a quarter faster: it alone gives the same to the last bit.

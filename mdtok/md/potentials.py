@@ -1,10 +1,13 @@
 """Analytic potentials of a particle in the plane, written as text: the same expression for OpenMM and for numpy."""
 
+from __future__ import annotations
+
 import ast
 import dataclasses
 import functools
 import keyword
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import root
@@ -85,23 +88,23 @@ class Potential:
             known.add(name)
         _check_tree(main, known)
 
-    def energy(self, points):
+    def energy(self, points: np.ndarray) -> np.ndarray:
         """Energy in kJ/mol, shape (n,), at points of shape (n, 2) in nm."""
         return self._evaluate(_as_points(points))
 
-    def gradient(self, points):
+    def gradient(self, points: np.ndarray) -> np.ndarray:
         """Gradient in kJ/(mol nm), shape (n, 2), exact to rounding (complex-step derivative, Squire and Trapp 1998)."""
         points = _as_points(points)
         steps = _COMPLEX_STEP * 1j * np.eye(2)
         return np.stack([self._evaluate(points + step).imag / _COMPLEX_STEP for step in steps], axis=1)
 
-    def hessian(self, point):
+    def hessian(self, point: np.ndarray) -> np.ndarray:
         """Second derivatives at one point, shape (2, 2), in kJ/(mol nm^2)."""
         step = 1e-5 * np.eye(2)
         columns = (self.gradient(point + step) - self.gradient(point - step)) / 2e-5
         return (columns + columns.T) / 2
 
-    def stationary_points(self, bounds, n_starts=16):
+    def stationary_points(self, bounds: Sequence[Sequence[float]], n_starts: int = 16) -> tuple[np.ndarray, np.ndarray]:
         """Minima and saddle points within bounds.
 
         Parameters
@@ -128,7 +131,10 @@ class Potential:
                 found.append(point)
         found.sort(key=lambda p: self.energy(p)[0])
         n_down = [int((np.linalg.eigvalsh(self.hessian(p)) < 0).sum()) for p in found]
-        return tuple(np.array([p for p, n in zip(found, n_down) if n == wanted]).reshape(-1, 2) for wanted in (0, 1))
+        minima, saddles = (
+            np.array([p for p, n in zip(found, n_down) if n == wanted]).reshape(-1, 2) for wanted in (0, 1)
+        )
+        return minima, saddles
 
     def _evaluate(self, points):
         values = {"x": points[:, 0], "y": points[:, 1], **self.parameters}

@@ -1,5 +1,7 @@
 """Many replicas of one system side by side: each its own seed, start and folder, all cores, one progress bar."""
 
+from __future__ import annotations
+
 import contextlib
 import math
 import multiprocessing
@@ -8,9 +10,11 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from openmm import unit
@@ -29,6 +33,14 @@ from mdtok.md.simulation import (
 )
 from mdtok.md.system import plain
 
+if TYPE_CHECKING:
+    from openmm.unit import Quantity
+
+    from mdtok.md.platforms import PlatformChoice
+    from mdtok.md.simulated_system import SimulatedSystem
+    from mdtok.md.trajectory import Trajectories
+
+
 _SECONDS_BETWEEN_POLLS = 0.2
 _cancelled = threading.Event()  # set in worker processes only
 _BROKEN_POOL = (
@@ -38,17 +50,17 @@ _BROKEN_POOL = (
 
 
 def run_replicas(
-    system,
-    n_replicas,
-    length_ns,
-    seed,
-    out,
-    n_processes=None,
-    executor=None,
-    platform="auto",
-    starts=None,
-    progress=True,
-):
+    system: SimulatedSystem,
+    n_replicas: int,
+    length_ns: float | Quantity,
+    seed: int,
+    out: str | Path,
+    n_processes: int | None = None,
+    executor: Any | None = None,
+    platform: str | PlatformChoice = "auto",
+    starts: Sequence[str] | None = None,
+    progress: bool = True,
+) -> Trajectories:
     """Simulate independent replicas of a system, and open their trajectories.
 
     Called again with the same settings, replicas that are finished cost nothing and the others continue from their

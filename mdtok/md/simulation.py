@@ -1,9 +1,13 @@
 """One simulation in one folder: it can be killed at any moment and, run again, ends as if nothing had happened."""
 
+from __future__ import annotations
+
 import copy
 import logging
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,6 +19,11 @@ from mdtok.errors import RunFolderError, SettingsError
 from mdtok.md.platforms import select_platform
 from mdtok.md.xtc import XtcWriter, truncate_frames
 from mdtok.storage import read_json, whole, write_json
+
+if TYPE_CHECKING:
+    from mdtok.md.platforms import PlatformChoice
+    from mdtok.md.simulated_system import SimulatedSystem
+
 
 logger = logging.getLogger(__name__)
 
@@ -29,19 +38,19 @@ _HEADER = "step,time_ps,potential_energy_kj_mol,temperature_kelvin\n"
 
 
 def run_simulation(
-    system,
-    n_steps,
+    system: SimulatedSystem,
+    n_steps: int,
     *,
-    out,
-    seed,
-    start=None,
-    platform="auto",
-    frame_interval_steps=None,
-    checkpoint_interval_steps=None,
-    reporters=(),
-    should_stop=None,
-    progress=True,
-):
+    out: str | Path,
+    seed: int,
+    start: str | None = None,
+    platform: str | PlatformChoice = "auto",
+    frame_interval_steps: int | None = None,
+    checkpoint_interval_steps: int | None = None,
+    reporters: Sequence = (),
+    should_stop: Callable[[], bool] | None = None,
+    progress: bool = True,
+) -> Path:
     """Simulate a system for `n_steps` steps in all, and leave its trajectory in a folder.
 
     Run again, it continues from the last checkpoint: frames written after it are cut off first. On the Reference

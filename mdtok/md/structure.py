@@ -1,5 +1,7 @@
 """Molecular structures: read from PDB, and checked for missing atoms, broken chains and mirror images of residues."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +132,7 @@ def check_sequence(topology, definition):
         )
 
 
-def check_chirality(topology, positions):
+def check_chirality(topology: app.Topology, positions: np.ndarray | unit.Quantity) -> None:
     """Raise StructureError if an amino acid is a D-residue (a mutation tool can make one, with a finite energy).
 
     The signed volume of N, C and CB seen from CA is positive in an L-residue and negative in a D-residue; the beta
@@ -148,7 +150,7 @@ def check_chirality(topology, positions):
         Names the residues.
     """
     if unit.is_quantity(positions):
-        positions = positions.value_in_unit(unit.nanometer)
+        positions = positions.value_in_unit(unit.nanometer)  # type: ignore[union-attr]
     positions, wrong, wrong_side_chains = np.asarray(positions), [], []
     for residue in topology.residues():
         atoms = {atom.name: positions[atom.index] for atom in residue.atoms()}

@@ -3,9 +3,12 @@
 Opening walks over headers only, so that a truncated file or a wrong topology is known before anything is computed.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import mdtraj
 import numpy as np
@@ -23,7 +26,12 @@ _FILE_CLASS = {
 }
 
 
-def open_trajectories(paths, top=None, dt_ps=None, stride=1):
+def open_trajectories(
+    paths: str | Path | Sequence[str | Path],
+    top: str | Path | mdtraj.Topology | mdtraj.Trajectory | None = None,
+    dt_ps: float | None = None,
+    stride: int = 1,
+) -> Trajectories:
     """Open trajectory files without loading them: a sequence of lazy `TrajectoryFile`.
 
     Every file is checked now, by its headers: that it is there and whole, has the atoms of the topology, and frames
@@ -114,24 +122,24 @@ class TrajectoryFile:
     stride: int = 1
 
     @property
-    def n_frames(self):
+    def n_frames(self) -> int:
         """Frames after `stride`."""
         return -(-self.n_frames_in_file // self.stride)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.n_frames
 
     @property
-    def n_atoms(self):
+    def n_atoms(self) -> int:
         """Atoms of the topology, and of every frame."""
         return self.topology.n_atoms
 
     @property
-    def dt_ps(self):
+    def dt_ps(self) -> float:
         """Picoseconds between frames, after `stride`."""
         return self.dt_in_file_ps * self.stride
 
-    def chunks(self, size=1000):
+    def chunks(self, size: int = 1000) -> Iterator[mdtraj.Trajectory]:
         """Iterate over the trajectory in pieces of `size` frames.
 
         Parameters
@@ -149,12 +157,12 @@ class TrajectoryFile:
             for start in range(0, self.n_frames, size):
                 yield self._read(file, start, min(size, self.n_frames - start))
 
-    def load(self):
+    def load(self) -> mdtraj.Trajectory:
         """The whole trajectory in memory, an mdtraj.Trajectory."""
         with self._open() as file:
             return self._read(file, 0, self.n_frames)
 
-    def frames(self, indices):
+    def frames(self, indices: Sequence[int]) -> mdtraj.Trajectory:
         """Some frames in the order asked for, an mdtraj.Trajectory.
 
         Parameters
@@ -215,15 +223,15 @@ class Trajectories(Sequence):
         All frames together.
     """
 
-    def __init__(self, files):
+    def __init__(self, files: Iterable[TrajectoryFile]) -> None:
         self._files = tuple(files)
         if not self._files:
             raise DataError("No trajectory is left; keep at least one.")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._files)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> Any:
         return Trajectories(self._files[index]) if isinstance(index, slice) else self._files[index]
 
     def __repr__(self):
@@ -231,19 +239,19 @@ class Trajectories(Sequence):
         return f"<Trajectories: {len(self)} files, {self.n_frames} frames, {n_atoms} atoms, {self.dt_ps:g} ps a frame>"
 
     @property
-    def topology(self):
+    def topology(self) -> mdtraj.Topology:
         return self._files[0].topology
 
     @property
-    def dt_ps(self):
+    def dt_ps(self) -> float:
         return self._files[0].dt_ps
 
     @property
-    def paths(self):
+    def paths(self) -> list[Path]:
         return [file.path for file in self._files]
 
     @property
-    def n_frames(self):
+    def n_frames(self) -> int:
         return sum(file.n_frames for file in self._files)
 
 

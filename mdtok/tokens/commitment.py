@@ -1,5 +1,9 @@
 """Tokens of states that a trajectory is committed to: core sets, and running means without short visits."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
@@ -7,7 +11,7 @@ from mdtok.errors import DataError, SettingsError
 OUTSIDE = -1
 
 
-def core_states(points, centres, radius):
+def core_states(points: np.ndarray, centres: np.ndarray, radius: float) -> np.ndarray:
     """The core that was visited last, at every frame (milestoning): a border crossed back and forth is no transition.
 
     Parameters
@@ -67,7 +71,7 @@ def hold_last(states):
     return np.where(known >= 0, states[known], OUTSIDE)
 
 
-def running_mean(values, n_frames):
+def running_mean(values: np.ndarray, n_frames: int) -> np.ndarray:
     """Mean of each frame and the `n_frames` - 1 before it; the first frames, with a shorter past, are left out.
 
     Parameters
@@ -91,7 +95,7 @@ def running_mean(values, n_frames):
     return (sums[n_frames:] - sums[:-n_frames]) / n_frames
 
 
-def nearest_value(values, levels):
+def nearest_value(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     """Index of the level nearest each value.
 
     Examples
@@ -102,7 +106,7 @@ def nearest_value(values, levels):
     return np.abs(np.asarray(values, dtype=float)[:, None] - np.asarray(levels, dtype=float)).argmin(axis=1)
 
 
-def without_short_visits(dtraj, n_frames):
+def without_short_visits(dtraj: np.ndarray, n_frames: int) -> np.ndarray:
     """Tokens in which a visit shorter than `n_frames` counts as part of the state before it.
 
     Visits are looked at in order of time, so that two short ones in a row do not make a long one; the first visit
@@ -136,7 +140,7 @@ def without_short_visits(dtraj, n_frames):
     return hold_last(np.repeat(np.where(kept, dtraj[starts], OUTSIDE), lengths))
 
 
-def count_transitions(dtrajs, n_states, commit_frames):
+def count_transitions(dtrajs: list[np.ndarray], n_states: int, commit_frames: Sequence[int]) -> np.ndarray:
     """Transitions between states that are left over when visits shorter than a commit time do not count.
 
     Parameters

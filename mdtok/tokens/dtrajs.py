@@ -1,6 +1,9 @@
 """Discrete trajectories (dtrajs): checked, read from files, split into training and test."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +84,7 @@ def count_states(*groups):
     return 1 + max(int(dtraj.max()) for dtrajs in groups for dtraj in as_dtrajs(dtrajs))
 
 
-def load_dtrajs(paths):
+def load_dtrajs(paths: str | Path | Sequence[str | Path]) -> list[np.ndarray]:
     """Read discrete trajectories from ``.npy`` or text files (one token a line, or a row of them).
 
     Parameters
@@ -128,7 +131,7 @@ def _load_text(path):
             raise ValueError("no number in it") from None
 
 
-def relabel(*groups):
+def relabel(*groups: list[np.ndarray]) -> tuple[list[list[np.ndarray]], np.ndarray]:
     """Map the labels that occur in groups of dtrajs to 0 .. n_states - 1, keeping their order.
 
     Returns
@@ -142,7 +145,9 @@ def relabel(*groups):
     return [[np.searchsorted(labels, dtraj) for dtraj in group] for group in groups], labels
 
 
-def split_trajectories(dtrajs, test_fraction=0.25, seed=0):
+def split_trajectories(
+    dtrajs: list[np.ndarray], test_fraction: float = 0.25, seed: int = 0
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Split a list of trajectories (tokens or features) into training and test, whole trajectories only.
 
     Parameters
@@ -187,7 +192,7 @@ def split_indices(n_trajectories, test_fraction=0.25, seed=0):
     return sorted(order[n_test:].tolist()), sorted(order[:n_test].tolist())
 
 
-def cut_outside(dtrajs, *aligned, min_length=2):
+def cut_outside(dtrajs: list[np.ndarray], *aligned: list[np.ndarray], min_length: int = 2) -> tuple:
     """Leave out the frames that lie outside of all states (token -1): each trajectory falls into the pieces between.
 
     Parameters
@@ -227,7 +232,7 @@ def _runs(inside):
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
 
 
-def split_time_blocks(trajectories, n_blocks):
+def split_time_blocks(trajectories: list[np.ndarray], n_blocks: int) -> list[np.ndarray]:
     """Cut each trajectory into `n_blocks` contiguous blocks of (nearly) equal length.
 
     Parameters

@@ -1,5 +1,7 @@
 """Whether held-out trajectories are held out: no piece of them may stand in the training data word for word."""
 
+from __future__ import annotations
+
 import zlib
 
 import numpy as np
@@ -11,7 +13,7 @@ _MOST_PIECES = 50
 _ENOUGH_BYTES = 60  # of a compressed piece: two of that information are never the same by chance
 
 
-def check_held_out(train, test):
+def check_held_out(train: list[np.ndarray], test: list[np.ndarray]) -> None:
     """Refuse held-out trajectories of which a piece is in a training trajectory too.
 
     Pieces are looked at, up to 50 of them spread evenly, that hold so much information that they cannot be alike by

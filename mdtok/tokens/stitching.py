@@ -4,8 +4,12 @@ Such a trajectory shows what a sequence of tokens looks like. Its frames are rea
 nothing of the dynamics within a state can be read from it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mdtraj
 import numpy as np
@@ -18,6 +22,10 @@ from mdtok.features.featurizer import CHUNK_BYTES, WORKING_GB
 from mdtok.features.topologies import select_atoms
 from mdtok.storage import whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs
+
+if TYPE_CHECKING:
+    from mdtok.md.trajectory import Trajectories
+
 
 _BYTES_PER_ATOM = 12
 _WHAT = (
@@ -53,20 +61,20 @@ class Stitched:
 
 
 def stitch_frames(
-    dtraj,
-    dtrajs,
-    trajs,
-    out,
+    dtraj: np.ndarray,
+    dtrajs: list[np.ndarray],
+    trajs: Trajectories | mdtraj.Trajectory | Sequence[mdtraj.Trajectory],
+    out: str | Path,
     *,
-    of,
-    features=None,
-    atoms="all",
-    n_candidates=100,
-    dt_ps=None,
-    seed=0,
-    memory_limit_gb=2.0,
-    progress=True,
-):
+    of: str,
+    features: list[np.ndarray] | None = None,
+    atoms: str | Sequence[int] = "all",
+    n_candidates: int = 100,
+    dt_ps: float | None = None,
+    seed: int = 0,
+    memory_limit_gb: float = 2.0,
+    progress: bool = True,
+) -> Stitched:
     """Write a sequence of tokens as a trajectory of MD frames, each as near as possible to the one before.
 
     For every state up to `n_candidates` of its MD frames are drawn once and held in memory. From token to token the

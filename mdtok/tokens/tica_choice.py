@@ -1,5 +1,8 @@
 """Lag time and number of components of a TICA, chosen by cross-validated VAMP-2."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +56,15 @@ class TicaChoice:
         return "\n".join([*lines, f"chosen: {self.n_dim} components at a lag of {self.lagtime} frames"])
 
 
-def choose_tica(features, lagtimes, dims, scoring_lagtime, n_folds=5, seed=0, progress=True):
+def choose_tica(
+    features: list[np.ndarray],
+    lagtimes: Sequence[int],
+    dims: Sequence[int],
+    scoring_lagtime: int,
+    n_folds: int = 5,
+    seed: int = 0,
+    progress: bool = True,
+) -> TicaChoice:
     """Choose lag time and number of components of a TICA by VAMP-2 on held-out trajectories.
 
     TICA of each lag, and VAMP in the space of its first components, are fitted to all folds but one, and scored on that

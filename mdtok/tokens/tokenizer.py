@@ -1,7 +1,11 @@
 """Features to tokens: k-means microstates on the connected set, and PCCA+ macrostates; and back to structures."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from deeptime.decomposition import TICA
@@ -17,6 +21,12 @@ from mdtok.features.streaming import fit_in_chunks
 from mdtok.storage import read_json, whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.tokens.metastable import metastable_states
+
+if TYPE_CHECKING:
+    import mdtraj
+
+    from mdtok.md.trajectory import Trajectories
+
 
 logger = logging.getLogger(__name__)
 
@@ -82,11 +92,20 @@ class StateTokenizer:
     True
     """
 
-    def __init__(self, n_states=100, n_macrostates=4, lagtime=10, tica_dim=None, centers=None, seed=0):
+    def __init__(
+        self,
+        n_states: int = 100,
+        n_macrostates: int | str | None = 4,
+        lagtime: int = 10,
+        tica_dim: int | None = None,
+        centers: np.ndarray | None = None,
+        seed: int = 0,
+    ) -> None:
         for name, value, least in (("n_states", n_states, 2), ("lagtime", lagtime, 1)):
             if int(value) != value or value < least:
                 raise SettingsError(f"{name} is {value}; a whole number of at least {least} was expected.")
-        if n_macrostates not in (None, "auto") and not 2 <= n_macrostates <= n_states:
+        asked_for = None if n_macrostates == "auto" else n_macrostates
+        if asked_for is not None and not 2 <= asked_for <= n_states:  # type: ignore[operator]
             raise SettingsError(
                 f"n_macrostates is {n_macrostates}; 2 .. n_states ({n_states}), 'auto' or None was expected."
             )
@@ -97,11 +116,11 @@ class StateTokenizer:
         self.lagtime = int(lagtime)
         self.tica_dim = tica_dim
         self.centers = None if centers is None else np.asarray(centers, dtype=float)
-        if centers is not None and (self.centers.ndim != 2 or len(self.centers) != n_states):
+        if self.centers is not None and (self.centers.ndim != 2 or len(self.centers) != n_states):
             raise SettingsError(f"centers has the shape {self.centers.shape}; ({n_states}, n_dimensions) was expected.")
         self.seed = seed
 
-    def fit(self, features, progress=True):
+    def fit(self, features: list[np.ndarray], progress: bool = True) -> StateTokenizer:
         """Find states and macrostates.
 
         Parameters
@@ -210,7 +229,7 @@ class StateTokenizer:
         else:
             self.macrostates_ = metastable_states(msm, None if self.n_macrostates == "auto" else self.n_macrostates)
 
-    def transform(self, features):
+    def transform(self, features: list[np.ndarray]) -> list[np.ndarray]:
         """The state of each frame.
 
         Parameters
@@ -228,17 +247,19 @@ class StateTokenizer:
         nearest = [self._nearest(self._project(array), centers) for array in arrays]
         return [np.where(states < self.n_states_, states, -1) for states in nearest]
 
-    def fit_transform(self, features, progress=True):
+    def fit_transform(self, features: list[np.ndarray], progress: bool = True) -> list[np.ndarray]:
         """`fit`, then `transform`."""
         return self.fit(features, progress=progress).transform(features)
 
-    def to_macrostates(self, dtrajs):
+    def to_macrostates(self, dtrajs: list[np.ndarray]) -> list[np.ndarray]:
         """The macrostate of each frame of `dtrajs` (tokens of `transform`), list of int arrays; -1 stays -1."""
         self._require_fitted()
         with_outside = np.append(self.macrostates_, -1)
         return [with_outside[dtraj] for dtraj in as_dtrajs(dtrajs, self.n_states_, outside=True)]
 
-    def frames_in_state(self, dtrajs, state, n_frames=None, seed=0, macro=False):
+    def frames_in_state(
+        self, dtrajs: list[np.ndarray], state: int, n_frames: int | None = None, seed: int = 0, macro: bool = False
+    ) -> np.ndarray:
         """Where a state was visited.
 
         Parameters
@@ -270,7 +291,15 @@ class StateTokenizer:
             return visits
         return visits[np.sort(np.random.default_rng(seed).choice(len(visits), n_frames, replace=False))]
 
-    def structures(self, trajs, dtrajs, state, n_frames=10, seed=0, macro=False):
+    def structures(
+        self,
+        trajs: Trajectories | mdtraj.Trajectory | Sequence[mdtraj.Trajectory],
+        dtrajs: list[np.ndarray],
+        state: int,
+        n_frames: int = 10,
+        seed: int = 0,
+        macro: bool = False,
+    ) -> mdtraj.Trajectory:
         """Structures of a state, drawn from the trajectories.
 
         Parameters
@@ -305,7 +334,7 @@ class StateTokenizer:
             pieces.append(traj.frames(frames) if hasattr(traj, "frames") else traj[frames])
         return mdtraj.join(pieces, check_topology=False)
 
-    def save(self, folder):
+    def save(self, folder: str | Path) -> None:
         """Write ``state_tokenizer.json`` and the arrays (``centers.npy``, …) to `folder`."""
         self._require_fitted()
         folder = Path(folder)
@@ -327,7 +356,7 @@ class StateTokenizer:
         )
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | Path) -> StateTokenizer:
         """Read what `save` wrote; RunFolderError where a file of it is missing."""
         folder = Path(folder)
         content = read_json(folder / "state_tokenizer.json")

@@ -1,12 +1,14 @@
 """Windows of fixed length for sequence models; none crosses a trajectory's end, and no token is lost."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from mdtok.errors import SettingsError
 from mdtok.tokens.dtrajs import as_dtrajs
 
 
-def windows(dtrajs, length, shift):
+def windows(dtrajs: list[np.ndarray], length: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
     """Cut discrete trajectories into windows of equal length.
 
     Windows start every `shift` frames; a last one is aligned to the trajectory's end, so that every token lies in some
