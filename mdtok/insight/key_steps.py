@@ -208,7 +208,7 @@ def find_key_steps(
         if visible is None:
             visible = visible_frames(attention)
         received.append(received_attention(attention, visible).astype(np.float32))
-    candidates = visible.sum(axis=0) >= min_queries  # type: ignore[union-attr]
+    candidates = visible.sum(axis=0) >= min_queries
     if not candidates.any():
         raise DataError(
             f"No frame is seen by {min_queries} queries; give a longer trajectory or a smaller min_queries."

@@ -100,7 +100,7 @@ class FluxNetwork:
         }
 
     @classmethod
-    def from_dict(cls, content: dict) -> "FluxNetwork":
+    def from_dict(cls, content: dict) -> FluxNetwork:
         """From what `to_dict` gave; the fluxes between the states of the MSM are not in it, and None here."""
         estimates = ("populations", "committors", "net_flux_per_ps", "total_flux_per_ps", "mfpt_ps")
         shares = [Estimate.of(path["share"]) for path in content["pathways"]]

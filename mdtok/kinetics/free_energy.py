@@ -53,7 +53,7 @@ class FreeEnergyProfile:
         return as_plain(vars(self))
 
     @classmethod
-    def from_dict(cls, content: dict) -> "FreeEnergyProfile":
+    def from_dict(cls, content: dict) -> FreeEnergyProfile:
         """From what `to_dict` gave; energies that were infinite are NaN."""
         estimates = {name: Estimate.of(content[name]) for name in ("free_energy_kt", "barriers_kt", "difference_kt")}
         return cls(edges=np.asarray(content["edges"]), basins_at=tuple(content["basins_at"]), **estimates)

@@ -70,7 +70,7 @@ class TransitionPaths:
         }
 
     @classmethod
-    def from_dict(cls, content: dict) -> "TransitionPaths":
+    def from_dict(cls, content: dict) -> TransitionPaths:
         """From what `to_dict` gave."""
         ends = tuple(content["source"]), tuple(content["target"])
         spans = np.asarray(content["spans_frames"], dtype=np.int64).reshape(-1, 3)

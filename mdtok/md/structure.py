@@ -150,7 +150,7 @@ def check_chirality(topology: app.Topology, positions: np.ndarray | unit.Quantit
         Names the residues.
     """
     if unit.is_quantity(positions):
-        positions = positions.value_in_unit(unit.nanometer)  # type: ignore[union-attr]
+        positions = positions.value_in_unit(unit.nanometer)
     positions, wrong, wrong_side_chains = np.asarray(positions), [], []
     for residue in topology.residues():
         atoms = {atom.name: positions[atom.index] for atom in residue.atoms()}

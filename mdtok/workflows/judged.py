@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -41,13 +42,13 @@ class JudgedRun:
     """
 
     run: RunFolder
-    settings: object
+    settings: Any
     tokens: TokenisedData
     features: FeatureData | None = None
     labelled: LabelledData | None = None
     tokenizer: StateTokenizer | None = None
     models: dict = field(default_factory=dict)
-    definition: object = None
+    definition: Any = None
     load_system: Callable | None = None
     card: Scorecard | None = None
 

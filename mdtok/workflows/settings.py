@@ -68,8 +68,8 @@ class ModelSettings(RunSettings):
                     "compared."
                 )
         if not (
-            0 < self.test_fraction
-            and 0 < self.validation_fraction
+            self.test_fraction > 0
+            and self.validation_fraction > 0
             and self.test_fraction + self.validation_fraction < 1
         ):
             raise SettingsError(

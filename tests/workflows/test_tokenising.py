@@ -1,5 +1,6 @@
 """Splits, blocks, lags: what stages decide from lengths alone, before anything is computed; and the order of replicas."""
 
+from itertools import chain
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ def settings(**changes):
 @given(n=st.integers(3, 200), test=st.floats(0.05, 0.6), validation=st.floats(0.05, 0.35), seed=st.integers(0, 99))
 def test_every_trajectory_is_in_one_part_and_no_part_is_empty(n, test, validation, seed):
     split = split_in_three(n, settings(test_fraction=test, validation_fraction=validation, seed=seed))
-    assert sorted(sum(split.values(), [])) == list(range(n))
+    assert sorted(chain.from_iterable(split.values())) == list(range(n))
     assert all(split.values())
     assert split == split_in_three(n, settings(test_fraction=test, validation_fraction=validation, seed=seed))
 
