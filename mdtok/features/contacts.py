@@ -67,6 +67,13 @@ class Contacts(Feature):
     (['CA distance GLY1-GLY4'], array([[0.38]], dtype=float32))
     """
 
+    words = {
+        "contacts": {"scheme": "closest-heavy", "kind": "soft"},
+        "contact-distances": {"scheme": "closest-heavy"},
+        "ca-contacts": {"scheme": "ca", "kind": "soft"},
+        "ca-distances": {"scheme": "ca"},
+    }
+
     def __init__(
         self,
         pairs: str | Sequence[tuple[int, int]] | NativeContacts = "all",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,20 @@ if TYPE_CHECKING:
 
 
 class Feature(ABC):
-    """Columns computed from coordinates, for a `Featurizer`."""
+    """Columns computed from coordinates, for a `Featurizer`.
+
+    Attributes
+    ----------
+    words : dict of str -> dict
+        What ``--features`` calls it, and the arguments that each word stands for; none where it cannot be said in a word.
+    """
+
+    words: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    @classmethod
+    def from_words(cls, words: list[str]) -> list[Feature]:
+        """The features that some of its words stand for: one a word, unless a class puts them together."""
+        return [cls(**cls.words[word]) for word in words]
 
     @abstractmethod
     def names(self, topology: mdtraj.Topology) -> list[str]:

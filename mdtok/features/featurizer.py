@@ -62,6 +62,13 @@ class Dihedrals(Feature):
     ['phi', 'psi']
     """
 
+    words = {name: {"which": name, "encoding": "radians"} for name in DIHEDRALS}
+
+    @classmethod
+    def from_words(cls, words: list[str]) -> list[Feature]:
+        """One feature of all the angles together, in radians."""
+        return [cls(words, encoding="radians")]
+
     def __init__(self, which: str | Sequence = "phi psi", encoding: str = "sincos") -> None:
         self.which = which.replace(",", " ").split() if isinstance(which, str) else list(which)
         if not self.which:

@@ -1,26 +1,13 @@
-"""Features by the words that a script takes: ``"phi psi contacts"``."""
+"""Features by the words that a script takes: ``"phi psi contacts"``. Each class says which words are its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import importlib
+import pkgutil
 
+import mdtok.features
 from mdtok.errors import SettingsError
-from mdtok.features.contacts import Contacts
-from mdtok.features.featurizer import DIHEDRALS, Dihedrals
-from mdtok.features.shape import RadiusOfGyration
-
-if TYPE_CHECKING:
-    from mdtok.features.feature import Feature
-
-
-_OTHERS: dict[str, Callable[[], Feature]] = {
-    "contacts": lambda: Contacts(scheme="closest-heavy", kind="soft"),
-    "contact-distances": lambda: Contacts(scheme="closest-heavy"),
-    "ca-contacts": lambda: Contacts(scheme="ca", kind="soft"),
-    "ca-distances": lambda: Contacts(scheme="ca"),
-    "rg": RadiusOfGyration,
-}
+from mdtok.features.feature import Feature
 
 
 def named_features(words: str) -> list[Feature]:
@@ -29,8 +16,7 @@ def named_features(words: str) -> list[Feature]:
     Parameters
     ----------
     words : str
-        Of phi, psi, omega, chi1 .. chi5 (in radians); contacts, ca-contacts (soft); contact-distances, ca-distances;
-        rg.
+        Of those that `known_words` gives, separated by blanks or commas; dihedral angles are in radians.
 
     Returns
     -------
@@ -47,15 +33,35 @@ def named_features(words: str) -> list[Feature]:
     >>> [type(feature).__name__ for feature in named_features("phi psi ca-contacts")]
     ['Dihedrals', 'Contacts']
     """
-    words = words.replace(",", " ").split()
-    for word in words:
-        if word not in DIHEDRALS and word not in _OTHERS:
-            raise SettingsError(f"The feature {word!r} is not known; give some of {', '.join([*DIHEDRALS, *_OTHERS])}.")
-    if not words or len(set(words)) < len(words):
-        raise SettingsError(f"The features {' '.join(words)!r} were asked for; give one at least, and each once.")
-    dihedrals = [word for word in words if word in DIHEDRALS]
-    return [
-        Dihedrals(dihedrals, encoding="radians") if word in DIHEDRALS else _OTHERS[word]()
-        for word in words
-        if word not in dihedrals[1:]
-    ]
+    asked, known = words.replace(",", " ").split(), _class_of_each_word()
+    for word in asked:
+        if word not in known:
+            raise SettingsError(f"The feature {word!r} is not known; give some of {', '.join(known)}.")
+    if not asked or len(set(asked)) < len(asked):
+        raise SettingsError(f"The features {words!r} were asked for; give one at least, and each once.")
+    features = {}  # by the word that each comes from
+    for feature_class in dict.fromkeys(known[word] for word in asked):
+        own = [word for word in asked if known[word] is feature_class]
+        features |= dict(zip(own, feature_class.from_words(own), strict=False))
+    return [features[word] for word in asked if word in features]
+
+
+def known_words() -> list[str]:
+    """All words, class by class.
+
+    Examples
+    --------
+    >>> {"phi", "chi5", "ca-contacts", "rg"} <= set(known_words())
+    True
+    """
+    return list(_class_of_each_word())
+
+
+def _class_of_each_word() -> dict[str, type[Feature]]:
+    """Every word of every class in this wing, dihedrals first."""
+    words: dict[str, type[Feature]] = {}
+    for module in pkgutil.iter_modules(mdtok.features.__path__):
+        for value in vars(importlib.import_module(f"mdtok.features.{module.name}")).values():
+            if isinstance(value, type) and issubclass(value, Feature):
+                words |= dict.fromkeys(value.words, value)
+    return dict(sorted(words.items(), key=lambda item: item[1].__name__ != "Dihedrals"))

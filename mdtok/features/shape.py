@@ -103,6 +103,8 @@ class RadiusOfGyration(Feature):
     array([[1.]], dtype=float32)
     """
 
+    words = {"rg": {}}
+
     def __init__(self, atoms: str | Sequence[int] = "protein") -> None:
         self.atoms = atoms
 

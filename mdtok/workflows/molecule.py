@@ -8,6 +8,7 @@ import numpy as np
 from mdtok.errors import SettingsError
 from mdtok.features import Featurizer, named_features
 from mdtok.features.feature_files import FeatureTable
+from mdtok.features.named import known_words
 from mdtok.md import load_system
 from mdtok.md.definition import load_definition
 from mdtok.storage import read_json
@@ -40,9 +41,7 @@ class MoleculeSettings(ModelSettings):
     token_interval_ps: float = setting(
         1.0, "Time between tokens; a multiple of the time between frames.", group="tokens"
     )
-    features: str = setting(
-        "phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg.", group="features"
-    )
+    features: str = setting("phi psi", f"Any of {' '.join(known_words())}.", group="features")
     tokens: str = setting(
         "microstates",
         "microstates (k-means of the features), macrostates (of those), or sin-phi (20 bins of sin φ).",

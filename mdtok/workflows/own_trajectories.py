@@ -6,6 +6,7 @@ from pathlib import Path
 from mdtok.errors import SettingsError
 from mdtok.features import Featurizer, load_features, named_features
 from mdtok.features.feature_files import FeatureTable
+from mdtok.features.named import known_words
 from mdtok.md import open_trajectories
 from mdtok.md.files import find_files
 from mdtok.tokens import StateTokenizer
@@ -25,9 +26,7 @@ class TrajectorySettings(ModelSettings):
     out: str = setting("runs/trajectories", "Folder of the run.")
     traj: list[str] = setting([], "DCD, XTC or HDF5 files or patterns.")
     top: str = setting("", "Topology (PDB) of the trajectories.")
-    features: str = setting(
-        "phi psi", "phi psi omega chi1 …, contacts, ca-contacts, contact-distances, ca-distances, rg.", group="features"
-    )
+    features: str = setting("phi psi", f"Any of {' '.join(known_words())}.", group="features")
     feature_files: list[str] = setting([], "Instead of --traj: .npy arrays or PLUMED COLVAR files.")
     columns: list[str] = setting([], "Columns of the feature files, by name (or names for those of an array).")
     periodic: list[str] = setting([], "Columns that are angles in radians.")
