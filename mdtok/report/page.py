@@ -1,48 +1,36 @@
 """The report: one self-contained page whose first screen says in words which model passes and which fails."""
 
 import base64
-from html import escape
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 
-from markupsafe import escape as markup_escape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from tqdm.auto import tqdm
 
+from mdtok.kinetics.scorecard import Scorecard
 from mdtok.kinetics.verdicts import picoseconds
 from mdtok.report import tables
 from mdtok.report.figures import DPI, NAMES, report_figures
 from mdtok.report.glossary import REFERENCES, TERMS
-from mdtok.report.parts import Table, Verbatim
+from mdtok.report.parts import Chapter
+from mdtok.report.plots.maps import Projection
 from mdtok.storage import whole
 
 _SHOWN_DPI = 108  # pixels of the page per inch of a figure; more are in the image, for sharp screens and print
-_CHIPS = {"pass": "✓ passes", "fail": "✗ fails", "open": "? open"}
-_HOW_TO_READ = (
-    "✓ within the MD noise, ✗ off, ? the MD is too short to tell. The noise floor is how far two pieces of the same "
-    "MD are apart (typical, and the most that is allowed). For timescales and MFPT, × is the factor between model "
-    "and held-out MD in the worst item; for the other distances it is how many times the allowed distance. Brackets "
-    "are 95 % intervals."
-)
-_TRANSITIONS = (
-    "Transitions between macrostates that a model expects on held-out MD over those observed: 1 is calibrated, "
-    "above 1 the model leaves too easily."
-)
-_ROLLOUTS = (
-    "The last tenth of the chains against the first: populations of macrostates (total variation distance, beside "
-    "what chance reaches in 1 of 20), and nats per token under the Markov chain of training MD, which rise where "
-    "chains grow unlike MD. Net flux between two macrostates over the traffic both ways is 0 with detailed balance."
-)
+_HERE = Path(__file__).parent
 
 
 def write_report(
-    card,
-    folder,
+    card: Scorecard,
+    folder: str | Path,
     *,
-    title="Does the model reproduce the dynamics?",
-    projection=None,
-    run=None,
-    chapters=(),
-    progress=False,
-):
+    title: str = "Does the model reproduce the dynamics?",
+    projection: Projection | None = None,
+    run: dict | None = None,
+    chapters: Sequence[Chapter] = (),
+    progress: bool = False,
+) -> Path:
     """Write ``report.html`` and ``figures/*.png`` to `folder`, each whole or not at all.
 
     The page stands alone: images and style are inside it, it needs no network and no script.
@@ -98,60 +86,46 @@ def write_report(
 
 
 def _draw(figure, folder):
-    """Write the figure's PNG and give its bytes."""
+    """Write the figure's PNG and give it as the page holds it."""
     path = folder / f"{figure.name}.png"
     with whole(path) as partial:
         figure.render(partial)
-    return path.read_bytes()
+    content = path.read_bytes()
+    width = int.from_bytes(content[16:20])  # of a PNG it stands there
+    return {"base64": base64.b64encode(content).decode(), "width": round(width * _SHOWN_DPI / DPI)}
+
+
+@functools.cache
+def _template() -> Template:
+    settings = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    return Environment(loader=FileSystemLoader(_HERE), **settings).get_template("page.html.j2")
 
 
 def _page(card, title, figures, images, projection, run, chapters):
-    content = card.content
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in TERMS.items())
-    references = "".join(f"<li>{escape(reference)}</li>" for reference in REFERENCES)
-    sections = [
-        _first_screen(card, title),
-        *(_section(chapter.title, _body(chapter.body) + _figures(chapter.figures, images)) for chapter in chapters),
-        _section("Figures", _figures(figures, images)),
-        _section("Macrostates", tables.state_table(content, projection)),
-        _section("What each check found", tables.check_table(content)),
-        _passage_times(content),
-        _timescales(content),
-        _section(
-            "Transitions and cost",
-            _paragraph(_TRANSITIONS) + tables.calibration_table(content) + tables.pair_table(content),
-        ),
-        _rollouts(content),
-        _section("Glossary", f"<dl>{terms}</dl>"),
-        _section("References", f"<ol>{references}</ol>"),
-        _section("This run", tables.run_table(run)) if run else "",
-    ]
-    body = "\n".join(filter(None, sections))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    content, n_states = card.content, len(card.content["macrostate_names"])
+    mfpt = tables.mfpt_table(content)
+    return _template().render(
+        title=title,
+        style=(_HERE / "page.css").read_text(encoding="utf-8"),
+        data=_data_line(content),
+        verdicts=[(tables.status(row), row["summary"]) for row in content["models"].values()],
+        scores=tables.score_table(content),
+        chapters=chapters,
+        figures=figures,
+        images=images,
+        states=tables.state_table(content, projection),
+        checks=tables.check_table(content),
+        mfpt=mfpt,
+        n_pairs_left_out=n_states * (n_states - 1) - len(mfpt.rows),
+        timescale_lag=picoseconds(tables.timescale_lag(content) * content["dt_ps"]),
+        timescales=tables.timescale_table(content),
+        calibration=tables.calibration_table(content),
+        pairs=tables.pair_table(content),
+        rollouts=tables.rollout_table(content),
+        glossary=TERMS,
+        references=REFERENCES,
+        provenance=tables.run_table(run or {}),
     )
-
-
-def _rollouts(content):
-    checked = tables.rollout_table(content)
-    return _section("Along the rollouts", _paragraph(_ROLLOUTS) + checked) if checked else ""
-
-
-def _first_screen(card, title):
-    rows = card.content["models"].values()
-    sentences = "".join(_sentence(tables.status(row), sentence) for row, sentence in zip(rows, card.sentences))
-    return (
-        f'<header>\n<h1>{escape(title)}</h1>\n<p class="data">{escape(_data_line(card.content))}</p>\n'
-        f'<ul class="sentences">{sentences}</ul>\n{tables.score_table(card.content)}\n'
-        f'<p class="note"><small>{escape(_HOW_TO_READ)}</small></p>\n</header>'
-    )
-
-
-def _sentence(status, sentence):
-    return f'<li><span class="chip {status}">{_CHIPS[status]}</span><span>{escape(sentence)}</span></li>'
 
 
 def _data_line(content):
@@ -165,51 +139,4 @@ def _data_line(content):
         f"{picoseconds(n_frames * dt_ps)} of MD, one frame every {picoseconds(dt_ps)}: {n_train} {trajectories} to "
         f"learn from and {n_test} held out ({picoseconds(reference['n_test_tokens'] * dt_ps)}); "
         f"{content['n_states']} states{grouped}, lag time {picoseconds(content['lagtime_frames'] * dt_ps)}."
-    )
-
-
-def _section(title, body):
-    return f"<section>\n<h2>{escape(title)}</h2>\n{body}\n</section>"
-
-
-def _paragraph(text):
-    return f"<p>{escape(text)}</p>"
-
-
-def _body(body):
-    return body if isinstance(body, str) else "".join(map(_part, body))
-
-
-def _part(part):
-    if isinstance(part, Table):
-        heading = f"<h3>{markup_escape(part.title)}</h3>" if part.title else ""
-        return heading + tables.table(part.header, [map(markup_escape, row) for row in part.rows], part.look)
-    return f"<pre>{escape(part.text)}</pre>" if isinstance(part, Verbatim) else f"<p>{markup_escape(part)}</p>"
-
-
-def _figures(figures, images):
-    drawn = "".join(_figure(figure, images[figure.name]) for figure in figures)
-    return f'<div class="figures">{drawn}</div>' if drawn else ""
-
-
-def _figure(figure, image):
-    width = round(int.from_bytes(image[16:20]) * _SHOWN_DPI / DPI)  # a PNG's width stands in bytes 16 to 19
-    source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
-    title = escape(figure.title)
-    return (
-        f'<figure id="{figure.name}"><h3>{title}</h3><img src="{source}" width="{width}" alt="{title}">'
-        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
-    )
-
-
-def _passage_times(content):
-    left_out, table = tables.mfpt_table(content)
-    text = f"{left_out}With 95 % intervals and the number of passages seen, counted directly from trajectories."
-    return _section("Mean first passage times", _paragraph(text) + table)
-
-
-def _timescales(content):
-    at_lag, table = tables.timescale_table(content)
-    return _section(
-        "Implied timescales", _paragraph(f"Relaxation times {at_lag}, with 95 % Bayesian intervals.") + table
     )

@@ -7,13 +7,12 @@ A text is escaped when the page is written, unless it is `Markup`. What a text i
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mdtok.kinetics.estimate import MISSING, Estimate
 from mdtok.report.figures import ReportFigure
 
-_HOLDS = Markup('<span class="mark pass">✓</span> {}')
-_FAILS = Markup('<span class="mark fail">✗</span> {}')
+_SIGNS = {"pass": "✓", "fail": "✗", "open": "?"}
 
 
 @dataclass
@@ -23,12 +22,13 @@ class Table:
     Attributes
     ----------
     header : sequence of str
-    rows : sequence of sequences of str
-        Cells, the first of which heads its row.
+    rows : sequence of sequences of str or Cell
     title : str
         Above it; none if empty.
     look : str
-        Class of its style.
+        Class of its style: "words" for long texts, "score" for that of the first screen.
+    n_heads : int
+        The first cells of a row that head it.
 
     Examples
     --------
@@ -37,9 +37,21 @@ class Table:
     """
 
     header: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence]
     title: str = ""
     look: str = ""
+    n_heads: int = 1
+
+
+@dataclass
+class Cell:
+    """A cell of a table that says more when the mouse is on it."""
+
+    text: str
+    tooltip: str
+
+    def __html__(self):
+        return escape(self.text)
 
 
 @dataclass
@@ -67,7 +79,9 @@ class Chapter:
     figures: list[ReportFigure] = field(default_factory=list)
 
 
-def shown(figure: Estimate | dict | None, spec: str | Callable = ".3f", factor: float = 1.0) -> Markup:
+def shown(
+    figure: Estimate | dict | None, spec: str | Callable[[float], str] = ".3f", factor: float = 1.0, unit: str = ""
+) -> Markup:
     """A number with its 95 % interval, small, as a cell of a table.
 
     Parameters
@@ -78,6 +92,8 @@ def shown(figure: Estimate | dict | None, spec: str | Callable = ".3f", factor: 
         See `mdtok.kinetics.estimate.Estimate.texts`.
     factor : float
         What the number is multiplied with.
+    unit : str
+        Behind the number.
 
     Examples
     --------
@@ -87,9 +103,20 @@ def shown(figure: Estimate | dict | None, spec: str | Callable = ".3f", factor: 
     if figure is None:
         return Markup(MISSING)
     value, interval = (Estimate.of(figure).first * factor).texts(spec)
-    return Markup("{} <small>{}</small>").format(value, interval) if interval else Markup.escape(value)
+    text = escape(f"{value} {unit}" if unit and value != MISSING else value)
+    return text + small(f" {interval}") if interval else text
+
+
+def small(text: str) -> Markup:
+    """A small text; a space before it stays outside."""
+    return Markup("{}<small>{}</small>").format(" " * text.startswith(" "), text.removeprefix(" "))
+
+
+def mark(look: str) -> Markup:
+    """The sign of "pass", "fail" or "open", in its colour."""
+    return Markup('<span class="mark {}">{}</span>').format(look, _SIGNS[look])
 
 
 def held(holds: bool, text: str = "") -> Markup:
     """A text behind a tick, or behind a cross where something does not hold."""
-    return Markup((_HOLDS if holds else _FAILS).format(text).strip())
+    return mark("pass" if holds else "fail") + Markup(" {}").format(text)

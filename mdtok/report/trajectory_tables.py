@@ -5,8 +5,8 @@ from html import escape
 import numpy as np
 
 from mdtok.kinetics.verdicts import picoseconds
+from mdtok.report.chapters import MISSING, table
 from mdtok.report.plots.style import numbers
-from mdtok.report.tables import MISSING, table
 
 
 def estimate(figure, spec=".3f", factor=1.0):

@@ -2,11 +2,11 @@
 
 from html import escape
 
+from mdtok.report.chapters import table
 from mdtok.report.figures import ReportFigure
 from mdtok.report.parts import Chapter
 from mdtok.report.plots.networks import plot_flux_network, plot_transition_path_times
 from mdtok.report.plots.profiles import plot_free_energy_profiles
-from mdtok.report.tables import table
 
 _MEANING = (
     "Unfolded and folded are the states with less than 0.3 and with more than 0.7 of the native contacts. The first "

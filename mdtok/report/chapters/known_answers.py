@@ -2,8 +2,8 @@
 
 from html import escape
 
+from mdtok.report.chapters import table
 from mdtok.report.parts import Chapter
-from mdtok.report.tables import table
 
 _MEANING = (
     "The same estimators for all. MD comes first: its intervals should hold what is known. A model learnt from the "
