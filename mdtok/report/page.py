@@ -97,8 +97,11 @@ def _draw(figure, folder):
 
 @functools.cache
 def _template() -> Template:
-    settings = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    return Environment(loader=FileSystemLoader(_HERE), **settings).get_template("page.html.j2")
+    loader = FileSystemLoader(_HERE)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html.j2")
 
 
 def _page(card, title, figures, images, projection, run, chapters):
