@@ -110,7 +110,7 @@ class OracleTokens(DynamicsModel):
         """Exact populations of the tokens, shape (n_states_,)."""
         return self.oracle.stationary_distribution @ self.shares
 
-    def sample(self, prompts: np.ndarray, n_steps: int, seed: int) -> list[np.ndarray]:
+    def sample(self, prompts: list[np.ndarray] | int | None, n_steps: int, seed: int) -> list[np.ndarray]:
         """Continue each prompt with the tokens of a particle that hops between cells."""
         prompts = self.check_prompts(prompts, n_steps, seed)
         rng, P = np.random.default_rng(seed), self._transition
@@ -169,7 +169,7 @@ class OracleForecast(TrajectoryModel):
         """None are fitted."""
         return 0
 
-    def forecast(self, prompts: np.ndarray, n_steps: int, seed: int = 0) -> np.ndarray:
+    def forecast(self, prompts: list[np.ndarray], n_steps: int, seed: int = 0) -> np.ndarray:
         """Conditional means E[x(t + h) | x(t)], shape (n_prompts, n_steps, 2): no predictor has a lower squared
         error."""
         last = np.stack([prompt[-1] for prompt in self.check_prompts(prompts, n_steps)])
@@ -225,7 +225,7 @@ class OracleForecast(TrajectoryModel):
             - np.log(2 * np.pi)
         )
 
-    def sample(self, prompts: np.ndarray, n_steps: int, seed: int) -> list[np.ndarray]:
+    def sample(self, prompts: list[np.ndarray], n_steps: int, seed: int) -> list[np.ndarray]:
         """Continue each prompt by hopping between cells, placed uniformly in them."""
         last = np.stack([prompt[-1] for prompt in self.check_prompts(prompts, n_steps)])
         rng, hop, cells = (
