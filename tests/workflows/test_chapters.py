@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mdtok.errors import DataError
 from mdtok.kinetics.oracle import Oracle
 from mdtok.md.definition import load_definition
 from mdtok.models import CopyLast, VectorAutoregression
@@ -51,6 +52,16 @@ class Split:
 
     def labels_of(self, name):
         return self.labels[self.split[name]]
+
+
+class MadeUpRun(SimpleNamespace):
+    """What a chapter may look at, without a folder."""
+
+    def models_of_features(self):
+        return {name: model for name, model in self.models.items() if model.reads == "features"}
+
+    def but(self, **other):
+        return MadeUpRun(**{**vars(self), **other})
 
 
 class MadeUpBert(CopyLast):
@@ -112,7 +123,7 @@ def judged():
 
     tokenizer = StateTokenizer(8, 2, lagtime=2, seed=7).fit(thinned(features.arrays), progress=False)
     bounds = ((-1.8, 1.8), (-1.0, 1.2))
-    return SimpleNamespace(
+    return MadeUpRun(
         settings=settings,
         tokens=SimpleNamespace(dt_ps=5 * STEP_PS),
         features=features,
@@ -166,7 +177,7 @@ def folds(tmp_path_factory):
         "macrostate_names": ["unfolded", "between", "folded"],
     }.items():
         setattr(tokens, name, value)
-    return SimpleNamespace(
+    return MadeUpRun(
         run=tmp_path_factory.mktemp("run"),
         settings=SimpleNamespace(seed=7, progress=False, lagtime=5),
         tokens=tokens,
@@ -205,9 +216,9 @@ def test_chapters_are_found_in_the_order_of_the_page():
 @pytest.mark.parametrize("name", OF_POTENTIALS)
 def test_chapters_on_potentials_need_classes_and_an_oracle(judged, name):
     assert CHAPTERS[name].applies(judged)
-    assert not CHAPTERS[name].applies(SimpleNamespace(**{**vars(judged), "labelled": None}))
+    assert not CHAPTERS[name].applies(judged.but(labelled=None))
     if name != "attention":
-        assert not CHAPTERS[name].applies(SimpleNamespace(**{**vars(judged), "oracle": None}))
+        assert not CHAPTERS[name].applies(judged.but(oracle=None))
 
 
 @pytest.mark.parametrize("name", OF_POTENTIALS)
@@ -303,16 +314,17 @@ def test_folding_of_md_and_of_a_model_and_a_model_that_never_folds(folds, tmp_pa
     }
 
 
-def test_what_never_folds_has_no_chapter_and_the_log_says_so(folds, caplog):
+def test_md_that_never_folds_is_refused_and_what_has_no_native_contacts_has_no_chapter(folds):
     one_state = Split([np.zeros(100, dtype=np.int64)] * 4)
     one_state.dtrajs, one_state.macrostates = one_state.arrays, np.zeros(1, dtype=int)
+    one_state.dt_ps, one_state.macrostate_names = 1.0, ["A"]
     features = SimpleNamespace(names=["Q"], arrays=[np.full((100, 1), 0.5)] * 4)
-    assert not CHAPTERS["folding"].applies(
-        SimpleNamespace(**{**vars(folds), "tokens": one_state, "features": features})
-    )
-    assert "does not say how it folds" in caplog.text
+    never = folds.but(tokens=one_state, features=features)
+    assert CHAPTERS["folding"].applies(never)
+    with pytest.raises(DataError, match="a folded one .* and an unfolded one"):
+        CHAPTERS["folding"].numbers(never)
     without_q = SimpleNamespace(names=["phi"], arrays=features.arrays)
-    assert not CHAPTERS["folding"].applies(SimpleNamespace(**{**vars(folds), "features": without_q}))
+    assert not CHAPTERS["folding"].applies(folds.but(features=without_q))
 
 
 def test_known_answers_where_tokens_are_the_states_of_a_potential(folds, judged, tmp_path):
@@ -322,16 +334,15 @@ def test_known_answers_where_tokens_are_the_states_of_a_potential(folds, judged,
     tokens.dtrajs, tokens.dt_ps = chains, 1.0
     tokens.macrostates, tokens.macrostate_names = np.arange(3), list(STATES)
     times = SimpleNamespace(timescales_ps=(5.0,), mfpt_ps=np.full((3, 3), 12.0), source="longer <MD>")
-    run = {
-        **vars(folds),
-        "tokens": tokens,
-        "system": judged.system,
-        "definition": SimpleNamespace(known=times),
-        "card": SimpleNamespace(rollouts={"msm": SimpleNamespace(dtrajs=chains[:3], lagtime=1)}),
-    }
-    assert CHAPTERS["known"].applies(SimpleNamespace(**run))
+    run = folds.but(
+        tokens=tokens,
+        system=judged.system,
+        definition=SimpleNamespace(known=times),
+        card=SimpleNamespace(rollouts={"msm": SimpleNamespace(dtrajs=chains[:3], lagtime=1)}),
+    )
+    assert CHAPTERS["known"].applies(run)
     assert not CHAPTERS["known"].applies(folds)
-    numbers = CHAPTERS["known"].numbers(SimpleNamespace(**run))
+    numbers = CHAPTERS["known"].numbers(run)
     assert list(numbers["series"]) == ["all MD", "training MD", "held-out MD", "msm"]
     assert numbers["agreement"]["n_all"] == 3 + 1 + 6 and numbers["source"] == "longer <MD>"
     summary, facts = drawn("known", numbers, tmp_path).body[1:]
@@ -339,8 +350,7 @@ def test_known_answers_where_tokens_are_the_states_of_a_potential(folds, judged,
     assert len(facts.rows) == 10 and facts.rows[3][:2] == ["timescale 1 (ps)", "5"]
     for row in facts.rows:  # a tick for all MD where the known number is in its interval
         assert ("✓" in row[2]) == (row[0] not in numbers["agreement"]["apart"])
-    without_times = SimpleNamespace(**{**run, "definition": None})
-    numbers = CHAPTERS["known"].numbers(without_times)
+    numbers = CHAPTERS["known"].numbers(run.but(definition=None))
     assert list(numbers["known"]) == ["population left", "population right", "population top"]
     assert drawn("known", numbers, tmp_path).body[1].rows[0][2:] == ["–", "–", "–", "–"]
 

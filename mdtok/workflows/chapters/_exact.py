@@ -4,12 +4,13 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
 from mdtok.kinetics.bayes_limits import BayesClassifier
+from mdtok.workflows.judged import JudgedRun
 
 ORACLE = "oracle (Bayes-optimal)"
 REACHED_NM = 0.2  # of a minimum: nearer is there
 
 
-def minima_of(judged) -> dict[str, np.ndarray]:
+def minima_of(judged: JudgedRun) -> dict[str, np.ndarray]:
     """The two deepest minima by name, deepest first: where trajectories start, and their classes."""
     system = judged.system
     points = np.array([system.states[name] for name in system.starts])
@@ -17,17 +18,17 @@ def minima_of(judged) -> dict[str, np.ndarray]:
     return {list(system.starts)[k]: points[k] for k in deepest}
 
 
-def regions_of(judged) -> list[np.ndarray]:
+def regions_of(judged: JudgedRun) -> list[np.ndarray]:
     """Cells of the oracle around each of the minima, as boolean masks."""
     return [judged.oracle.within(point, REACHED_NM) for point in minima_of(judged).values()]
 
 
-def classifier_of(judged) -> BayesClassifier:
+def classifier_of(judged: JudgedRun) -> BayesClassifier:
     """The best classifier of slices by the minimum that they come from."""
     return BayesClassifier(judged.oracle, list(minima_of(judged).values()), judged.system.start_square_nm)
 
 
-def exact_populations(judged) -> np.ndarray:
+def exact_populations(judged: JudgedRun) -> np.ndarray:
     """Equilibrium populations of the basins of the tokens, shape (n_macrostates,)."""
     tokenizer = judged.tokenizer
 
@@ -38,6 +39,6 @@ def exact_populations(judged) -> np.ndarray:
     return judged.oracle.stationary_distribution @ shares
 
 
-def relaxation_times(judged) -> np.ndarray:
+def relaxation_times(judged: JudgedRun) -> np.ndarray:
     """The three slowest relaxation times, in ps."""
     return judged.oracle.relaxation_times(3)

@@ -1,12 +1,8 @@
-"""The models of a run that the chapters look into."""
+"""The models of a run that chapters look into."""
+
+from mdtok.workflows.judged import JudgedRun
 
 
-def models_of_features(judged) -> dict:
-    """The models that read features, by name."""
-    return {name: model for name, model in judged.models.items() if model.reads == "features"}
-
-
-def berts_of(judged) -> dict:
-    """Those of them that attend and classify: the trajectory BERTs."""
-    models = models_of_features(judged)
-    return {name: model for name, model in models.items() if hasattr(model, "attentions")}
+def berts_of(judged: JudgedRun) -> dict:
+    """The models of features that attend and classify, by name: the trajectory BERTs."""
+    return {name: model for name, model in judged.models_of_features().items() if hasattr(model, "attentions")}

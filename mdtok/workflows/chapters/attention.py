@@ -20,6 +20,7 @@ from mdtok.report import (
     shown,
 )
 from mdtok.workflows.chapters._networks import berts_of
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 60
 _N_FRAMES, _N_SHUFFLES = 250, 25
@@ -29,12 +30,12 @@ _MEANING = (
 )
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where a trajectory BERT was trained on trajectories with classes."""
     return judged.labelled is not None and bool(berts_of(judged))
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """Mean attention of every BERT as maps, its distances, and key steps with their control."""
     seed, progress = judged.settings.seed, judged.settings.progress
     seen, berts = _looked_at(judged), berts_of(judged)

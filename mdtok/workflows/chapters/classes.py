@@ -7,6 +7,7 @@ from mdtok.kinetics.estimate import MISSING
 from mdtok.report import Chapter, ReportFigure, Table, plot_accuracy_by_slice, shown
 from mdtok.workflows.chapters._exact import ORACLE, classifier_of, minima_of
 from mdtok.workflows.chapters._networks import berts_of
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 40
 SLICES = (500, 250, 100)  # frames
@@ -18,12 +19,12 @@ _MEANING = (
 )
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where trajectories have classes whose exact limit is known."""
     return judged.oracle is not None and judged.labelled is not None
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """Accuracy, precision, recall and F1 of whole trajectories, and accuracy by slice."""
     classifier, frame_ps = classifier_of(judged), judged.settings.frame_interval_ps
     held_out, labels = judged.labelled.part("test"), judged.labelled.labels_of("test")

@@ -2,6 +2,7 @@
 
 from mdtok.report import Chapter, ReportFigure, plot_commit_times
 from mdtok.storage import read_json
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 75
 _MEANING = (
@@ -14,12 +15,12 @@ def _path(judged):
     return judged.run / "tokens" / "commit_times.json"
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where transitions were counted when the tokens were made."""
     return _path(judged).exists()
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """Transitions for every commit time, by the way in which the tokens are made."""
     return read_json(_path(judged))
 

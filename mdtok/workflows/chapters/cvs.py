@@ -6,6 +6,7 @@ from mdtok.kinetics.collective_variables import compare_cvs, fit_tica, fit_vamp
 from mdtok.report import Chapter, Table, shown
 from mdtok.workflows.chapters._exact import regions_of, relaxation_times
 from mdtok.workflows.chapters._networks import berts_of
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 50
 _LAG, _STRIDE = 100, 5  # frames
@@ -18,12 +19,12 @@ _MEANING = (
 )
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where the committor is known, and trajectories have classes."""
     return judged.oracle is not None and judged.labelled is not None
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """Two collective variables a model, and how much of the slow dynamics and of the committor is in them."""
     settings, oracle = judged.settings, judged.oracle
     committor, held_out = oracle.committor(*regions_of(judged)), _every(judged.features.part("test"))

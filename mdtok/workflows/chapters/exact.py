@@ -14,6 +14,7 @@ from mdtok.workflows.chapters._exact import (
     regions_of,
     relaxation_times,
 )
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 20
 _LAGS = (1, 2, 5, 10, 20, 50, 100)  # token intervals
@@ -21,12 +22,12 @@ _N_SAMPLES = 100  # of the posterior
 _N_GRID, _N_STARTS = 201, 300  # points an axis, and starts from each minimum, of the map
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where there is a potential, and labelled trajectories from its minima."""
     return judged.oracle is not None and judged.labelled is not None
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """Relaxation times, passage times, populations and crossings: of the oracle, and of the simulated trajectories."""
     oracle, dt_ps, seed = judged.oracle, judged.tokens.dt_ps, judged.settings.seed
     first, second = regions_of(judged)

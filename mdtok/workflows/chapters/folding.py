@@ -19,6 +19,7 @@ from mdtok.report import (
     plot_transition_path_times,
     shown,
 )
+from mdtok.workflows.judged import JudgedRun
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +33,9 @@ _MEANING = (
 )
 
 
-def applies(judged) -> bool:
-    """Where the native contacts are a feature, and MD has been both folded and unfolded."""
-    if judged.definition is None or judged.features is None or _Q not in judged.features.names:
-        return False
-    try:
-        _cores(judged)
-    except DataError as error:
-        log.warning("The report does not say how it folds. %s", error)
-        return False
-    return True
+def applies(judged: JudgedRun) -> bool:
+    """Where the native contacts of a protein are a feature."""
+    return judged.definition is not None and judged.features is not None and _Q in judged.features.names
 
 
 def _column(judged, name):
@@ -50,13 +44,16 @@ def _column(judged, name):
     return [array[:, index] for array in judged.features.arrays]
 
 
-def _cores(judged):
-    return cores_of_states(_column(judged, _Q), judged.tokens.dtrajs, len(judged.tokens.macrostates))
+def numbers(judged: JudgedRun) -> dict:
+    """Folding in MD and in the rollouts, by the same estimators.
 
-
-def numbers(judged) -> dict:
-    """Folding in MD and in the rollouts, by the same estimators."""
+    Raises
+    ------
+    DataError
+        MD has not been both folded and unfolded.
+    """
     tokens, q, seed = judged.tokens, _column(judged, _Q), judged.settings.seed
+    cores = cores_of_states(q, tokens.dtrajs, len(tokens.macrostates))
     events = FoldingEvents.of(q, _n_native_contacts(judged), tokens.dt_ps, seed)
     macrostates = [tokens.macrostates[dtraj] for dtraj in tokens.dtrajs]
     q_of_macrostates = mean_by_state(q, macrostates, len(tokens.macrostate_names))
@@ -69,10 +66,10 @@ def numbers(judged) -> dict:
             if name != _MD:
                 edges = events.profile.edges
                 profiles[name] = profile_of_tokens(dtrajs, q, tokens.dtrajs, len(tokens.macrostates), edges, seed)
-            found[name] = _folding(judged, dtrajs, stride, ends)
+            found[name] = _folding(judged, cores, ends, dtrajs, stride)
         except DataError as error:  # a model may never fold
             log.warning("%s: %s", name, error)
-    order = _order(judged, found[_MD].paths) if _MD in found and len(found[_MD].paths) else None
+    order = _order(judged, cores, found[_MD].paths) if _MD in found and len(found[_MD].paths) else None
     return {
         "macrostates": [tokens.macrostate_names[end] for end in ends],
         "events": events.to_dict(),
@@ -91,16 +88,15 @@ def _n_native_contacts(judged):
     return len(native_contacts(str(judged.definition.structure)).pairs)
 
 
-def _folding(judged, dtrajs, stride, ends):
+def _folding(judged, cores, ends, dtrajs, stride):
     settings, tokens = judged.settings, judged.tokens
     lagtime = max(1, settings.lagtime // stride)
     how = (lagtime, tokens.dt_ps * stride, settings.seed, settings.progress)
-    return Folding.of(dtrajs, _cores(judged), tokens, ends, *how)
+    return Folding.of(dtrajs, cores, tokens, ends, *how)
 
 
-def _order(judged, paths):
+def _order(judged, cores, paths):
     """Which of the named parts forms first; None where none is named."""
-    cores = _cores(judged)
     parts = {name: _column(judged, name) for name in judged.definition.contacts_between}
     return order_of_events(paths, parts, [cores[dtraj] for dtraj in judged.tokens.dtrajs]) if parts else None
 

@@ -7,7 +7,8 @@ from mdtok.kinetics.forecasting import forecast_errors, nats_per_frame
 from mdtok.kinetics.oracle_models import OracleForecast
 from mdtok.report import Chapter, ReportFigure, Table, plot_forecast_error, plot_generated_against_true, shown
 from mdtok.workflows.chapters._exact import ORACLE
-from mdtok.workflows.chapters._networks import berts_of, models_of_features
+from mdtok.workflows.chapters._networks import berts_of
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 30
 _MEANING = (
@@ -17,14 +18,14 @@ _MEANING = (
 )
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where the best predictor is known, and models read coordinates."""
-    return judged.oracle is not None and judged.labelled is not None and bool(models_of_features(judged))
+    return judged.oracle is not None and judged.labelled is not None and bool(judged.models_of_features())
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """Squared error of forecasts and nats per frame of every model and of the oracle; and what networks generated."""
-    models = {ORACLE: OracleForecast(judged.oracle, judged.settings.frame_interval_ps), **models_of_features(judged)}
+    models = {ORACLE: OracleForecast(judged.oracle, judged.settings.frame_interval_ps), **judged.models_of_features()}
     scores = _scores(judged, models)
     generated = _generated(judged)
     return {

@@ -7,6 +7,7 @@ from mdtok.kinetics.estimators import equilibrium_populations, implied_timescale
 from mdtok.report import Chapter, Table, held, shown
 from mdtok.workflows.chapters._exact import exact_populations, relaxation_times
 from mdtok.workflows.chapters._networks import berts_of
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 10
 _POPULATION_TOLERANCE, _TIMESCALE_TOLERANCE = 0.03, 0.20  # what a model of the dynamics is asked for
@@ -18,12 +19,12 @@ _MEANING = (
 )
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where there is an exact answer, and a model of coordinates that has been rolled out."""
     return judged.oracle is not None and judged.labelled is not None and bool(judged.rollout_features())
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """Populations and slowest timescale of held-out MD and of every rollout, with their distance to the exact ones."""
     groups = {"held-out MD": judged.thinned(judged.features.part("test"))}
     # one that draws nothing comes to rest, and has no kinetics

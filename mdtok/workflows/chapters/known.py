@@ -3,6 +3,7 @@
 from mdtok.kinetics.estimate import MISSING, Estimate
 from mdtok.kinetics.known_answers import AgainstKnown, KnownAnswers
 from mdtok.report import Chapter, Table, held, shown
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 70
 _YARDSTICKS = ("all MD", "training MD")
@@ -13,14 +14,14 @@ _MEANING = (
 )
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where every token is one of the states of a potential."""
     states = getattr(judged.system, "states", None) if hasattr(judged.system, "potential") else None
     tokens = judged.tokens
     return states is not None and list(states) == tokens.macrostate_names and len(tokens.macrostates) == len(states)
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """All that is known, estimated from MD and from every rollout."""
     tokens, settings = judged.tokens, judged.settings
     known = KnownAnswers.of(judged.system, getattr(judged.definition, "known", None))

@@ -2,6 +2,7 @@
 
 from mdtok.insight import diagnose_memory
 from mdtok.report import Chapter, ReportFigure, plot_memory
+from mdtok.workflows.judged import JudgedRun
 
 PLACE = 90
 _FEWEST_TOKENS = 100  # held out; fewer tell nothing
@@ -13,12 +14,12 @@ _CAPTION = (
 )
 
 
-def applies(judged) -> bool:
+def applies(judged: JudgedRun) -> bool:
     """Where there are enough held-out tokens."""
     return sum(map(len, judged.tokens.part("test"))) >= _FEWEST_TOKENS
 
 
-def numbers(judged) -> dict:
+def numbers(judged: JudgedRun) -> dict:
     """Held-out nats that more past saves, in counted models and in the best network of tokens."""
     tokens, settings = judged.tokens, judged.settings
     training = [*tokens.part("train"), *tokens.part("validation")]
