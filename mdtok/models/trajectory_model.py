@@ -24,6 +24,9 @@ class TrajectoryModel(Model):
     has_density : bool
         Whether the model gives a probability density of the next frame, and with it `log_density` and kinetics. A model
         without one continues every prompt in one way only.
+    circles : tuple of int
+        First of the two columns that are cosine and sine of an angle, for each angle; told before `fit`. A model that
+        draws frames may put them back on the circle, or the next ones are drawn from where no training frame was.
     reads, progress, history_, train_seconds_
         See `Model`.
     """
@@ -31,6 +34,7 @@ class TrajectoryModel(Model):
     reads, size = "features", "n_dim"
     n_dim_: int
     has_density: bool = True
+    circles: tuple[int, ...] = ()
 
     @abstractmethod
     def fit(

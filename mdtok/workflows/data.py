@@ -120,6 +120,12 @@ class FeatureData:
         """Angles as cosine and sine; other columns stay."""
         return encode_periodic(arrays, self.periodic) if self.periodic.any() else list(arrays)
 
+    @property
+    def circles(self) -> tuple[int, ...]:
+        """First of the two columns that each angle has when encoded."""
+        first = np.cumsum([0, *np.where(self.periodic, 2, 1)])[:-1]
+        return tuple(int(column) for column in first[self.periodic])
+
     def decode(self, arrays: list) -> list:
         """What a model of coordinates generated, as features: angles in radians again."""
         return decode_periodic(arrays, self.periodic) if self.periodic.any() else list(arrays)

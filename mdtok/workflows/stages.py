@@ -155,6 +155,7 @@ def fit_tokens(model, tokens) -> Callable:
 def fit_coordinates(model, features, labelled=None) -> Callable:
     """How a model of coordinates is fitted, given a folder for its checkpoints; labelled trajectories teach classes
     too."""
+    model.circles = features.circles
     train, validation = features.read_by_models("train"), features.read_by_models("validation") or None
     if labelled is None:
         return lambda checkpoints: model.fit(train, validation, checkpoint_folder=checkpoints)

@@ -121,3 +121,8 @@ def test_labelled_trajectories_are_read_as_written(tmp_path):
     read = LabelledData.load(tmp_path / "labelled")
     assert read.labels_of("train").tolist() == [0, 1]
     np.testing.assert_array_equal(read.part("test")[0], written.arrays[1])
+
+
+def test_the_circles_are_the_first_columns_of_each_angle():
+    data = features(periodic=np.array([False, True, True]))
+    assert data.circles == (1, 3)

@@ -14,7 +14,12 @@ from mdtok.models.coordinates.pieces import (
     own_statistics,
     piece_length,
 )
-from mdtok.models.coordinates.trajbert_generation import continue_causal, continue_faithful, continue_in_groups
+from mdtok.models.coordinates.trajbert_generation import (
+    continue_causal,
+    continue_faithful,
+    continue_in_groups,
+    onto_circles,
+)
 from mdtok.models.coordinates.trajbert_network import TrajBertNetwork, attention_maps, outputs_in_windows
 from mdtok.models.coordinates.trajbert_settings import PRESETS, TrajBertSettings
 from mdtok.models.saved import read_content, read_weights, write_network
@@ -275,13 +280,19 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
 
         def go_on(stacked, bar):
             if not self.is_causal:
-                return continue_faithful(network, stacked, n_steps, W, n_at_once, bar)
+                return continue_faithful(network, stacked, n_steps, W, n_at_once, bar, self.circles)
             start = torch.from_numpy(self._standardise(stacked).astype(np.float32))
-            made = continue_causal(network, start, n_steps, self.middle, generator, bar)
+            put_back = self._put_back if self.circles else None
+            made = continue_causal(network, start, n_steps, self.middle, generator, bar, put_back)
             return made.double().numpy() * self.std_ + self.mean_
 
         most = 20_000 if self.is_causal else max(1, _FRAMES_AT_ONCE // W)
         return continue_in_groups(go_on, kept, n_steps, most, self.progress)
+
+    def _put_back(self, drawn):
+        """Drawn frames (B, n_dim), standardised, with their angles back on the circle."""
+        mean, std = torch.from_numpy(self.mean_).float(), torch.from_numpy(self.std_).float()
+        return (onto_circles(drawn * std + mean, self.circles) - mean) / std
 
     def _pieces_that_fit(self, trajectories):
         self.require_fitted()
@@ -321,6 +332,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
             "n_trained_positions": self.n_trained_positions_,
             "history": self.history_,
             "train_seconds": self.train_seconds_,
+            "circles": list(self.circles),
         }
         write_network(folder, self, found)
 
@@ -336,6 +348,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         model.mean_, model.std_ = np.array(saved["mean"]), np.array(saved["std"])
         model.n_trained_positions_, model.history_ = saved["n_trained_positions"], saved["history"]
         model.train_seconds_ = saved["train_seconds"]
+        model.circles = tuple(saved.get("circles", ()))  # earlier models knew of no angles
         return model
 
     save_pretrained = save

@@ -35,7 +35,7 @@ class BlockCache:
 
 
 @torch.inference_mode()
-def continue_causal(network, start, n_steps, position, generator, bar):
+def continue_causal(network, start, n_steps, position, generator, bar, put_back=None):
     """Draw `n_steps` frames after standardised `start` frames, from the density of a causal network.
 
     Parameters
@@ -49,6 +49,8 @@ def continue_causal(network, start, n_steps, position, generator, bar):
     generator : torch.Generator
         On the CPU, so that draws are the same on every device.
     bar : tqdm
+    put_back : callable, optional
+        From drawn frames (B, n_dim), standardised, to where frames can be, see `onto_circles`.
 
     Returns
     -------
@@ -69,7 +71,8 @@ def continue_causal(network, start, n_steps, position, generator, bar):
             cache.length += end - read
         density = network.density(network.next_frame(embedding, frames[:, end - 1].to(device)))
         uniform, normal = torch.rand(B, generator=generator), torch.randn(B, d, generator=generator)
-        frames[:, end] = frames[:, end - 1] + density.sample(uniform.to(device), normal.to(device)).cpu()
+        drawn = frames[:, end - 1] + density.sample(uniform.to(device), normal.to(device)).cpu()
+        frames[:, end] = put_back(drawn) if put_back else drawn
         read = end
         bar.update(B)
     if not frames.isfinite().all():
@@ -81,11 +84,33 @@ def continue_causal(network, start, n_steps, position, generator, bar):
     return frames[:, n_start:]
 
 
+def onto_circles(frames, circles):
+    """Frames (..., n_dim) with the cosine and sine of each angle divided by their length, so that they are those of one.
+
+    Parameters
+    ----------
+    frames : Tensor, shape (..., n_dim)
+    circles : sequence of int
+        First column of each pair.
+
+    Examples
+    --------
+    >>> onto_circles(torch.tensor([[3.0, 4.0, 7.0]]), [0])
+    tensor([[0.6000, 0.8000, 7.0000]])
+    """
+    frames = frames.clone()
+    for first in circles:
+        pair = frames[..., first : first + 2]
+        frames[..., first : first + 2] = pair / pair.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    return frames
+
+
 @torch.inference_mode()
-def continue_faithful(network, start, n_steps, window, n_at_once, bar):
+def continue_faithful(network, start, n_steps, window, n_at_once, bar, circles=()):
     """Append the last `n_at_once` outputs again and again, each window standardised by its own frames, as published.
 
-    `start` is an array (B, n_start, n_dim), not standardised; gives an array (B, n_steps, n_dim).
+    `start` is an array (B, n_start, n_dim), not standardised; gives an array (B, n_steps, n_dim). Angles, which the
+    published model did not have, are put back on their circles.
     """
     frames = torch.as_tensor(start, dtype=torch.float64)
     n_start = frames.shape[1]
@@ -97,7 +122,7 @@ def continue_faithful(network, start, n_steps, window, n_at_once, bar):
         standardised = ((seen - mean) / std).float().to(network.device)
         embedded = network.embed(standardised)[:, -n_new:]
         made = network.next_frame(embedded, standardised[:, -n_new:]).double().cpu()
-        frames = torch.cat([frames, made * std + mean], dim=1)
+        frames = torch.cat([frames, onto_circles(made * std + mean, circles)], dim=1)
         bar.update(min(n_new, n_start + n_steps - (frames.shape[1] - n_new)) * len(frames))
     return frames[:, n_start : n_start + n_steps].numpy()
 

@@ -280,3 +280,16 @@ def test_bad_input_is_one_clear_line(make, message):
         make()
     assert "\n" not in str(error.value)
     assert isinstance(error.value, (SettingsError, DataError))
+
+
+@pytest.mark.parametrize("variant", ["causal", "faithful"])
+def test_drawn_angles_stay_on_their_circle(variant, tmp_path):
+    rng = np.random.default_rng(3)
+    angles = [np.cumsum(0.3 * rng.normal(size=60)) for _ in range(6)]
+    walks = [np.column_stack([rng.normal(size=60), np.cos(angle), np.sin(angle)]) for angle in angles]
+    model = TrajBert.from_preset("small", variant=variant, window=20, max_steps=3, batch_size=2, progress=False)
+    model.circles = (1,)
+    model.fit(walks).save(tmp_path / "model")
+    for made in (model.sample(walks[:2], 30, 5), TrajBert.load(tmp_path / "model").sample(walks[:2], 30, 5)):
+        for chain in made:
+            np.testing.assert_allclose(np.hypot(chain[:, 1], chain[:, 2]), 1, atol=1e-5)
