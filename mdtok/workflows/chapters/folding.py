@@ -96,9 +96,10 @@ def _folding(judged, cores, ends, dtrajs, stride):
 
 
 def _order(judged, cores, paths):
-    """Which of the named parts forms first; None where none is named."""
+    """Which of the named pairs of parts forms first; None where fewer than two are named."""
     parts = {name: _column(judged, name) for name in judged.definition.contacts_between}
-    return order_of_events(paths, parts, [cores[dtraj] for dtraj in judged.tokens.dtrajs]) if parts else None
+    dtrajs = [cores[dtraj] for dtraj in judged.tokens.dtrajs]
+    return order_of_events(paths, parts, dtrajs) if len(parts) > 1 else None
 
 
 def draw(numbers: dict) -> Chapter:
