@@ -50,7 +50,7 @@ def test_md_and_models_stand_beside_what_is_known(four_state):
     page = (out / "report" / "report.html").read_text(encoding="utf-8")
     for chapter in ("Against what is known", "How much of the past counts", "Transitions against commit time"):
         assert chapter in page
-    assert "largest error of a population" in process.stderr and "memory:" in process.stderr
+    assert "largest error of a population" in process.stderr and "At an interval of" in process.stderr
 
 
 def test_real_transitions_outlast_the_commit_time_and_recrossings_do_not(four_state):

@@ -73,7 +73,8 @@ def _worst(worst):
     if not worst:
         return MISSING
     name, ratio = worst
-    return f"{name.removeprefix('MFPT ').removesuffix(' (ps)')} ×{ratio:.2f}"
+    times = "∞" if ratio is None else f"{ratio:.2f}"  # a passage that was never seen; JSON has no infinity
+    return f"{name.removeprefix('MFPT ').removesuffix(' (ps)')} ×{times}"
 
 
 def _fact_table(numbers):
