@@ -6,21 +6,12 @@ python protocols/run_four_state.py --tokens published    # running mean of x, ne
 python protocols/run_four_state.py --system three_state --n-runs 9 --out runs/three_state
 """
 
-from dataclasses import dataclass
-
-from mdtok.workflows.command_line import parse_settings, run_script, setting
-from mdtok.workflows.core_sets import CoreSetSettings, run_core_sets
+from mdtok.workflows.command_line import parse_settings, run_script
+from mdtok.workflows.known_runs import FourStateSettings, run_four_state
 
 
-@dataclass
-class FourStateSettings(CoreSetSettings):
-    """Settings of run_four_state.py."""
-
-    out: str = setting("runs/four_state", "Folder of the run.")
-
-
-def main():
-    run_core_sets(parse_settings(FourStateSettings, description=__doc__.splitlines()[0]))
+def main() -> None:
+    run_four_state(parse_settings(FourStateSettings, description=__doc__))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from mdtok.errors import SettingsError
 from mdtok.workflows.command_line import setting
+from mdtok.workflows.core_sets import CoreSetSettings, run_core_sets
 from mdtok.workflows.molecule import MoleculeSettings, run_molecule
 from mdtok.workflows.potential import PotentialSettings, run_potential
+from mdtok.workflows.protein import ProteinSettings, run_protein
 
 
 @dataclass
@@ -33,3 +36,42 @@ class MullerBrownSettings(PotentialSettings):
 def run_muller_brown(settings: MullerBrownSettings) -> None:
     """The Müller-Brown potential, end to end."""
     run_potential(settings)
+
+
+@dataclass
+class FourStateSettings(CoreSetSettings):
+    """Settings of a run on the four-state potential."""
+
+    out: str = setting("runs/four_state", "Folder of the run.")
+
+
+def run_four_state(settings: FourStateSettings) -> None:
+    """The four-state potential, end to end."""
+    run_core_sets(settings)
+
+
+FIP35 = {"calpha": "fip35_calpha", "allatom": "fip35"}
+
+
+@dataclass
+class Fip35Settings(ProteinSettings):
+    """Settings of a run of the Fip35 WW domain."""
+
+    out: str = setting("runs/fip35", "Folder of the run.")
+    system: str = setting("", "Another protein, or the path of a folder with one, in place of --model.")
+    model: str = setting("calpha", "calpha (structure-based) or allatom.", group="simulation")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.model not in FIP35:
+            raise SettingsError(f"--model is {self.model!r}; {' or '.join(FIP35)} was expected.")
+
+    @property
+    def protein(self) -> str:
+        """Name or folder of the system."""
+        return self.system or FIP35[self.model]
+
+
+def run_fip35(settings: Fip35Settings) -> None:
+    """The Fip35 WW domain, end to end."""
+    run_protein(settings)

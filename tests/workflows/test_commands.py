@@ -30,17 +30,21 @@ def test_help_lists_every_command_and_imports_nothing_heavy():
     assert not heavy & set(re.findall(r"'(\w+)'", modules))
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in COMMANDS if name not in ("systems", "models", "doctor", "analyze", "tokens")]
-)
+WITH_SETTINGS = {f"run {name}": command for name, command in RUNS.items()} | {
+    name: command for name, command in COMMANDS.items() if name not in ("systems", "models", "doctor")
+}
+
+
+@pytest.mark.parametrize("name", WITH_SETTINGS)
 def test_a_command_takes_the_common_flags(name, capsys):
-    _, settings_class = COMMANDS[name].load()
+    command = WITH_SETTINGS[name]
+    _, settings_class = command.load()
     assert is_dataclass(settings_class)
     assert {"out", "seed", "quick", "stage", "progress"} <= {field.name for field in fields(settings_class)}
     with pytest.raises(SystemExit) as raised:
-        do([name, "--help"])
+        do([*name.split(), "--help"])
     shown = capsys.readouterr().out
-    assert not raised.value.code and f"usage: mdtok {name}" in shown and COMMANDS[name].what in shown
+    assert not raised.value.code and f"usage: mdtok {name}" in shown and command.what in shown
 
 
 def test_systems_and_models_are_listed_by_what_they_say_of_themselves(capsys):

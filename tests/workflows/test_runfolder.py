@@ -213,6 +213,8 @@ def test_the_command_that_goes_on_is_said_first(tmp_path, monkeypatch, caplog):
 WRITTEN = json.loads((Path(__file__).parent / "settings_of_0e4b039.json").read_text(encoding="utf-8"))
 GOES_ON = {
     "run_alanine": RUNS["alanine"],
+    "run_four_state": RUNS["four-state"],
+    "run_fip35": RUNS["fip35"],
     "analyze_tokens": COMMANDS["tokens"],
     "analyze_trajectories": COMMANDS["analyze"],
 }
