@@ -3,11 +3,16 @@
 import importlib
 import inspect
 import re
+import shutil
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
+from hatchling.builders.wheel import WheelBuilder
+
+import mdtok
 
 ROOT = Path(__file__).resolve().parents[1]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "tables": "pytables"}
@@ -45,12 +50,30 @@ def test_every_requirement_has_an_exact_version_within_its_bounds():
         assert bound.startswith(">=") and seen >= lowest, name
 
 
-def test_systems_are_installed_with_the_package():
-    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"][
-        "wheel"
+def test_the_version_is_said_once():
+    assert _pyproject()["dynamic"] == ["version"] and "version" not in _pyproject()
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == mdtok.__version__ and citation["title"] == "mdtok"
+    assert f"## [{mdtok.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_wheel_holds_what_is_no_code_too(tmp_path):
+    """Built from a copy without `.git`, as hatchling finds no ignored files there; CI installs it and runs it elsewhere."""
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("mdtok", "systems"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    wheel = next(WheelBuilder(str(tmp_path)).build(directory=str(tmp_path / "dist"), versions=["standard"]))
+    assert f"mdtok-{mdtok.__version__}-" in wheel
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    data = [
+        path for folder in ("mdtok", "systems") for path in (tmp_path / folder).rglob("*.*") if path.suffix != ".py"
     ]
-    assert wheel["force-include"] == {"systems": "mdtok/systems"}
-    assert (ROOT / "systems" / "alanine_dipeptide" / "system.yaml").is_file()
+    within = [path.relative_to(tmp_path).as_posix() for path in data]
+    assert {name if name.startswith("mdtok/") else f"mdtok/{name}" for name in within} <= held
+    assert {"mdtok/py.typed", "mdtok/__init__.pyi", "mdtok/report/page.css"} <= held
+    assert "mdtok/systems/alanine_dipeptide/system.yaml" in held
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ a time."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 
@@ -96,8 +97,22 @@ def row_chunks(n_rows, n_columns):
         yield slice(start, min(start + size, n_rows))
 
 
+@overload
 def encode_periodic(
-    features: np.ndarray | Sequence[np.ndarray], periodic: Sequence[bool], names: Sequence[str] | None = None
+    features: np.ndarray | Sequence[np.ndarray], periodic: Sequence[bool] | np.ndarray, names: None = None
+) -> list[np.ndarray]: ...
+
+
+@overload
+def encode_periodic(
+    features: np.ndarray | Sequence[np.ndarray], periodic: Sequence[bool] | np.ndarray, names: Sequence[str]
+) -> tuple[list[np.ndarray], list[str]]: ...
+
+
+def encode_periodic(
+    features: np.ndarray | Sequence[np.ndarray],
+    periodic: Sequence[bool] | np.ndarray,
+    names: Sequence[str] | None = None,
 ) -> list[np.ndarray] | tuple[list[np.ndarray], list[str]]:
     """Replace each periodic column by its cosine and sine, so that -pi and pi are neighbours.
 

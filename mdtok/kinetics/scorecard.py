@@ -1,8 +1,12 @@
 """The referee: every model, and held-out MD itself, through the same estimators, against the MD noise floor."""
 
+from __future__ import annotations
+
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -17,6 +21,11 @@ from mdtok.models.trajectory_model import TrajectoryModel
 from mdtok.storage import read_json, write_json
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.tokens.held_out import check_held_out
+
+if TYPE_CHECKING:
+    from mdtok.models.dynamics import DynamicsModel
+    from mdtok.models.rollout import Rollout
+
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +49,7 @@ class Scorecard:
     content: dict
     rollouts: dict = field(default_factory=dict)
 
-    def save(self, folder, **report):
+    def save(self, folder: str | Path, **report: Any) -> Path:
         """Write ``scorecard.json``, ``report.html`` and ``figures/*.png`` to `folder`; see `mdtok.write_report`."""
         from mdtok.report import write_report  # the report stands to the right; it is only called from here
 
@@ -48,7 +57,7 @@ class Scorecard:
         return write_report(self, folder, **report)
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | Path) -> Scorecard:
         """Read ``scorecard.json`` (without the rollouts)."""
         return cls(read_json(Path(folder) / "scorecard.json"))
 
@@ -75,25 +84,25 @@ class Scorecard:
 
 
 def score(
-    models,
-    train,
-    test,
-    dt_ps,
+    models: Mapping[str, DynamicsModel],
+    train: list[np.ndarray],
+    test: list[np.ndarray],
+    dt_ps: float,
     *,
-    validation=None,
-    macrostates=None,
-    macrostate_names=None,
-    lagtimes=None,
-    lagtime=None,
-    n_timescales=None,
-    rollouts=None,
-    n_chains=None,
-    n_steps=None,
-    n_splits=100,
-    n_posterior_samples=100,
-    seed=0,
-    progress=True,
-):
+    validation: list[np.ndarray] | None = None,
+    macrostates: np.ndarray | None = None,
+    macrostate_names: list[str] | None = None,
+    lagtimes: Sequence[int] | None = None,
+    lagtime: int | None = None,
+    n_timescales: int | None = None,
+    rollouts: Mapping[str, Rollout] | None = None,
+    n_chains: int | None = None,
+    n_steps: int | None = None,
+    n_splits: int = 100,
+    n_posterior_samples: int = 100,
+    seed: int = 0,
+    progress: bool = True,
+) -> Scorecard:
     """Fit what is not fitted, sample, estimate, compare: the scorecard of some models on held-out MD.
 
     Parameters

@@ -1,7 +1,12 @@
 """Systems by name: a folder's system.yaml becomes an openmm.System with its structure, its starts and its settings."""
 
+from __future__ import annotations
+
 import copy
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import openmm
@@ -18,25 +23,33 @@ from mdtok.md.structure import check_forcefield_fits, check_sequence, load_struc
 from mdtok.md.structure_based import StructureBasedDefinition, make_structure_based_system
 from mdtok.storage import hash_file
 
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from openmm.unit import Quantity
+
+    from mdtok.md.particles import ParticleSystem
+
+
 _HOLDING_KJ_MOL = 2000.0  # holds a dihedral angle within about a degree while the rest is minimised
 
 
 def load_system(
-    name,
+    name: str | Path,
     *,
-    structure=None,
-    solvent=None,
-    temperature_kelvin=None,
-    friction_per_ps=None,
-    timestep_fs=None,
-    frame_interval_ps=None,
-    n_particles=None,
-    dynamics=None,
-    diffusion_nm2_per_ps=None,
-    parameters=None,
-    start_square_nm=None,
-    progress=True,
-):
+    structure: str | PathLike | None = None,
+    solvent: str | None = None,
+    temperature_kelvin: float | Quantity | None = None,
+    friction_per_ps: float | Quantity | None = None,
+    timestep_fs: float | Quantity | None = None,
+    frame_interval_ps: float | Quantity | None = None,
+    n_particles: int | None = None,
+    dynamics: str | None = None,
+    diffusion_nm2_per_ps: float | Quantity | None = None,
+    parameters: Mapping[str, float] | None = None,
+    start_square_nm: float | None = None,
+    progress: bool = True,
+) -> MolecularSystem | ParticleSystem:
     """Load a system by name, ready to simulate: a molecule, or independent particles on an analytic potential.
 
     Parameters

@@ -4,6 +4,8 @@ A Markov state model, an order-k chain, a semi-Markov model and a nano-GPT are t
 model is one file with a subclass of `DynamicsModel`.
 """
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from os import PathLike
 from typing import Self
@@ -144,7 +146,7 @@ class DynamicsModel(Model):
         """Mean negative log-probability of the observed tokens, in nats (lower is better)."""
         return float(-np.concatenate(self.log_prob(dtrajs)).mean())
 
-    def check_prompts(self, prompts, n_steps, seed=0):
+    def check_prompts(self, prompts: list[np.ndarray] | int | None, n_steps: int, seed: int = 0) -> list[np.ndarray]:
         """Check the arguments of `sample`; prompts come back as a list of int64 arrays, drawn where there were none."""
         self.require_steps(n_steps)
         if prompts is None or isinstance(prompts, (int, np.integer)):

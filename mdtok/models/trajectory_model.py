@@ -4,6 +4,8 @@ It is to coordinates what `DynamicsModel` is to tokens: copy-last, an Ornstein-U
 the exact propagator and a transformer are the same thing to those who compare them.
 """
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from os import PathLike
 from typing import Self
@@ -46,8 +48,14 @@ class TrajectoryModel(Model):
         """Fit to trajectories, arrays of shape (n_frames, n_dim); `validation` decides early stopping. Gives self."""
 
     def fit_labelled(
-        self, labelled, labels, unlabelled, validation=None, validation_labels=None, checkpoint_folder=None
-    ):
+        self,
+        labelled: list[np.ndarray],
+        labels: np.ndarray,
+        unlabelled: list[np.ndarray],
+        validation: list[np.ndarray] | None = None,
+        validation_labels: np.ndarray | None = None,
+        checkpoint_folder: str | PathLike | None = None,
+    ) -> TrajectoryModel:
         """Fit where some trajectories have a class each; a model that knows no classes takes them as any other.
 
         Parameters
@@ -93,7 +101,7 @@ class TrajectoryModel(Model):
         """
         raise DataError(f"{type(self).__name__} gives no density of the next frame.")
 
-    def check_prompts(self, prompts, n_steps):
+    def check_prompts(self, prompts: list[np.ndarray], n_steps: int) -> list[np.ndarray]:
         """Check the arguments of `forecast` and `sample`; prompts come back as a list of float64 arrays."""
         self.require_steps(n_steps)
         return as_trajectories(prompts, self.n_dim_)

@@ -4,6 +4,8 @@ They look at the last frame only, as `GridMarkov` does. `CopyLast` says that not
 everything relaxes to one minimum, `GridMarkov` knows any landscape as far as its cells are small and often visited.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.linalg import solve_triangular
 
@@ -175,7 +177,7 @@ class VectorAutoregression(ArrayModel):
         residuals = trajectory[1:] - trajectory[:-1] @ self.transition_.T - self.offset_
         return log_gaussian(residuals, self._noise_factor)
 
-    def relaxation_times(self):
+    def relaxation_times(self) -> np.ndarray:
         """Relaxation times in frames, slowest first, shape (n_dim,): ``-1 / ln|λ|`` of the eigenvalues of A.
 
         Infinite where ``|λ|`` is 1 or more: the fit sees no relaxation at all.

@@ -1,5 +1,9 @@
 """The trajectory BERT as a model of continuous trajectories: fit, classify, forecast, sample, embed, save and load."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import torch
 
@@ -24,6 +28,10 @@ from mdtok.models.coordinates.trajbert_network import TrajBertNetwork, attention
 from mdtok.models.coordinates.trajbert_settings import PRESETS, TrajBertSettings
 from mdtok.models.saved import read_content, read_weights, write_network
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
+
+if TYPE_CHECKING:
+    from os import PathLike
+
 
 _FRAMES_AT_ONCE = 50_000
 
@@ -153,8 +161,14 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         return self
 
     def fit_labelled(
-        self, labelled, labels, unlabelled, validation=None, validation_labels=None, checkpoint_folder=None
-    ):
+        self,
+        labelled: list[np.ndarray],
+        labels: np.ndarray,
+        unlabelled: list[np.ndarray],
+        validation: list[np.ndarray] | None = None,
+        validation_labels: np.ndarray | None = None,
+        checkpoint_folder: str | PathLike | None = None,
+    ) -> TrajBert:
         """See `TrajectoryModel.fit_labelled`; the published variant learns from labelled trajectories only."""
         if not self.is_causal:
             return self.fit(labelled, validation, checkpoint_folder, labels=labels, validation_labels=validation_labels)
@@ -179,7 +193,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         return (frames - mean) / std
 
     @torch.inference_mode()
-    def predict_proba(self, trajectories):
+    def predict_proba(self, trajectories: list[np.ndarray]) -> np.ndarray:
         """Probability of every class for each trajectory (or slice of one), shape (n_trajectories, n_classes)."""
         self._require_classes()
         trajectories = self._pieces_that_fit(trajectories)
@@ -188,19 +202,19 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
             logits[chosen] = self.network_(frames).class_logits.double().cpu().numpy()
         return np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
 
-    def predict(self, trajectories):
+    def predict(self, trajectories: list[np.ndarray]) -> np.ndarray:
         """Class of each trajectory, shape (n_trajectories,)."""
         return self.predict_proba(trajectories).argmax(axis=1)
 
     @torch.inference_mode()
-    def transform(self, trajectories):
+    def transform(self, trajectories: list[np.ndarray]) -> list[np.ndarray]:
         """Embeddings of every frame, block by block of the window: a list of arrays (n_frames, hidden_size)."""
         self.require_fitted()
         embedded = []
         for trajectory in as_trajectories(trajectories, self.n_dim_):
             length = self.window if self.is_causal else self.network.n_positions
             pieces = [trajectory[start : start + length] for start in range(0, len(trajectory), length)]
-            parts = [None] * len(pieces)
+            parts: list = [None] * len(pieces)
             for chosen, frames in self._batches(pieces):
                 for k, part in zip(chosen, self.network_.embed(frames).cpu().numpy()):
                     parts[k] = part
@@ -208,12 +222,12 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         return embedded
 
     @torch.inference_mode()
-    def class_logits(self, embeddings):
+    def class_logits(self, embeddings: np.ndarray) -> np.ndarray:
         """Logit of each class from embeddings (or means of them), arrays (..., hidden_size) -> (..., n_classes)."""
         self._require_classes()
         return self.network_.class_head(torch.as_tensor(embeddings, dtype=torch.float32)).numpy()
 
-    def attentions(self, trajectory):
+    def attentions(self, trajectory: np.ndarray) -> np.ndarray:
         """Attention weights of one trajectory, float32 array (n_layer, n_head, n_frames, n_frames); rows sum to 1."""
         (trajectory,) = self._pieces_that_fit([trajectory])
         return attention_maps(self.network_, torch.from_numpy(self._standardise(trajectory).astype(np.float32)))
@@ -226,7 +240,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         return network.density(outputs).log_prob(displacements).double().cpu().numpy() - np.log(self.std_).sum()
 
     @torch.inference_mode()
-    def predict_next(self, trajectory):
+    def predict_next(self, trajectory: np.ndarray) -> np.ndarray:
         """Expected next frame at every frame but the last, shape (n_frames - 1, n_dim); causal variant."""
         outputs, _ = self._outputs_of(trajectory)
         expected = self.network_.density(outputs).mean().double().cpu().numpy()
@@ -261,7 +275,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
             return np.stack(self.sample(prompts, n_steps, seed))
         return self.forecast_ensemble(prompts, n_steps, seed).mean(axis=1)
 
-    def forecast_ensemble(self, prompts, n_steps, seed=0):
+    def forecast_ensemble(self, prompts: list[np.ndarray], n_steps: int, seed: int = 0) -> np.ndarray:
         """Samples behind a forecast, shape (n_prompts, n_forecast_samples, n_steps, n_dim)."""
         self._require_density()
         prompts, M = self.check_prompts(prompts, n_steps), self.n_forecast_samples
@@ -321,7 +335,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         if self.n_classes_ == 0:
             raise DataError("This TrajBert was fitted without labels, so it knows no classes; pass labels to fit.")
 
-    def save(self, folder):
+    def save(self, folder: str | PathLike) -> None:
         """Write ``model.json``, ``config.json`` and ``model.safetensors`` to `folder`; `load` reads them back."""
         self.require_fitted()
         found = {
@@ -337,7 +351,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         write_network(folder, self, found)
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | PathLike) -> Any:
         """Read a model that `save` wrote."""
         saved = read_content(folder, cls)
         model = cls(**saved["settings"])

@@ -1,5 +1,7 @@
 """A Markov chain of microstates; the odds of crossing between macrostates depend on how long one has lasted."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +97,7 @@ class AgeOddsModel(SemiMarkovModel):
     def _bins(self, memory):
         return np.searchsorted(self._age_bins, memory[2], side="right") - 1
 
-    def predict_states(self, memory):
+    def predict_states(self, memory: np.ndarray) -> np.ndarray:
         """Probabilities of the next macrostate, shape (n, n_macrostates), for memories (n_entries, n)."""
         odds = self._state_matrix[memory[0]] * np.exp(self.log_odds_[memory[1], :, self._bins(memory)])
         return odds / odds.sum(axis=1, keepdims=True)

@@ -10,6 +10,8 @@ chain says which of its tokens: counts would be too few for both.
 The form is that of MacKay and Peto, Nat. Lang. Eng. 1, 289 (1995).
 """
 
+from __future__ import annotations
+
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -168,7 +170,7 @@ class BackOffModel(DynamicsModel):
         change = self.predict_states(memory)[:, self._state_of] / self._state_matrix[tokens][:, self._state_of]
         return np.log(self._token_matrix[tokens] * change)
 
-    def predict_states(self, memory):
+    def predict_states(self, memory: np.ndarray) -> np.ndarray:
         """Probabilities of the next state, shape (n, n_macrostates), for memories (n_entries, n)."""
         tokens, *contexts = self._contexts(memory)
         probabilities = self._state_matrix[tokens]
@@ -300,13 +302,13 @@ class OrderKModel(BackOffModel):
     def _widths(self, n_states):
         return [n_states] * (self.order - 1)
 
-    def memory_at(self, dtraj):
+    def memory_at(self, dtraj: np.ndarray) -> np.ndarray:
         memory = np.full((self.order, len(dtraj)), UNKNOWN, dtype=np.int32)
         for age in range(min(self.order, len(dtraj))):
             memory[age, age:] = dtraj[: len(dtraj) - age]
         return memory
 
-    def advance(self, memory, tokens):
+    def advance(self, memory: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         memory[1:] = memory[:-1]
         memory[0] = tokens
         return memory

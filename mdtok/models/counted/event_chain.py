@@ -1,5 +1,7 @@
 """A counted model of streams of events: state, duration, state, duration, …"""
 
+from __future__ import annotations
+
 import numpy as np
 
 from mdtok.checks import require_whole_number
@@ -39,7 +41,7 @@ class EventChainModel(BackOffModel):
     def _settings(self):
         return {"order": self.order}
 
-    def memory_at(self, dtraj):
+    def memory_at(self, dtraj: np.ndarray) -> np.ndarray:
         """Last tokens, newest first, and whether the newest is a duration; streams begin with a state."""
         memory = np.full((2 * self.order + 1, len(dtraj)), UNKNOWN, dtype=np.int32)
         for age in range(min(2 * self.order, len(dtraj))):
@@ -47,7 +49,7 @@ class EventChainModel(BackOffModel):
         memory[-1] = np.arange(len(dtraj)) % 2
         return memory
 
-    def advance(self, memory, tokens):
+    def advance(self, memory: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         return np.concatenate([[tokens], memory[:-2], [1 - memory[-1]]])
 
     def _levels(self):

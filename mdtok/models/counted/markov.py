@@ -4,6 +4,10 @@ Its transition matrix answers questions about kinetics as it stands (`MarkovMode
 smoothed a little, so that a transition never seen still has a probability: see `smooth`.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from deeptime.markov import TransitionCountEstimator, TransitionCountModel
 from deeptime.markov.msm import BayesianMSMPosterior
@@ -115,7 +119,7 @@ class MarkovModel(DynamicsModel):
         transition_matrix[np.ix_(connected, connected)] = stays[:, None] * among_connected
         return smooth(transition_matrix, counts / self.lagtime)
 
-    def bayesian_msm(self, n_samples=None, seed=0):
+    def bayesian_msm(self, n_samples: int | None = None, seed: int = 0) -> Any:
         """Posterior of the Markov state model, for intervals of whatever deeptime computes from one.
 
         Parameters

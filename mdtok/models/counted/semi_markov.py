@@ -1,5 +1,7 @@
 """The semi-Markov chain: a back-off model of the age of the state and the state before it."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from mdtok.checks import require_whole_number
@@ -81,14 +83,14 @@ class SemiMarkovModel(BackOffModel):
             return states
         return draw(np.where(self._state_of == states[:, None], self._token_matrix[present], 0), rng)
 
-    def memory_at(self, dtraj):
+    def memory_at(self, dtraj: np.ndarray) -> np.ndarray:
         states, frames = self._states(dtraj), np.arange(len(dtraj))
         entered = np.concatenate([[False], states[1:] != states[:-1]])
         entry = np.maximum.accumulate(np.where(entered, frames, 0))
         previous = np.where(entry > 0, states[entry - 1], UNKNOWN)
         return np.stack([dtraj, states, frames - entry + 1, previous])
 
-    def advance(self, memory, tokens):
+    def advance(self, memory: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         _, old_states, ages, previous = memory
         states = self._states(tokens)
         stayed = states == old_states

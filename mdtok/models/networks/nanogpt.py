@@ -4,8 +4,11 @@ The decoder of Zeng, Zhang and Yao (J. Chem. Theory Comput. 2025, arXiv:2507.027
 feed-forward 128, context 100. Layer norms come first (GPT-2); positions are rotary (Su et al. 2021) or learned.
 """
 
+from __future__ import annotations
+
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -313,7 +316,7 @@ class NanoGPT(NeuralModel):
     def __init__(self, network=None, training=None, *, anchor="basins", reversible=False, progress=True, **settings):
         super().__init__(network, training, anchor, reversible, progress, settings)
 
-    def attentions(self, dtraj):
+    def attentions(self, dtraj: np.ndarray) -> np.ndarray:
         """Attention weights of one window of tokens, to look at with `mdtok.insight.summarise_attention`.
 
         Parameters

@@ -41,7 +41,7 @@ class NetworkModel(Model):
     training_defaults: dict[str, Any] = {}
 
     @classmethod
-    def from_preset(cls, name: str, **overrides):
+    def from_preset(cls, name: str, **overrides: Any) -> Any:
         """Make an unfitted model of a named size (one of `presets`), with any setting replaced.
 
         Raises
@@ -95,7 +95,7 @@ class NetworkModel(Model):
             network = self.config_class(**{name: keywords[name] for name in shape if name in keywords})
         self.network, self.training = network, training
 
-    def make_config(self, **decided) -> PretrainedConfig:
+    def make_config(self, **decided: Any) -> PretrainedConfig:
         """A config of the given shape, with the settings that data or the model decide."""
         shape = {name: getattr(self.network, name) for name in self.shape_names()}
         return self.config_class(**shape, **decided)

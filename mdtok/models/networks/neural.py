@@ -6,7 +6,9 @@ the next one; when the context is full, its last half starts a new one, in predi
 
 from dataclasses import replace
 from itertools import pairwise
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -246,7 +248,15 @@ class NeuralModel(NetworkModel, DynamicsModel):
         """
         return self._generate(prompts, n_steps, seed)
 
-    def explore(self, prompts, n_steps, seed, temperature=1.0, top_k=None, top_p=None):
+    def explore(
+        self,
+        prompts: list[np.ndarray] | int | None,
+        n_steps: int,
+        seed: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> list[np.ndarray]:
         """Like `sample`, with changed probabilities: to find states, **not kinetic**.
 
         Populations, timescales and passage times of what this generates are those of no system; the scorecard never
@@ -307,7 +317,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
                 reported = end + 1
         return tokens[:, n_prompt:].cpu().numpy()
 
-    def save(self, folder):
+    def save(self, folder: str | PathLike) -> None:
         """Write ``model.json``, ``config.json``, ``model.safetensors`` and the anchor to `folder`."""
         self.require_fitted()
         found = {
@@ -318,7 +328,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         write_network(folder, self, found, parts={"anchor": self.anchor_} if self.anchor_ is not None else {})
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder: str | PathLike) -> Any:
         """Read a model that `save` wrote."""
         folder = Path(folder)
         saved = read_content(folder, cls)

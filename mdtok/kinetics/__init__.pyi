@@ -1,0 +1,37 @@
+"""Kinetics: estimators with intervals, the noise floor, the scorecard."""
+
+from mdtok.kinetics.bayes_limits import BayesClassifier as BayesClassifier
+from mdtok.kinetics.classification import accuracy_by_slice as accuracy_by_slice
+from mdtok.kinetics.classification import classification_scores as classification_scores
+from mdtok.kinetics.classification import nearest_at_start as nearest_at_start
+from mdtok.kinetics.collective_variables import compare_cvs as compare_cvs
+from mdtok.kinetics.collective_variables import fit_tica as fit_tica
+from mdtok.kinetics.collective_variables import fit_vamp as fit_vamp
+from mdtok.kinetics.estimate import Estimate as Estimate
+from mdtok.kinetics.estimators import chapman_kolmogorov as chapman_kolmogorov
+from mdtok.kinetics.estimators import equilibrium_populations as equilibrium_populations
+from mdtok.kinetics.estimators import free_energies_kt as free_energies_kt
+from mdtok.kinetics.estimators import implied_timescales as implied_timescales
+from mdtok.kinetics.estimators import mfpt_from_msm as mfpt_from_msm
+from mdtok.kinetics.estimators import populations as populations
+from mdtok.kinetics.flux_network import FluxNetwork as FluxNetwork
+from mdtok.kinetics.flux_network import reactive_flux as reactive_flux
+from mdtok.kinetics.forecasting import forecast_errors as forecast_errors
+from mdtok.kinetics.forecasting import nats_per_frame as nats_per_frame
+from mdtok.kinetics.free_energy import FreeEnergyProfile as FreeEnergyProfile
+from mdtok.kinetics.free_energy import free_energy_profile as free_energy_profile
+from mdtok.kinetics.known_answers import AgainstKnown as AgainstKnown
+from mdtok.kinetics.known_answers import KnownAnswers as KnownAnswers
+from mdtok.kinetics.known_answers import estimate_facts as estimate_facts
+from mdtok.kinetics.known_answers import estimate_figures as estimate_figures
+from mdtok.kinetics.oracle import Oracle as Oracle
+from mdtok.kinetics.oracle_models import OracleForecast as OracleForecast
+from mdtok.kinetics.oracle_models import OracleTokens as OracleTokens
+from mdtok.kinetics.passages import dwell_times as dwell_times
+from mdtok.kinetics.passages import mfpt_counted as mfpt_counted
+from mdtok.kinetics.scorecard import Scorecard as Scorecard
+from mdtok.kinetics.scorecard import score as score
+from mdtok.kinetics.transition_paths import EventOrder as EventOrder
+from mdtok.kinetics.transition_paths import TransitionPaths as TransitionPaths
+from mdtok.kinetics.transition_paths import find_transition_paths as find_transition_paths
+from mdtok.kinetics.transition_paths import order_of_events as order_of_events
