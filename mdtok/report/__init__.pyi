@@ -1,8 +1,5 @@
 """Reports: figures and one self-contained page that says in words which model passes and which fails."""
 
-from mdtok.report.chapters.folding import chapter_on_folding as chapter_on_folding
-from mdtok.report.chapters.known_answers import chapter_on_known_answers as chapter_on_known_answers
-from mdtok.report.chapters.memory import chapter_on_memory as chapter_on_memory
 from mdtok.report.figures import ReportFigure as ReportFigure
 from mdtok.report.page import write_report as write_report
 from mdtok.report.parts import Chapter as Chapter

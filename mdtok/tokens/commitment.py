@@ -95,7 +95,7 @@ def running_mean(values: np.ndarray, n_frames: int) -> np.ndarray:
     return (sums[n_frames:] - sums[:-n_frames]) / n_frames
 
 
-def nearest_value(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+def nearest_value(values: np.ndarray, levels: Sequence[float] | np.ndarray) -> np.ndarray:
     """Index of the level nearest each value.
 
     Examples
