@@ -9,6 +9,7 @@ __getattr__, _names = lazy_names(
         "dtrajs": ["cut_outside", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories"],
         "held_out": ["check_held_out"],
         "tokenizer": ["StateTokenizer"],
+        "core_sets": ["CoreSetTokenizer"],
         "stitching": ["stitch_frames", "Stitched"],
         "tica_choice": ["choose_tica"],
         "commitment": ["core_states", "running_mean", "nearest_value", "without_short_visits", "count_transitions"],

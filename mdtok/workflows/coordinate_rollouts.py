@@ -95,11 +95,13 @@ def draw_prompts(judged, n_chains: int, weights: np.ndarray) -> list:
             "a shorter --window."
         )
     frames = np.array([rng.integers(window, len(array), size=_CANDIDATES) for array in arrays])
-    ends = [array[at] for array, at in zip(arrays, frames)]
-    read = judged.tokens.read_by_tokenizer(ends, features.periodic)
-    states = judged.tokenizer.transform(read)
-    basins = np.array(judged.tokenizer.to_macrostates(states))  # (n_trajectories, n_candidates), -1 outside
-    states = basins if judged.tokens.coarse else np.array(states)
+    # of whole trajectories: a state may depend on the frames before
+    states = judged.tokenizer.transform(judged.tokens.read_by_tokenizer(arrays, features.periodic))
+    basins = judged.tokenizer.to_macrostates(states)
+    basins, states = (
+        np.array([of_all[at] for of_all, at in zip(tokens, frames)])  # (n_trajectories, n_candidates), -1 outside
+        for tokens in (basins, basins if judged.tokens.coarse else states)
+    )
     encoded, prompts = features.encode(arrays), []
     for which, draw in _choose(states, basins, n_chains, weights, settings.prompts, rng):
         end = frames[which, draw] + 1

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mdtok.kinetics import Scorecard
+from mdtok.kinetics import Oracle, Scorecard
 from mdtok.report import Projection
 from mdtok.storage import load_arrays
-from mdtok.tokens import StateTokenizer, cut_outside
+from mdtok.tokens import CoreSetTokenizer, StateTokenizer, cut_outside
+from mdtok.tokens.core_sets import is_saved
 from mdtok.workflows.data import FeatureData, LabelledData, TokenisedData
 from mdtok.workflows.folder import RunFolder
 
@@ -30,7 +31,7 @@ class JudgedRun:
         None where the user brought tokens.
     labelled : LabelledData or None
         Trajectories with a class each; runs on a potential have them.
-    tokenizer : StateTokenizer or None
+    tokenizer : StateTokenizer, CoreSetTokenizer or None
     models : dict of str -> DynamicsModel or TrajectoryModel
         Fitted, by name; their attribute `reads` is "tokens" or "features".
     definition : object or None
@@ -46,7 +47,7 @@ class JudgedRun:
     tokens: TokenisedData
     features: FeatureData | None = None
     labelled: LabelledData | None = None
-    tokenizer: StateTokenizer | None = None
+    tokenizer: StateTokenizer | CoreSetTokenizer | None = None
     models: dict = field(default_factory=dict)
     definition: Any = None
     load_system: Callable | None = None
@@ -56,14 +57,13 @@ class JudgedRun:
     def open(cls, run, settings, models=None, definition=None, load_system=None) -> "JudgedRun":
         """Read the data of a tokenised run."""
         tokens = TokenisedData.load(run / "tokens")
-        has_tokenizer = (run / "tokens" / "state_tokenizer.json").exists()
         return cls(
             run,
             settings,
             tokens,
             FeatureData.load(run / "features", tokens) if (run / "features").is_dir() else None,
             LabelledData.load(run / "labelled") if (run / "labelled").is_dir() else None,
-            StateTokenizer.load(run / "tokens") if has_tokenizer else None,
+            load_tokenizer(run / "tokens"),
             models or {},
             definition,
             load_system,
@@ -76,10 +76,8 @@ class JudgedRun:
 
     @cached_property
     def oracle(self):
-        """The exact answer on a grid, None without a potential."""
-        from mdtok.kinetics import Oracle
-
-        if getattr(self.system, "potential", None) is None:
+        """The exact answer on a grid; None without a potential, and where inertia counts: positions are not all then."""
+        if getattr(self.system, "dynamics", None) != "brownian":
             return None
         step_nm = np.sqrt(2 * self.system.diffusion_nm2_per_ps * self.system.frame_interval_ps)
         # the density of one step needs cells of half its spread
@@ -117,7 +115,7 @@ class JudgedRun:
         if len(columns) != 2 or any(name not in features.names for name in columns):
             return None
         arrays, dtrajs = features.arrays, self.tokens.dtrajs
-        if features.frames_per_token > 1:
+        if list(map(len, arrays)) != list(map(len, dtrajs)):  # features are of every frame, also of those left out
             thinned = features.thin(arrays)
             read = self.tokens.read_by_tokenizer(thinned, features.periodic)
             _, dtrajs, arrays = cut_outside(self.tokenizer.transform(read), thinned)
@@ -125,3 +123,10 @@ class JudgedRun:
         values = [array[:, chosen] for array in arrays]
         periodic = tuple(bool(features.periodic[k]) for k in chosen)
         return Projection(values, dtrajs, tuple(columns), periodic, self.tokens.macrostates)
+
+
+def load_tokenizer(folder) -> StateTokenizer | CoreSetTokenizer | None:
+    """What turned features into tokens; None where the user brought tokens."""
+    if is_saved(folder):
+        return CoreSetTokenizer.load(folder)
+    return StateTokenizer.load(folder) if (folder / "state_tokenizer.json").exists() else None
