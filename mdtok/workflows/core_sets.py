@@ -14,9 +14,9 @@ from mdtok.md import load_system, run_replicas
 from mdtok.md.definition import load_definition
 from mdtok.md.particles import ParticleDefinition
 from mdtok.storage import whole, write_json
-from mdtok.tokens import core_states, count_transitions, nearest_value, running_mean, without_short_visits
+from mdtok.tokens import CoreSetTokenizer, core_states, count_transitions, nearest_value, running_mean
 from mdtok.workflows.command_line import setting
-from mdtok.workflows.data import TokenisedData
+from mdtok.workflows.data import FeatureData, TokenisedData
 from mdtok.workflows.folder import RunFolder
 from mdtok.workflows.settings import ModelSettings
 from mdtok.workflows.simulation import open_replicas
@@ -147,15 +147,18 @@ def open_runs(run, system) -> list[np.ndarray]:
 
 def make_tokens(run, settings: CoreSetSettings, system) -> None:
     """Tokens of every run in the way asked for, and how many transitions either way of making them sees."""
-    centres, names = np.array(list(system.states.values())), list(system.states)
+    names, interval = list(system.states), system.frame_interval_ps
     with run.stage("tokenize") as facts:
-        runs = open_runs(run, system)
-        dtrajs = [tokens_of_run(xy, settings, centres) for xy in runs]
-        test = list(range(settings.n_training_runs + 1, len(dtrajs)))
+        runs, tokenizer = open_runs(run, system), make_tokenizer(settings, system.states)
+        test = list(range(settings.n_training_runs + 1, len(runs)))
         split = {"train": list(range(settings.n_training_runs)), "validation": [settings.n_training_runs], "test": test}
+        FeatureData(runs, ["x (nm)", "y (nm)"], np.zeros(2, dtype=bool), split, interval).save(run / "features")
+        # what is before the first core is left out
+        dtrajs = [dtraj[np.argmax(dtraj >= 0) :] for dtraj in tokenizer.fit_transform(runs)]
         with whole(run / "tokens") as folder:
             folder.mkdir()
-            TokenisedData(dtrajs, split, system.frame_interval_ps, np.arange(len(names)), names).save(folder)
+            TokenisedData(dtrajs, split, interval, np.arange(len(names)), names).save(folder)
+            tokenizer.save(folder)
         counts = {
             name: count_transitions(tokens, len(names), COMMIT_TIMES)
             for name, tokens in uncommitted_tokens(runs, settings, system.states).items()
@@ -180,12 +183,11 @@ def uncommitted_tokens(runs: list[np.ndarray], settings: CoreSetSettings, states
     return tokens
 
 
-def tokens_of_run(xy: np.ndarray, settings: CoreSetSettings, centres: np.ndarray) -> np.ndarray:
-    """Tokens of one run, as the settings say; published are those of Tsai, Kuo and Tiwary (2020)."""
-    if settings.tokens == "core":
-        return in_cores(xy, centres, settings.core_radius_nm)
-    smooth = running_mean(xy[:, 0], settings.mean_frames)
-    return without_short_visits(nearest_value(smooth, centres[:, 0]), settings.commit_frames)
+def make_tokenizer(settings: CoreSetSettings, states: dict) -> CoreSetTokenizer:
+    """Core sets, or the published way of Tsai, Kuo and Tiwary (2020), around the states of a potential."""
+    return CoreSetTokenizer(
+        list(states.values()), settings.tokens, settings.core_radius_nm, settings.mean_frames, settings.commit_frames
+    )
 
 
 def in_cores(xy: np.ndarray, centres: np.ndarray, radius_nm: float) -> np.ndarray:
