@@ -7,8 +7,8 @@ Names of variants: -plain has no anchor on counted transitions between slow basi
 train with a second pass. What was trained lies in ablation/ of the run and is not trained again.
 """
 
-from mdtok.workflows.ablation import AblationSettings, run_ablation
 from mdtok.workflows.command_line import parse_settings, run_script
+from mdtok.workflows.studies.ablation import AblationSettings, run_ablation
 
 
 def main() -> None:

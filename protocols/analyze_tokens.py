@@ -8,7 +8,7 @@ report. Frames marked -1 are outside of all states, as deeptime and PyEMMA write
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.own_tokens import TokenSettings, run_tokens
+from mdtok.workflows.runs.own_tokens import TokenSettings, run_tokens
 
 
 def main():

@@ -8,7 +8,7 @@ python protocols/analyze_trajectories.py --feature-files dihedrals.npy --columns
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.own_trajectories import TrajectorySettings, run_trajectories
+from mdtok.workflows.runs.own_trajectories import TrajectorySettings, run_trajectories
 
 
 def main():

@@ -9,8 +9,8 @@ The states are those of the first run, for both. Runs of run_fip35.py are compar
 and so states, of its own.
 """
 
-from mdtok.workflows.agreement import AgreementSettings, run_agreement
 from mdtok.workflows.command_line import parse_settings, run_script
+from mdtok.workflows.studies.agreement import AgreementSettings, run_agreement
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ Writes insight/<model>/ in the run: insight.json and figures; the findings are a
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.explanation import ExplanationSettings, run_explanation
+from mdtok.workflows.studies.explanation import ExplanationSettings, run_explanation
 
 
 def main() -> None:

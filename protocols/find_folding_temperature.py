@@ -7,7 +7,7 @@ Of structure-based models. It can be killed and started again; what was simulate
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.folding_temperature import FoldingTemperatureSettings, run_folding_temperature
+from mdtok.workflows.studies.folding_temperature import FoldingTemperatureSettings, run_folding_temperature
 
 
 def main() -> None:

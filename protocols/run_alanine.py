@@ -15,7 +15,7 @@ sin φ:
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.known_runs import AlanineSettings, run_alanine
+from mdtok.workflows.runs.known_runs import AlanineSettings, run_alanine
 
 
 def main() -> None:

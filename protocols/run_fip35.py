@@ -8,7 +8,7 @@ python protocols/run_fip35.py --system my_protein/ --out runs/mine              
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.known_runs import Fip35Settings, run_fip35
+from mdtok.workflows.runs.known_runs import Fip35Settings, run_fip35
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ python protocols/run_four_state.py --system three_state --n-runs 9 --out runs/th
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.known_runs import FourStateSettings, run_four_state
+from mdtok.workflows.runs.known_runs import FourStateSettings, run_four_state
 
 
 def main() -> None:

@@ -8,7 +8,7 @@
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.known_runs import MullerBrownSettings, run_muller_brown
+from mdtok.workflows.runs.known_runs import MullerBrownSettings, run_muller_brown
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ Writes stitched/<model>_stitched.xtc, .pdb and .json into the run's folder.
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.stitching_rollouts import StitchingSettings, run_stitching
+from mdtok.workflows.studies.stitching_rollouts import StitchingSettings, run_stitching
 
 
 def main() -> None:

@@ -44,15 +44,19 @@ class Command:
 
 COMMANDS = {
     "analyze": Command(
-        "Your trajectories or features, from tokens to the report.", "own_trajectories:run_trajectories"
+        "Your trajectories or features, from tokens to the report.", "runs.own_trajectories:run_trajectories"
     ),
-    "tokens": Command("Your discrete trajectories: models, scorecard, report.", "own_tokens:run_tokens"),
-    "compare": Command("Do two runs agree? Their MD side by side.", "agreement:run_agreement"),
-    "ablate": Command("What each part of a model is worth: variants with several seeds.", "ablation:run_ablation"),
-    "explain": Command("What a nano-GPT of a run rests on.", "explanation:run_explanation"),
-    "stitch": Command("What a model generated, as a trajectory of MD frames.", "stitching_rollouts:run_stitching"),
+    "tokens": Command("Your discrete trajectories: models, scorecard, report.", "runs.own_tokens:run_tokens"),
+    "compare": Command("Do two runs agree? Their MD side by side.", "studies.agreement:run_agreement"),
+    "ablate": Command(
+        "What each part of a model is worth: variants with several seeds.", "studies.ablation:run_ablation"
+    ),
+    "explain": Command("What a nano-GPT of a run rests on.", "studies.explanation:run_explanation"),
+    "stitch": Command(
+        "What a model generated, as a trajectory of MD frames.", "studies.stitching_rollouts:run_stitching"
+    ),
     "folding-temperature": Command(
-        "Where a protein is folded half of the time.", "folding_temperature:run_folding_temperature"
+        "Where a protein is folded half of the time.", "studies.folding_temperature:run_folding_temperature"
     ),
     "report": Command("Draw the report of a run again; nothing is computed.", "commands:redraw_report"),
     "systems": Command("The systems that come with mdtok.", "commands:list_systems"),
@@ -62,10 +66,10 @@ COMMANDS = {
 
 #: What ``mdtok run`` takes by name; anything else is a system.
 RUNS = {
-    "alanine": Command("Alanine dipeptide: 100 ns, microstates of φ and ψ.", "known_runs:run_alanine"),
-    "muller-brown": Command("Müller-Brown: models against the exact answer.", "known_runs:run_muller_brown"),
-    "four-state": Command("Four states in the plane against known times.", "known_runs:run_four_state"),
-    "fip35": Command("The Fip35 WW domain: how it folds.", "known_runs:run_fip35"),
+    "alanine": Command("Alanine dipeptide: 100 ns, microstates of φ and ψ.", "runs.known_runs:run_alanine"),
+    "muller-brown": Command("Müller-Brown: models against the exact answer.", "runs.known_runs:run_muller_brown"),
+    "four-state": Command("Four states in the plane against known times.", "runs.known_runs:run_four_state"),
+    "fip35": Command("The Fip35 WW domain: how it folds.", "runs.known_runs:run_fip35"),
 }
 #: Settings whose default is what the definition of a system says.
 _OF_THE_SYSTEM = ("temperature_kelvin", "diffusion_nm2_per_ps", "frame_interval_ps")
@@ -162,10 +166,10 @@ def workflow_of(definition: Any) -> str:
     from mdtok.md.structure_based import StructureBasedDefinition
 
     if isinstance(definition, ParticleDefinition):
-        return "potential:run_potential" if definition.known is None else "core_sets:run_core_sets"
+        return "runs.potential:run_potential" if definition.known is None else "runs.core_sets:run_core_sets"
     if isinstance(definition, StructureBasedDefinition) or definition.parts:
-        return "protein:run_protein"
-    return "molecule:run_molecule"
+        return "runs.protein:run_protein"
+    return "runs.molecule:run_molecule"
 
 
 def _do(command, prog, arguments, defaults=None):

@@ -9,8 +9,8 @@ import pytest
 from mdtok.errors import DataError, SettingsError
 from mdtok.storage import save_arrays, write_json
 from mdtok.tokens import StateTokenizer
-from mdtok.workflows.agreement import AgreementSettings, compare_runs, run_agreement
 from mdtok.workflows.data import TokenisedData
+from mdtok.workflows.studies.agreement import AgreementSettings, compare_runs, run_agreement
 
 
 def make_run(folder, leaving, seed, names=("x",)):

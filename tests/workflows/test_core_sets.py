@@ -8,7 +8,7 @@ import yaml
 from conftest import ROOT
 
 from mdtok.errors import SettingsError
-from mdtok.workflows.core_sets import CoreSetSettings, run_core_sets
+from mdtok.workflows.runs.core_sets import CoreSetSettings, run_core_sets
 
 TINY = {
     "n_runs": 6,

@@ -9,7 +9,7 @@ from chains import THREE_STATES, simulate
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.catalogue import make_models
 from mdtok.workflows.data import TokenisedData
-from mdtok.workflows.explanation import explain
+from mdtok.workflows.studies.explanation import explain
 
 
 @pytest.fixture(scope="module")

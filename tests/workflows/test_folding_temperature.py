@@ -7,7 +7,7 @@ import pytest
 
 from mdtok.errors import DataError
 from mdtok.kinetics.folding import folding_states
-from mdtok.workflows.folding_temperature import fit_folding_temperature
+from mdtok.workflows.studies.folding_temperature import fit_folding_temperature
 
 GAS_CONSTANT = 8.31446261815324e-3  # kJ/(mol K)
 

@@ -8,7 +8,7 @@ import pytest
 from hairpin import make_hairpin
 
 from mdtok.errors import SettingsError
-from mdtok.workflows.protein import ProteinSettings, run_protein
+from mdtok.workflows.runs.protein import ProteinSettings, run_protein
 
 TINY = {
     "temperature_kelvin": 400.0,

@@ -11,8 +11,8 @@ from mdtok.storage import load_arrays, read_json
 from mdtok.tokens import StateTokenizer
 from mdtok.workflows.data import FeatureData, TokenisedData
 from mdtok.workflows.folder import RunFolder
-from mdtok.workflows.own_tokens import TokenSettings, run_tokens
-from mdtok.workflows.own_trajectories import TrajectorySettings, run_trajectories
+from mdtok.workflows.runs.own_tokens import TokenSettings, run_tokens
+from mdtok.workflows.runs.own_trajectories import TrajectorySettings, run_trajectories
 from mdtok.workflows.stages import redraw
 
 MODELS = "msm,ornstein-uhlenbeck,copy-last"

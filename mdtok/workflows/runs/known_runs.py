@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from mdtok.errors import SettingsError
 from mdtok.workflows.command_line import setting
-from mdtok.workflows.core_sets import CoreSetSettings, run_core_sets
-from mdtok.workflows.molecule import MoleculeSettings, run_molecule
-from mdtok.workflows.potential import PotentialSettings, run_potential
-from mdtok.workflows.protein import ProteinSettings, run_protein
+from mdtok.workflows.runs.core_sets import CoreSetSettings, run_core_sets
+from mdtok.workflows.runs.molecule import MoleculeSettings, run_molecule
+from mdtok.workflows.runs.potential import PotentialSettings, run_potential
+from mdtok.workflows.runs.protein import ProteinSettings, run_protein
 
 
 @dataclass
