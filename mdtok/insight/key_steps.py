@@ -111,7 +111,7 @@ class KeySteps:
         return [(int(run[0]), int(run[-1])) for run in runs if len(run)]
 
     @property
-    def largest_excess(self) -> float:
+    def largest_excess(self) -> np.ndarray:
         """Excess of each frame in the head where it is largest, shape (n_frames,)."""
         return self.excess.max(axis=(0, 1))
 

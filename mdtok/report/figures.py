@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from mdtok.kinetics.scorecard import Scorecard
 from mdtok.report.plots import maps
 from mdtok.report.plots import scorecard as plots
 from mdtok.report.plots.parity import plot_mfpt_parity
@@ -20,14 +22,14 @@ class ReportFigure:
     caption: str
     draw: Callable
 
-    def render(self, path):
+    def render(self, path: Path) -> None:
         """Draw and write a PNG to `path`."""
         drawn = self.draw()
         axes = drawn if hasattr(drawn, "figure") else drawn[0]
         axes.figure.savefig(path, format="png", dpi=DPI)
 
 
-def report_figures(card, projection=None):
+def report_figures(card: Scorecard, projection: maps.Projection | None = None) -> list[ReportFigure]:
     """The figures that this scorecard (and projection, and its rollouts) allow, as a list of ReportFigure."""
     content = card.content
     sparse = any(row["lagtime_frames"] > 1 for row in content["models"].values())

@@ -7,9 +7,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from mdtok import report
 from mdtok.errors import DataError, SettingsError
 from mdtok.insight import count_key_steps, find_key_steps, summarise_attention, uniform_attention
-from mdtok.report.plots import attention as report
 
 N = 60
 
@@ -85,7 +85,7 @@ def test_head_maps_show_each_head_in_its_place():
     assert pixels.shape == (2 * 20 + gap, 3 * 20 + 2 * gap, 4)
     first = pixels[21:, 42:]  # layer 1, head 2
     assert first[19, 0, 0] > first[19, 0, 2] and first[19, 10, 2] > first[19, 10, 0]
-    np.testing.assert_allclose(first[0, 19], to_rgba(report._UNSEEN))
+    np.testing.assert_allclose(first[0, 19], to_rgba("#e4e4e4"))
     even = pixels[:20, :20][np.tri(20, dtype=bool)]
     assert np.allclose(even, even[0]) and even[0, :3].min() > 0.95
     np.testing.assert_array_equal(pixels[20], np.ones((62, 4)))
@@ -97,7 +97,7 @@ def test_maps_of_uniform_attention_are_white_under_every_mask():
         pixels = np.asarray(report.plot_layer_maps(summary)[-1].get_images()[0].get_array())
         assert pixels[mask][:, :3].min() > 0.95
         if not mask.all():
-            assert np.allclose(pixels[~mask], to_rgba(report._UNSEEN))
+            assert np.allclose(pixels[~mask], to_rgba("#e4e4e4"))
 
 
 def test_large_models_and_long_trajectories_are_drawn():

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from mdtok.kinetics import Scorecard
-from mdtok.report import write_report
+from mdtok.report import Chapter, ReportFigure, Table, Verbatim, held, plot_commit_times, shown, write_report
 
 VOID = {"meta", "img", "br", "hr"}
 
@@ -113,6 +113,23 @@ def test_names_and_titles_are_escaped(card, tmp_path):
     page = Page(write_report(Scorecard(content), tmp_path, title=evil, run={evil: {"<i>": [evil]}}))
     assert "script" not in {tag for tag, _ in page.tags} and not {"b", "i"} & {tag for tag, _ in page.tags}
     assert page.text.count(evil) > 5 and f"{evil} passes." in page.text
+
+
+def test_chapters_stand_between_the_scorecard_and_its_figures(card, tmp_path):
+    evil = "<b>a name</b>"
+    figure = ReportFigure(
+        "mine", f"Drawn, {evil}", "What to see.", lambda: plot_commit_times({"raw": np.ones((2, 2, 2))}, [1.0, 5.0])
+    )
+    table = Table(["", evil], [[evil, shown({"value": 2.0, "low": 1.5, "high": None}, ".1f")]], title=f"Of {evil}")
+    body = [f"A paragraph on {evil}.", table, Verbatim(f"1  {evil}"), held(False, evil)]
+    chapters = [Chapter("Made of parts", body, [figure]), Chapter("Of my own HTML", "<p>kept <em>as it is</em></p>")]
+    page = Page(write_report(card, tmp_path, chapters=chapters))
+    headings = [page.source.index(f"<h2>{title}</h2>") for title in ("Made of parts", "Of my own HTML", "Figures")]
+    assert page.source.index("</header>") < headings[0] and headings == sorted(headings)
+    tags = [tag for tag, _ in page.tags]
+    assert "b" not in tags and tags.count("em") == 1 and tags.count("pre") == 1
+    assert page.text.count(evil) == 7 and "[1.5, ∞]" in page.text and "✗" in page.text
+    assert (tmp_path / "figures" / "mine.png").exists()
 
 
 def test_missing_numbers_are_said_in_words(poor_card, tmp_path):

@@ -6,10 +6,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mdtok import report
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.forecasting import ForecastError
-from mdtok.report.plots import trajectories as report
 from mdtok.report.plots.style import looks_of
 
 BOUNDS = ((-1.0, 1.0), (-2.0, 2.0))

@@ -1,44 +1,30 @@
-"""Figures of attention: maps of heads and layers, attention against time difference, distances, key steps.
+"""Figures of attention: maps of heads and layers, attention against time difference, distances.
 
 Maps show attention over that of a head that looks evenly at all it may see: 1 (white) is neither much nor little, under
 every mask. A model with a window shows more on the mean of its blocks: ``summarise_attention(attention_blocks(…))``.
 Layers and heads are counted from 0, as in the arrays. On maps the query frame runs down, the key frame to the right.
 """
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, to_rgba
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from mdtok.errors import DataError
-from mdtok.report.plots.style import (
-    MODEL_COLOURS,
-    columns_for,
-    label,
-    looks_of,
-    many_axes,
-    numbers,
-    one_axes,
-    only_left,
-    styled,
-    time_unit,
-)
+from mdtok.insight.attention import AttentionSummary
+from mdtok.report.plots.style import MODEL_COLOURS, columns_for, many_axes, one_axes, only_left, styled, unit_of_frames
 
 _WIDTHS = (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)  # of the colour scale, to either side of 1
 _OVER_UNIFORM = "attention over uniform"
 _UNSEEN, _GAP = "#e4e4e4", -1.0
 _PAST, _FUTURE = MODEL_COLOURS[0], MODEL_COLOURS[1]
-_ORIGIN_LOOKS = {
-    "content": {"color": MODEL_COLOURS[1], "marker": "o"},
-    "order": {"color": MODEL_COLOURS[0], "marker": "D"},
-    "content and order": {"color": MODEL_COLOURS[3], "marker": "*"},
-}
 
 
 @styled
-def plot_head_maps(summary, ax=None):
+def plot_head_maps(summary: AttentionSummary, ax: Axes | None = None) -> Axes:
     """Attention maps of all heads, a row a layer, over uniform attention, on one scale; grey where nothing may be seen.
 
     Parameters
@@ -77,7 +63,9 @@ def plot_head_maps(summary, ax=None):
 
 
 @styled
-def plot_layer_maps(summary, axes=None, *, dt_ps=None):
+def plot_layer_maps(
+    summary: AttentionSummary, axes: Sequence[Axes] | None = None, *, dt_ps: float | None = None
+) -> np.ndarray:
     """Attention maps of the layers (mean over heads) and of all together, over uniform attention, on one scale.
 
     Parameters
@@ -95,7 +83,7 @@ def plot_layer_maps(summary, axes=None, *, dt_ps=None):
     maps = summary.over_uniform("layer_maps")
     given, n_panels = axes is not None, len(maps) + 1
     axes = many_axes(axes, n_panels, columns_for(n_panels, 5), width=2.1, height=2.2)
-    unit, size = _unit(summary.n_frames, dt_ps)
+    unit, size = unit_of_frames(summary.n_frames, dt_ps)
     extent, scale = np.array([0, summary.n_frames, summary.n_frames, 0]) / size, _scale(maps)
     titles = [f"layer {index}" for index in range(len(maps))] + ["mean of all"]
     for ax, title, one in zip(axes, titles, [*maps, maps.mean(axis=0)]):
@@ -110,7 +98,7 @@ def plot_layer_maps(summary, axes=None, *, dt_ps=None):
 
 
 @styled
-def plot_segment_attention(summary, axes=None):
+def plot_segment_attention(summary: AttentionSummary, axes: Sequence[Axes] | None = None) -> np.ndarray:
     """Attention from segment to segment of the trajectory (mean over heads), over uniform attention, layer by layer.
 
     Parameters
@@ -139,7 +127,9 @@ def plot_segment_attention(summary, axes=None):
 
 
 @styled
-def plot_time_difference_profile(summary, ax=None, *, layer=None, dt_ps=None):
+def plot_time_difference_profile(
+    summary: AttentionSummary, ax: Axes | None = None, *, layer: int | None = None, dt_ps: float | None = None
+) -> Axes:
     """Attention over uniform attention against the time difference, past left and future right.
 
     Parameters
@@ -158,7 +148,7 @@ def plot_time_difference_profile(summary, ax=None, *, layer=None, dt_ps=None):
     ax = one_axes(ax, 6.6, 3.8)
     ratio = summary.over_uniform("shares")
     drawn, kind = (ratio.mean(axis=1), "layer") if layer is None else (ratio[layer], "head")
-    unit, size = _unit(summary.n_frames, dt_ps)
+    unit, size = unit_of_frames(summary.n_frames, dt_ps)
     times, edge = summary.time_differences / size, (summary.n_frames - 1) / size
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.92, len(drawn)))
     for index, (one, colour) in enumerate(zip(drawn, colours)):
@@ -182,7 +172,7 @@ def plot_time_difference_profile(summary, ax=None, *, layer=None, dt_ps=None):
 
 
 @styled
-def plot_attention_distance(summary, ax=None, *, dt_ps=None):
+def plot_attention_distance(summary: AttentionSummary, ax: Axes | None = None, *, dt_ps: float | None = None) -> Axes:
     """Mean attention distance of every head against the layer, past and future apart; dashed: of uniform attention.
 
     Parameters
@@ -201,7 +191,7 @@ def plot_attention_distance(summary, ax=None, *, dt_ps=None):
     A. Dosovitskiy et al., ICLR 2021, arXiv 2010.11929, figure 7 (right).
     """
     ax = one_axes(ax, 5.8, 3.6)
-    unit, size = _unit(summary.n_frames, dt_ps)
+    unit, size = unit_of_frames(summary.n_frames, dt_ps)
     layers, tops = np.arange(len(summary.shares)), []
     for direction, colour, marker, aside in (("past", _PAST, "o", -0.12), ("future", _FUTURE, "D", 0.12)):
         distance = summary.distance(direction) / size  # (n_layers, n_heads)
@@ -227,147 +217,6 @@ def plot_attention_distance(summary, ax=None, *, dt_ps=None):
     ax.set_xticks(layers)
     ax.set(xlabel="layer", ylabel=f"mean attention distance ({unit})")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return ax
-
-
-@styled
-def plot_key_steps(key_steps, values, axes=None, *, names=None, dt_ps=None):
-    """Key steps marked on the trajectory, and below what the two tests look at, with their thresholds.
-
-    These are each frame's excess of attention in the true order, and its mean excess over the shuffled inputs, in the
-    head where it is largest; a key step is beyond the control and beyond the least that counts.
-
-    Parameters
-    ----------
-    key_steps : KeySteps
-    values : array of float, shape (n_frames,) or (n_frames, n_dim)
-        The trajectory, or any projection of it; a panel a column.
-    axes : sequence of matplotlib.axes.Axes, optional
-        One a column, and two for the tests.
-    names : sequence of str, optional
-        Of the columns, with their units; ``x (nm)``, ``y (nm)`` … if not given.
-    dt_ps : float, optional
-        Time between frames; without it the axis is in frames.
-
-    Returns
-    -------
-    ndarray of matplotlib.axes.Axes, shape (n_dim + 2,)
-
-    Raises
-    ------
-    DataError
-        The values have another number of frames than the key steps.
-    """
-    values = np.asarray(values, dtype=float)
-    values = values[:, None] if values.ndim == 1 else values
-    excess = key_steps.largest_excess
-    if values.shape[:1] != excess.shape:
-        raise DataError(
-            f"The values have {len(values)} frames, the key steps are of {len(excess)}; give the same trajectory."
-        )
-    names = names or [f"{name} (nm)" for name in ("x", "y", "z", *(f"q{k}" for k in range(4, values.shape[1] + 1)))]
-    given = axes is not None
-    axes = many_axes(axes, values.shape[1] + 2, columns=1, width=7.4, height=1.2, sharex=True)
-    unit, size = _unit(len(values), dt_ps)
-    time = np.arange(len(values)) / size
-    for ax, column, name in zip(axes, values.T, names):
-        ax.plot(time, column, color="#9a9a9a", linewidth=0.7, zorder=1)
-        ax.set_ylabel(label(name))
-        _mark(ax, key_steps, time, column)
-    tests = (
-        ("order", "excess,\ntrue order", excess, key_steps.threshold),
-        ("content", "excess,\nshuffled", key_steps.kept_excess.max(axis=(0, 1)), key_steps.content_threshold),
-    )
-    for ax, (origin, name, statistic, threshold) in zip(axes[-2:], tests):
-        ax.vlines(time, 0, np.maximum(statistic, 0), color="#8a8a8a", linewidth=0.6)
-        ax.axhline(key_steps.least_excess, linestyle=":", color="#1a1a1a", linewidth=1.0)
-        ax.axhline(threshold, linestyle="--", color=_ORIGIN_LOOKS[origin]["color"], linewidth=1.0)
-        _mark(ax, key_steps, time, statistic)
-        highest = max(statistic.max(), threshold, key_steps.least_excess)
-        ax.set_yscale("symlog", linthresh=1.0)
-        ax.set_ylim(0, 2 * highest)
-        ticks = [tick for tick in (0, 1, 10, 100, 1000) if tick < 2 * highest]
-        ax.set_yticks(ticks, [str(tick) for tick in ticks])
-        ax.minorticks_off()
-        ax.set_ylabel(name)
-    axes[-1].set(xlabel=f"time ({unit})" if dt_ps else "frame", xlim=(time[0], time[-1]))
-    _key_step_legend(axes, key_steps, given)
-    return axes
-
-
-def _key_step_legend(axes, key_steps, given):
-    handles = [
-        Line2D([], [], **look, linestyle="none", label=f"key step by {origin}")
-        for origin, look in _ORIGIN_LOOKS.items()
-        if origin in key_steps.origins
-    ]
-    handles += [
-        Line2D([], [], linestyle="--", color="#1a1a1a", linewidth=1.0, label="beyond the control"),
-        Line2D([], [], linestyle=":", color="#1a1a1a", linewidth=1.0, label="least that counts"),
-    ]
-    found = f"{len(key_steps)} key steps" if len(key_steps) else "no key step"
-    said = f"{found} at an error rate of {100 * key_steps.error_rate:g} %"
-    if given:
-        axes[0].legend(handles=handles, title=said)
-        return
-    axes[0].figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), title=said)
-    axes[0].figure.align_ylabels(list(axes))
-    for ax in axes[:-1]:
-        ax.tick_params(labelbottom=False)
-
-
-def _mark(ax, key_steps, time, column):
-    for origin, look in _ORIGIN_LOOKS.items():
-        frames = [frame for frame, of in zip(key_steps.frames, key_steps.origins) if of == origin]
-        if frames:
-            ax.plot(
-                time[frames],
-                column[frames],
-                **look,
-                linestyle="none",
-                markeredgecolor="white",
-                markeredgewidth=0.5,
-                zorder=3,
-            )
-
-
-@styled
-def plot_key_step_counts(counts, ax=None):
-    """Key steps a trajectory of several models, with 95 % intervals, and how many of them chance gives.
-
-    Parameters
-    ----------
-    counts : dict of str -> KeyStepCount, or its ``to_dict()``
-    ax : matplotlib.axes.Axes, optional
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-    """
-    counts = {name: count if isinstance(count, dict) else count.to_dict() for name, count in counts.items()}
-    ax = one_axes(ax, max(4.2, 1.3 * len(counts) + 1.0), 3.4)
-    top = 0.0
-    for place, (name, look) in enumerate(looks_of(counts).items()):
-        value, low, high = (float(numbers(counts[name]["per_trajectory"][part])) for part in ("value", "low", "high"))
-        chance = counts[name]["expected_by_chance"]
-        ax.errorbar(place, value, [[max(value - low, 0)], [max(high - value, 0)]], **look, linestyle="none", capsize=3)
-        ax.plot([place - 0.3, place + 0.3], [chance, chance], "--", color="#1a1a1a", linewidth=1.0)
-        ax.annotate(
-            f"in {counts[name]['n_with_any']} of {counts[name]['n_trajectories']}",
-            (place, high),
-            xytext=(0, 7),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
-        top = max(top, high, chance)
-    ax.plot([], [], "--", color="#1a1a1a", linewidth=1.0, label="by chance, from the control")
-    ax.set_xticks(range(len(counts)), [label(name) for name in counts])
-    ax.set_xlim(-0.6, len(counts) - 0.4)
-    ax.set_ylim(-0.04 * max(top, 1.0), 1.25 * max(top, 1.0))
-    ax.tick_params(axis="x", length=0)
-    ax.set_ylabel("key steps a trajectory")
-    ax.legend(loc="upper left", bbox_to_anchor=(0.0, 1.12))
     return ax
 
 
@@ -400,11 +249,3 @@ def _ratio_ticks(axis, scale):
     axis.axes.set_ylim(ticks[0], ticks[-1])
     axis.set_ticks(ticks, [f"× {tick:.3g}" for tick in ticks])
     axis.set_minor_locator(NullLocator())
-
-
-def _unit(n_frames, dt_ps):
-    """Unit of a time axis and how many frames it has."""
-    if dt_ps is None:
-        return "frames", 1.0
-    unit, size = time_unit([n_frames * dt_ps])
-    return unit, size / dt_ps

@@ -1,12 +1,15 @@
 """How the number of transitions depends on how long a visit must last to count."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 
 from mdtok.report.plots.style import MODEL_COLOURS, label, label_log_axis, one_axes, styled
 
 
 @styled
-def plot_commit_times(counts, times_ps, ax=None):
+def plot_commit_times(counts: dict[str, np.ndarray], times_ps: Sequence[float], ax: Axes | None = None) -> Axes:
     """Transitions in all against the commit time, a line a kind of tokens.
 
     Parameters

@@ -4,9 +4,11 @@ A model's tokens are taken back to the plane by drawing, for each token, an MD f
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from mdtok.errors import DataError
@@ -90,7 +92,9 @@ class Projection:
         return (populations(self.dtrajs, len(counts), lagtime) / np.maximum(counts, 1))[tokens]
 
 
-def frames_of_tokens(tokens, dtrajs, projection, seed):
+def frames_of_tokens(
+    tokens: np.ndarray, dtrajs: list[np.ndarray], projection: list[np.ndarray], seed: int
+) -> np.ndarray:
     """Draw, for each token, an MD frame of that state at random.
 
     Parameters
@@ -126,8 +130,15 @@ def frames_of_tokens(tokens, dtrajs, projection, seed):
 
 @styled
 def plot_free_energy_map(
-    xy, ax=None, *, weights=None, names=("x", "y"), periodic=(False, False), highest_kt=None, extent=None
-):
+    xy: np.ndarray,
+    ax: Axes | None = None,
+    *,
+    weights: np.ndarray | None = None,
+    names: tuple[str, str] = ("x", "y"),
+    periodic: tuple[bool, bool] = (False, False),
+    highest_kt: float | None = None,
+    extent: tuple | None = None,
+) -> Axes:
     """Free-energy surface of two features, in kT above its lowest point; white where nothing was seen.
 
     Parameters
@@ -175,7 +186,14 @@ def plot_free_energy_map(
 
 
 @styled
-def free_energy_maps(projection, rollouts, axes=None, *, lagtime=None, seed=0):
+def free_energy_maps(
+    projection: Projection,
+    rollouts: dict,
+    axes: Sequence[Axes] | None = None,
+    *,
+    lagtime: int | None = None,
+    seed: int = 0,
+) -> np.ndarray:
     """Free-energy surfaces of MD and of every model side by side, on one colour scale.
 
     Parameters
@@ -221,7 +239,9 @@ def free_energy_maps(projection, rollouts, axes=None, *, lagtime=None, seed=0):
 
 
 @styled
-def plot_state_map(projection, ax=None, *, macrostate_names=None):
+def plot_state_map(
+    projection: Projection, ax: Axes | None = None, *, macrostate_names: Sequence[str] | None = None
+) -> Axes:
     """Where the macrostates lie: each bin in the colour of the one most often there, named where it is densest.
 
     Parameters
@@ -255,7 +275,7 @@ def plot_state_map(projection, ax=None, *, macrostate_names=None):
     return ax
 
 
-def peaks(projection):
+def peaks(projection: Projection) -> np.ndarray:
     """The densest point of each macrostate in drawn units (degrees along periodic axes), shape (n_macrostates, 2)."""
     extent = _extent(_drawn_units(projection.frames, projection.periodic), projection.periodic)
     counts, (x, y) = _macrostate_counts(projection, extent)

@@ -1,9 +1,12 @@
 """Figures of transition path theory: the network of reactive fluxes, and how long transition paths last."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 
 from mdtok.errors import DataError
+from mdtok.kinetics.flux_network import FluxNetwork
+from mdtok.kinetics.transition_paths import TransitionPaths
 from mdtok.report.plots.style import MD_COLOURS, STATE_COLOURS, label, looks_of, one_axes, styled, time_unit
 
 _LEAST_SHARE = 0.01  # of the total flux; weaker arrows are left out
@@ -19,7 +22,7 @@ _BOX = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none",
 
 
 @styled
-def plot_flux_network(flux, ax=None):
+def plot_flux_network(flux: FluxNetwork, ax: Axes | None = None) -> Axes:
     """Macrostates as discs along the committor, net reactive fluxes as arrows with their share of the total.
 
     Areas of discs grow with the population (the smallest are drawn larger, to be seen), widths of arrows with the flux.
@@ -131,7 +134,7 @@ def _percent(share):
 
 
 @styled
-def plot_transition_path_times(paths, ax=None):
+def plot_transition_path_times(paths: dict[str, TransitionPaths], ax: Axes | None = None) -> Axes:
     """Histograms of how long transition paths last, with their means and 95 % intervals.
 
     Parameters

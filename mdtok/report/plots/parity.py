@@ -1,6 +1,7 @@
 """Mean first passage times of models against those of held-out MD."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mdtok.report.plots.style import (
@@ -22,7 +23,7 @@ _MOST_LABELS = 20
 
 
 @styled
-def plot_mfpt_parity(content, ax=None):
+def plot_mfpt_parity(content: dict, ax: Axes | None = None) -> Axes:
     """MFPT of every model against held-out MD, with 95 % intervals, the diagonal and the band of a factor of two.
 
     A passage that was waited for but never seen stands at its lower limit: an arrow up where the model never got there,

@@ -1,14 +1,18 @@
 """Figures of free energies along one coordinate."""
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from mdtok.kinetics.free_energy import FreeEnergyProfile
 from mdtok.report.plots.style import MD_COLOURS, label, looks_of, one_axes, styled
 
 _HIGHEST_KT = 8.0
 
 
 @styled
-def plot_free_energy_profiles(profiles, coordinate="coordinate", ax=None):
+def plot_free_energy_profiles(
+    profiles: dict[str, FreeEnergyProfile], coordinate: str = "coordinate", ax: Axes | None = None
+) -> Axes:
     """Free energies of MD and of models along one coordinate, each above its own lowest point, with 95 % bands.
 
     Parameters

@@ -4,7 +4,10 @@ New axes live in a Figure that pyplot does not know: ``ax.figure.savefig(…)`` 
 axes of ``plt.subplots()``. ``content`` is ``Scorecard.content``, in memory or read from ``scorecard.json``.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 
 from mdtok.errors import DataError
 from mdtok.report.plots.style import (
@@ -30,7 +33,7 @@ _LEAST_SURVIVAL = 1e-3
 
 
 @styled
-def plot_timescales(timescales, dt_ps, ax=None):
+def plot_timescales(timescales: dict[str, dict], dt_ps: float, ax: Axes | None = None) -> Axes:
     """Implied timescales against the lag time with their 95 % bands; grey where a process is faster than the lag.
 
     Parameters
@@ -105,7 +108,7 @@ def _shade_unresolved(ax, lag_per_timescale):
 
 
 @styled
-def plot_chapman_kolmogorov(content, axes=None):
+def plot_chapman_kolmogorov(content: dict, axes: Sequence[Axes] | None = None) -> np.ndarray:
     """Probability of a macrostate k lag times after another, MD as markers, models as lines.
 
     Parameters
@@ -153,7 +156,7 @@ def plot_chapman_kolmogorov(content, axes=None):
 
 
 @styled
-def plot_dwell_times(content, axes=None):
+def plot_dwell_times(content: dict, axes: Sequence[Axes] | None = None) -> np.ndarray:
     """Survival functions of the dwell times in each macrostate: share of the complete dwells that last at least so
     long.
 
@@ -200,7 +203,7 @@ def plot_dwell_times(content, axes=None):
 
 
 @styled
-def plot_populations(content, ax=None):
+def plot_populations(content: dict, ax: Axes | None = None) -> Axes:
     """Populations of the macrostates in equilibrium, bars of MD and of every model; logarithmic where one is below 2 %.
 
     Parameters
@@ -248,7 +251,7 @@ def has_training_curves(content):
 
 
 @styled
-def plot_training_curves(content, ax=None):
+def plot_training_curves(content: dict, ax: Axes | None = None) -> Axes:
     """Nats per token against the training step: validation solid, training dashed, the best step marked.
 
     Parameters

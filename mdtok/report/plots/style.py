@@ -1,6 +1,8 @@
 """One look for all figures: colours, sizes, units and axes, without touching matplotlib's global settings."""
 
 import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import matplotlib
 import numpy as np
@@ -17,6 +19,9 @@ MODEL_MARKERS = ("s", "D", "v", "P", "X", "h", "p")
 # Tol's light scheme: state maps, never models
 STATE_COLOURS = ("#77AADD", "#EE8866", "#BBCC33", "#FFAABB", "#44BB99", "#EEDD88", "#99DDFF", "#AAAA00", "#DDDDDD")
 MAX_PANELS = 9
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _RC = {
     "font.family": "sans-serif",
@@ -50,11 +55,11 @@ def style():
     return matplotlib.rc_context(_RC)
 
 
-def styled(draw):
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function that draws so that it draws in `style`."""
 
     @functools.wraps(draw)
-    def drawn(*arguments, **settings):
+    def drawn(*arguments: P.args, **settings: P.kwargs) -> T:
         with style():
             return draw(*arguments, **settings)
 
@@ -121,6 +126,14 @@ def time_unit(times_ps):
     times_ps = np.ravel(times_ps)
     largest = times_ps[np.isfinite(times_ps)].max(initial=0.0)
     return next(((unit, size) for unit, size in (("µs", 1e6), ("ns", 1e3)) if largest >= 10 * size), ("ps", 1.0))
+
+
+def unit_of_frames(n_frames, dt_ps):
+    """Unit of a time axis and how many frames it has; frames where the time between them is not known."""
+    if dt_ps is None:
+        return "frames", 1.0
+    unit, size = time_unit([n_frames * dt_ps])
+    return unit, size / dt_ps
 
 
 def label_log_axis(axis):

@@ -2,9 +2,11 @@
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
-from mdtok.insight.tracing import layer_names
+from mdtok.insight.kinetic_distance import KineticDistanceComparison
+from mdtok.insight.tracing import CausalTraces, layer_names
 from mdtok.report.plots.style import MODEL_COLOURS, label_log_axis, one_axes, styled, time_unit
 
 _N_BINS = 12
@@ -12,7 +14,7 @@ _LEAST_NATS = 0.01  # of the colour scale: less is no finding, and shall not loo
 
 
 @styled
-def plot_causal_traces(traces, ax=None, *, dt_ps=None):
+def plot_causal_traces(traces: CausalTraces, ax: Axes | None = None, *, dt_ps: float | None = None) -> Axes:
     """Heat map of indirect effects: a row for each layer of each kind, a column for each token, dots on the sites that
     matter.
 
@@ -72,7 +74,7 @@ def plot_causal_traces(traces, ax=None, *, dt_ps=None):
 
 
 @styled
-def plot_kinetic_distances(comparison, ax=None):
+def plot_kinetic_distances(comparison: KineticDistanceComparison, ax: Axes | None = None) -> Axes:
     """Distance between embeddings against kinetic distance, a point for each pair of states; with median and quartiles.
 
     Parameters
