@@ -59,11 +59,11 @@ def test_systems_and_models_are_listed_by_what_they_say_of_themselves(capsys):
 @pytest.mark.parametrize(
     "system, workflow",
     [
-        ("alanine_dipeptide", "molecule:run_molecule"),
-        ("fip35", "protein:run_protein"),
-        ("fip35_calpha", "protein:run_protein"),
-        ("four_state", "core_sets:run_core_sets"),
-        ("muller_brown", "potential:run_potential"),
+        ("alanine_dipeptide", "runs.molecule:run_molecule"),
+        ("fip35", "runs.protein:run_protein"),
+        ("fip35_calpha", "runs.protein:run_protein"),
+        ("four_state", "runs.core_sets:run_core_sets"),
+        ("muller_brown", "runs.potential:run_potential"),
     ],
 )
 def test_a_system_is_run_by_what_fits_its_kind(system, workflow):
