@@ -275,11 +275,11 @@ def test_a_stage_before_its_time(fails, tokens, tmp_path):
     ("arguments", "message"),
     [
         (("--window", 2000), "window of 2000 frames is longer than the position table"),
-        (("--sizes", "huge"), "no preset 'huge'"),
+        (("--models", "trajbert-huge"), "no model 'trajbert-huge'; did you mean 'trajbert-SIZE'?"),
         (("--n-prompt", 990), "longer than a trajectory"),
         (("--n-trajectories", 3), "20 at least"),
         (("--lagtime", 900), "more than a fifth"),
-        (("--causal-steps", "10"), "1 numbers of training steps were given for 2 sizes"),
+        (("--steps-of", "trajbert-small"), "'trajbert-small' does not read NAME=N"),
         (("--system", "nowhere"), "no system 'nowhere'"),
         (("--system", "alanine_dipeptide"), "has no setting"),
         (("--frame-interval-ps", 0.03), "whole number of time steps"),
