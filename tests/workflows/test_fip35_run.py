@@ -130,6 +130,7 @@ def test_trajectories_of_another_molecule_are_refused(run_protocol, tmp_path):
         and "of the native contacts is" in process.stderr
         and process.stderr.strip().count("\n") == 0
     )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_rollout_becomes_a_trajectory_that_says_what_it_is(folded, run_protocol):

@@ -176,7 +176,7 @@ def uncommitted_tokens(runs: list[np.ndarray], settings: CoreSetSettings, states
     centres = np.array(list(states.values()))
     tokens = {"core sets": [in_cores(xy, centres, settings.core_radius_nm) for xy in runs]}
     if are_told_apart_by_x(states):
-        levels = centres[:, 0]
+        levels = centres[:, 0].tolist()
         tokens["nearest x"] = [nearest_value(xy[:, 0], levels) for xy in runs]
         smooth = [running_mean(xy[:, 0], settings.mean_frames) for xy in runs]
         tokens["running mean of x"] = [nearest_value(x, levels) for x in smooth]

@@ -96,7 +96,9 @@ def run_protein(settings: ProteinSettings) -> None:
     definition = load_protein(settings)
     own = open_trajectories(settings.traj, settings.top, settings.dt_ps or None) if settings.traj else None
     system = None
-    if own is None:
+    if own is not None:
+        native_contacts(str(definition.structure)).require_residues(own.topology)  # another molecule is said here
+    else:
         system = load_system(settings.protein, **settings.replaced(), progress=settings.progress)
     run = RunFolder.of(settings, [] if own is None else [*own.paths, settings.top])
     do_stages(
@@ -135,7 +137,7 @@ def make_tokens(run, settings: ProteinSettings, definition, trajs: Trajectories)
     """
     is_calpha = trajs.topology.n_atoms == trajs.topology.n_residues
     scheme = "ca" if is_calpha else "closest-heavy"
-    order_parameters = Featurizer(folding_features(definition, scheme)).fit(trajs)  # another molecule is said here
+    order_parameters = Featurizer(folding_features(definition, scheme)).fit(trajs)
     contacts = Featurizer([Contacts(scheme=scheme, kind="soft")]).fit(trajs)
     contacts = contacts.transform(trajs, progress=settings.progress, out=run / "contacts")
     order = order_parameters.transform(trajs, progress=settings.progress)
