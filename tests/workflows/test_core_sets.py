@@ -37,13 +37,28 @@ def test_three_states_are_judged_by_their_exact_populations(tmp_path):
     assert starts == [0, 1, 2, 0, 1, 2]  # the states in turn, whatever simulation they are from
 
 
-def moved(folder, **states):
-    """The three-state potential with other states."""
+def moved(folder, start_square_nm=0.0, **states):
+    """The three-state potential with other states, or starts around them."""
     content = yaml.safe_load((ROOT / "systems" / "three_state" / "system.yaml").read_text(encoding="utf-8"))
     content["states"] |= states
+    content["start_square_nm"] = start_square_nm
     folder.mkdir()
     (folder / "system.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     return str(folder)
+
+
+def test_what_is_before_the_first_core_is_left_out_of_tokens_and_features(tmp_path):
+    system, far = moved(tmp_path / "mine", start_square_nm=2.5), {"core_radius_nm": 0.3, "stage": "simulate"}
+    settings = {"out": str(tmp_path / "run"), "system": system} | TINY | far
+    run_core_sets(CoreSetSettings(**settings))
+    run_core_sets(CoreSetSettings(**settings | {"stage": "tokenize"}))
+    tokens, features = (
+        [np.load(path) for path in sorted((tmp_path / "run" / folder).glob("[0-9]*.npy"))]
+        for folder in ("tokens", "features")
+    )
+    assert list(map(len, tokens)) == list(map(len, features)) and min(map(len, tokens)) < 12_000
+    centres = [[1.5, 1.8], [0.0, -1.0], [-1.5, 1.5]]
+    assert all(np.linalg.norm(xy[0] - centres[dtraj[0]]) <= 0.301 for xy, dtraj in zip(features, tokens))
 
 
 def test_published_tokens_need_states_that_x_tells_apart(tmp_path):

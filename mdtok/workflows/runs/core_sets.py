@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtok.errors import SettingsError
+from mdtok.errors import DataError, SettingsError
 from mdtok.features import split_particles
 from mdtok.md import load_system, run_replicas
 from mdtok.md.definition import load_definition
 from mdtok.md.particles import ParticleDefinition
 from mdtok.storage import whole, write_json
-from mdtok.tokens import CoreSetTokenizer, core_states, count_transitions, nearest_value, running_mean
+from mdtok.tokens import CoreSetTokenizer, core_states, count_transitions, cut_outside, nearest_value, running_mean
 from mdtok.workflows.command_line import setting
 from mdtok.workflows.data import FeatureData, TokenisedData
 from mdtok.workflows.folder import RunFolder
@@ -152,9 +152,15 @@ def make_tokens(run, settings: CoreSetSettings, system) -> None:
         runs, tokenizer = open_runs(run, system), make_tokenizer(settings, system.states)
         test = list(range(settings.n_training_runs + 1, len(runs)))
         split = {"train": list(range(settings.n_training_runs)), "validation": [settings.n_training_runs], "test": test}
-        FeatureData(runs, ["x (nm)", "y (nm)"], np.zeros(2, dtype=bool), split, interval).save(run / "features")
-        # what is before the first core is left out
-        dtrajs = [dtraj[np.argmax(dtraj >= 0) :] for dtraj in tokenizer.fit_transform(runs)]
+        # what is before the first core is left out, and a run that never comes to one
+        origins, dtrajs, positions = cut_outside(tokenizer.fit_transform(runs), runs)
+        split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
+        if not all(split.values()):
+            raise DataError(
+                "No run for training, validation or test comes to a core set; take a larger --core-radius-nm, or longer "
+                "runs."
+            )
+        FeatureData(positions, ["x (nm)", "y (nm)"], np.zeros(2, dtype=bool), split, interval).save(run / "features")
         with whole(run / "tokens") as folder:
             folder.mkdir()
             TokenisedData(dtrajs, split, interval, np.arange(len(names)), names).save(folder)
@@ -193,4 +199,4 @@ def make_tokenizer(settings: CoreSetSettings, states: dict) -> CoreSetTokenizer:
 def in_cores(xy: np.ndarray, centres: np.ndarray, radius_nm: float) -> np.ndarray:
     """The core visited last; what is before the first visit is left out."""
     tokens = core_states(xy, centres, radius_nm)
-    return tokens[np.argmax(tokens >= 0) :]
+    return tokens[tokens >= 0]
