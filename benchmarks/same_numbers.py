@@ -2,7 +2,8 @@
 
     python benchmarks/same_numbers.py runs/before runs/after
 
-For changes that should move no number: the same command with the same seed, by the code before and after. Exit status 1 if
+For changes that should move no number: the same command with the same seed, by the code before and after. Exit status
+1 if
 anything that both folders have differs; what only one of them has is listed.
 """
 

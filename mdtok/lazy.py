@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-#: For each package, the module that gives each of its lazy names. An editor sees them in the package's ``__init__.pyi``.
+#: For each package, the module that gives each of its lazy names; an editor sees them in its ``__init__.pyi``.
 TABLES: dict[str, dict[str, str]] = {}
 
 

@@ -94,7 +94,8 @@ def _run(code):
 def test_importing_mdtok_imports_nothing_heavy():
     assert (
         _run(
-            "import sys, mdtok; mdtok.SettingsError; print({'numpy', 'torch', 'openmm', 'deeptime', 'matplotlib'} & set(sys.modules))"
+            "import sys, mdtok; mdtok.SettingsError; print({'numpy', 'torch', 'openmm', 'deeptime', 'matplotlib'} & "
+            "set(sys.modules))"
         )
         == "set()"
     )

@@ -17,7 +17,8 @@ class Feature(ABC):
     Attributes
     ----------
     words : dict of str -> dict
-        What ``--features`` calls it, and the arguments that each word stands for; none where it cannot be said in a word.
+        What ``--features`` calls it, and the arguments that each word stands for; none where it cannot be said in
+        a word.
     """
 
     words: ClassVar[dict[str, dict[str, Any]]] = {}

@@ -80,7 +80,8 @@ class FeatureFolder:
         free = shutil.disk_usage(next(parent for parent in parents if parent.exists())).free
         if needed > free:
             raise DataError(
-                f"{n_columns:,} features of {missing:,} frames need {needed / 1e9:.1f} GB in {self.path}; the disk has {free / 1e9:.1f} GB "
+                f"{n_columns:,} features of {missing:,} frames need {needed / 1e9:.1f} GB in {self.path}; the disk "
+                f"has {free / 1e9:.1f} GB "
                 "left. Choose another disk, ask for fewer features, or take every n-th frame only (stride=n)."
             )
 

@@ -276,7 +276,8 @@ class Featurizer:
             stride = math.ceil(needed_gb / room_gb)
             raise DataError(
                 f"{n_columns:,} features of {n_frames:,} frames need {needed_gb + WORKING_GB:.1f} GB; memory_limit_gb "
-                f"is {self.memory_limit_gb:g}. Write them to disk (out=folder), keep one frame in {stride} (stride={stride}), "
+                f"is {self.memory_limit_gb:g}. Write them to disk (out=folder), keep one frame in {stride} "
+                f"(stride={stride}), "
                 "ask for fewer features, or raise it."
             )
 

@@ -113,7 +113,8 @@ class NativeContacts:
         atoms = np.array([is_between(i, j) for i, _, j, _ in self.atom_pairs], dtype=bool)
         if not pairs.any():
             raise DataError(
-                f"The residues {sorted(first)} and {sorted(second)} have no native contact; give others, counted from 0."
+                f"The residues {sorted(first)} and {sorted(second)} have no native contact; give others, counted "
+                "from 0."
             )
         return replace(
             self,

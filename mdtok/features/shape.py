@@ -70,7 +70,8 @@ class Rmsd(Feature):
         if len(selected) != len(self._reference_atoms):
             raise DataError(
                 f"The RMSD is over {len(selected)} atoms of this molecule ({describe(topology)}), but {self.atoms!r} "
-                f"are {len(self._reference_atoms)} of the reference ({describe(self.reference.topology)}); choose atoms "
+                f"are {len(self._reference_atoms)} of the reference ({describe(self.reference.topology)}); choose "
+                "atoms "
                 "that both have."
             )
         for index, reference_index in zip(selected, self._reference_atoms):

@@ -245,7 +245,8 @@ def _check(attend, trajectory, n_shuffles, error_rate, least_excess, min_queries
         )
     if not 0 < error_rate < 1 or least_excess <= 0 or min_queries < 1:
         raise SettingsError(
-            f"error_rate {error_rate} must be between 0 and 1, least_excess {least_excess} above 0, min_queries {min_queries} 1 or more."
+            f"error_rate {error_rate} must be between 0 and 1, least_excess {least_excess} above 0, min_queries "
+            f"{min_queries} 1 or more."
         )
     fewest = int(np.ceil(1 / (_ORDER_SHARE * error_rate) - 1e-9))
     if int(n_shuffles) != n_shuffles or n_shuffles < fewest:

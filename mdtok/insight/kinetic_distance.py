@@ -58,14 +58,16 @@ class KineticDistanceComparison:
     def __str__(self):
         n = len(self.states)
         said = (
-            f"{self.metric.capitalize()} distances between the embeddings of {n} states correlate with kinetic distances at a lag "
+            f"{self.metric.capitalize()} distances between the embeddings of {n} states correlate with kinetic "
+            "distances at a lag "
             f"of {self.lagtime} {'frame' if self.lagtime == 1 else 'frames'} by {self.correlation:.2f} (Spearman, "
             f"{n * (n - 1) // 2} pairs; p = {self.p_value:.2g})."
         )
         if not len(self.left_out):
             return said
         verb = "is" if len(self.left_out) == 1 else "are"
-        return f"{said} {len(self.left_out)} of {n + len(self.left_out)} states {verb} left out, not connected with the others."
+        left_out = f"{len(self.left_out)} of {n + len(self.left_out)} states"
+        return f"{said} {left_out} {verb} left out, not connected with the others."
 
     def to_dict(self) -> dict:
         """For JSON."""
@@ -162,7 +164,8 @@ def compare_kinetic_distances(
     states = np.asarray(msm.count_model.state_symbols)
     if len(states) < _FEWEST:
         raise DataError(
-            f"{len(states)} states are connected at a lag of {lagtime} frames; at least {_FEWEST} were expected to correlate distances."
+            f"{len(states)} states are connected at a lag of {lagtime} frames; at least {_FEWEST} were expected to "
+            "correlate distances."
         )
     kinetic = kinetic_distances(msm.transition_matrix, msm.stationary_distribution)
     placed = squareform(pdist(embeddings[states], metric))

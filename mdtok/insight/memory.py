@@ -134,7 +134,8 @@ class MemoryDiagnosis:
         finer = first.finer_gain
         if finer is not None:
             verb = "saves" if finer.low > 0 else "does not save"
-            said += f" Knowing the finer state instead {verb} nats: {float(finer.value):.4f} [{float(finer.low):.4f}, {float(finer.high):.4f}]."
+            interval = f"{float(finer.value):.4f} [{float(finer.low):.4f}, {float(finer.high):.4f}]"
+            said += f" Knowing the finer state instead {verb} nats: {interval}."
         return said
 
     def _said_of_network(self):
@@ -142,7 +143,8 @@ class MemoryDiagnosis:
         gains = self.network.gains
         interval = f"{gains[k]:.4f}"
         if gains.low[k] <= 0:
-            return f"{self.network.name}, which reads the past itself, saves nothing against the Markov chain ({interval})."
+            reader = f"{self.network.name}, which reads the past itself,"
+            return f"{reader} saves nothing against the Markov chain ({interval})."
         return (
             f"{self.network.name}, which reads the past itself, saves {interval} nats against the Markov chain with "
             f"{self.network.enough * self.dt_ps:g} ps of past, and hardly more with longer ones."
@@ -211,7 +213,8 @@ def diagnose_memory(
     --------
     >>> rng = np.random.default_rng(0)
     >>> chain = np.repeat(rng.integers(0, 2, 2000), 3)  # every state lasts 3 frames or a multiple
-    >>> print(diagnose_memory([chain], [chain[:3000]], intervals=[1], order=3, progress=False).intervals[0].is_markovian)
+    >>> diagnosis = diagnose_memory([chain], [chain[:3000]], intervals=[1], order=3, progress=False)
+    >>> print(diagnosis.intervals[0].is_markovian)
     False
     """
     train, test = as_dtrajs(train, min_length=2), as_dtrajs(test, min_length=2)
@@ -235,7 +238,8 @@ def diagnose_memory(
         found.append(_at_interval(interval, *thinned, n_states, order, fine, seed))
     if not found:
         raise DataError(
-            f"The test trajectories have {sum(map(len, test))} tokens; 100 at the shortest interval at least were expected."
+            f"The test trajectories have {sum(map(len, test))} tokens; 100 at the shortest interval at least were "
+            "expected."
         )
     known = None if network is None else _of_network(*network, train, test, n_states, seed)
     return MemoryDiagnosis(found, dt_ps, known)

@@ -87,7 +87,8 @@ def choose_prompts(
     largest = max(int(dtraj.max()) for dtraj in dtrajs)
     if macrostates is not None and (np.ndim(macrostates) != 1 or len(macrostates) <= largest):
         raise SettingsError(
-            f"macrostates has the shape {np.shape(macrostates)}; a macrostate for each of {largest + 1} states was expected."
+            f"macrostates has the shape {np.shape(macrostates)}; a macrostate for each of {largest + 1} states was "
+            "expected."
         )
     macro = np.arange(largest + 1) if macrostates is None else np.asarray(macrostates)
     rng = np.random.default_rng(seed)
@@ -116,7 +117,8 @@ def choose_prompts(
     if len(taken) < _FEWEST:
         what = f"prompts that end in a {ends}" if ends in ("transition", "stay") else "prompts"
         raise DataError(
-            f"The trajectories hold {len(taken)} {what}, of {n_frames} tokens and apart from each other; at least {_FEWEST} "
+            f"The trajectories hold {len(taken)} {what}, of {n_frames} tokens and apart from each other; at least "
+            f"{_FEWEST} "
             "were expected: give longer trajectories or a smaller n_frames."
         )
     trajectory, last_frame = np.array(taken).T

@@ -130,8 +130,10 @@ class CausalTraces:
         likely, less = (float(self.probability[key].value) for key in ("clean", "corrupted"))
         sites = self.sites
         said = (
-            f"Noise on {part} of the {self.n_frames} tokens of {self.n_prompts} prompts ({self.n_transitions} end in a transition) "
-            f"costs {self.total_effect:.3f} nats, from {clean:.3f} to {corrupted:.3f} per token (probability {likely:.3f} to "
+            f"Noise on {part} of the {self.n_frames} tokens of {self.n_prompts} prompts ({self.n_transitions} end in "
+            "a transition) "
+            f"costs {self.total_effect:.3f} nats, from {clean:.3f} to {corrupted:.3f} per token (probability "
+            f"{likely:.3f} to "
             f"{less:.3f})"
         )
         n_sites = sum(p_values.size for p_values in self.p_values.values())
@@ -146,7 +148,8 @@ class CausalTraces:
             back = sorted({site.tokens_back for site in sites})
             said += (
                 f"; {len(sites)} of {n_sites} sites {'matters' if len(sites) == 1 else 'matter'} (error rate "
-                f"{self.error_rate:g}), {_places(back)}, most of all {sites[0]}: restored, it gives back {sites[0].effect:.3f} nats."
+                f"{self.error_rate:g}), {_places(back)}, most of all {sites[0]}: restored, it gives back "
+                f"{sites[0].effect:.3f} nats."
             )
         return (
             said + " Counted transitions between basins see no noise: this is the network's part only." * self.anchored
@@ -334,13 +337,15 @@ def _check_choices(model, corrupt, restore, n_frames):
 def _check_numbers(n_prompts, noise, n_draws, n_permutations, n_untrained, error_rate, least_share):
     if not noise > 0 or not 0 < error_rate < 1 or not 0 <= least_share < 1 or n_draws < 1 or n_prompts < 1:
         raise SettingsError(
-            f"noise {noise} must be above 0, error_rate {error_rate} and least_share {least_share} between 0 and 1, n_draws "
+            f"noise {noise} must be above 0, error_rate {error_rate} and least_share {least_share} between 0 and 1, "
+            "n_draws "
             f"{n_draws} and n_prompts {n_prompts} 1 or more."
         )
     fewest = int(np.ceil(1 / error_rate - 1e-9)) - 1
     if min(n_permutations, n_untrained) < fewest:
         raise SettingsError(
-            f"n_permutations is {n_permutations}, n_untrained {n_untrained}; an error rate of {error_rate:g} needs {fewest} of "
+            f"n_permutations is {n_permutations}, n_untrained {n_untrained}; an error rate of {error_rate:g} needs "
+            f"{fewest} of "
             "each at least."
         )
 

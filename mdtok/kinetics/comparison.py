@@ -67,7 +67,8 @@ class Protocol:
         lagtimes = [lag // stride for lag in self.lagtimes if lag % stride == 0]
         if self.lagtime % stride:
             raise DataError(
-                f"The lag time {self.lagtime} of the scorecard is no multiple of a model's lag of {stride} frames; choose one that is."
+                f"The lag time {self.lagtime} of the scorecard is no multiple of a model's lag of {stride} frames; "
+                "choose one that is."
             )
         return Protocol(self.macrostates, lagtimes, self.lagtime // stride, self.n_steps, self.n_timescales)
 

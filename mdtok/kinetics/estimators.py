@@ -51,7 +51,8 @@ def check_lagtime(dtrajs, lagtime):
         raise SettingsError(f"The lag time is {lagtime}; a whole number of frames, at least 1, was expected.")
     if lagtime >= longest:
         raise DataError(
-            f"The lag time of {lagtime} frames is not shorter than the longest trajectory ({longest} frames); choose a shorter lag."
+            f"The lag time of {lagtime} frames is not shorter than the longest trajectory ({longest} frames); choose "
+            "a shorter lag."
         )
 
 

@@ -258,7 +258,8 @@ def _require_connected(members, ends, names, lagtime):
     for end, states in ends.items():
         if not np.isin(members, states).any():
             raise DataError(
-                f"The {end} ({name_states(states, names)}) is not connected to the other states at lag {lagtime}: these "
+                f"The {end} ({name_states(states, names)}) is not connected to the other states at lag {lagtime}: "
+                "these "
                 "trajectories do not both enter and leave it. Choose a shorter lag, or longer trajectories."
             )
 

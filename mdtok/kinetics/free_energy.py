@@ -44,7 +44,8 @@ class FreeEnergyProfile:
     def __str__(self):
         first, second = self.basins_at
         return (
-            f"basins at {first:.2f} and {second:.2f}, barrier {self.barriers_kt[0]:.2f} kT from the first and {self.barriers_kt[1]:.2f} kT "
+            f"basins at {first:.2f} and {second:.2f}, barrier {self.barriers_kt[0]:.2f} kT from the first and "
+            f"{self.barriers_kt[1]:.2f} kT "
             f"from the second, second less first {self.difference_kt:.2f} kT"
         )
 

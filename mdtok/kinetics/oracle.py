@@ -99,7 +99,8 @@ class Oracle:
             weights = np.bincount(piece, weights=np.exp(reduced[kept].min() - reduced[kept]))
             if weights.max() < (1 - 1e-4) * weights.sum():
                 raise SettingsError(
-                    f"The grid of {spacing_nm} nm falls into {n_pieces} pieces below {max_energy_kt} kT; choose a larger max_energy_kt."
+                    f"The grid of {spacing_nm} nm falls into {n_pieces} pieces below {max_energy_kt} kT; choose a "
+                    "larger max_energy_kt."
                 )
             kept[np.flatnonzero(kept)[piece != weights.argmax()]] = False
             links = _links(self._shape, kept)
@@ -309,7 +310,8 @@ class Oracle:
         mask = np.asarray(mask)
         if mask.dtype != bool or mask.shape != (self.n_cells,):
             raise DataError(
-                f"The {name} has shape {mask.shape} and type {mask.dtype}; a boolean mask of {self.n_cells} cells was expected."
+                f"The {name} has shape {mask.shape} and type {mask.dtype}; a boolean mask of {self.n_cells} cells "
+                "was expected."
             )
         if not mask.any():
             raise DataError(f"The {name} holds no cell of the grid; choose a larger region.")

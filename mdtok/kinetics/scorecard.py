@@ -158,7 +158,8 @@ def score(
     macrostates = np.arange(count_states(md)) if macrostates is None else np.asarray(macrostates, dtype=np.int64)
     if count_states(md) > len(macrostates):
         raise DataError(
-            f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. {len(macrostates) - 1} only."
+            f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. "
+            f"{len(macrostates) - 1} only."
         )
     protocol = make_protocol(md, test, macrostates, lagtimes, lagtime, n_timescales)
     names = list(macrostate_names or [f"{k}" for k in range(protocol.n_macrostates)])
@@ -259,7 +260,8 @@ def roll_out_like(
 
 
 def chain_counts(test, md, n_chains=None, n_steps=None):
-    """How many chains, and how many frames of each: by default as long as a test trajectory, four times the MD in all."""
+    """How many chains, and how many frames of each: by default as long as a test trajectory, four times the MD in "
+    "all."""
     n_frames = n_steps or int(np.median([len(dtraj) for dtraj in test]))
     return n_chains or max(20, -(-4 * sum(map(len, md)) // n_frames)), n_frames
 

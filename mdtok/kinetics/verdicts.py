@@ -79,7 +79,8 @@ def _judge_times(metric, difference, judgement, model, reference, protocol, name
         what = f"MFPT {names[item[0]]} → {names[item[1]]}"
     how = f"{picoseconds(seen)}" if np.isfinite(seen) else "never"
     way = "too slow" if ratio > 1 else "too fast"
-    sentence = f"{what}: {how} against {picoseconds(expected)} in held-out MD ({factor(ratio)} {way}, {factor(allowed)} allowed)"
+    by_how_much = f"({factor(ratio)} {way}, {factor(allowed)} allowed)"
+    sentence = f"{what}: {how} against {picoseconds(expected)} in held-out MD {by_how_much}"
     verdict = WITHIN if judgement.within else f"off by {factor(ratio)}"
     return {"verdict": verdict, "sentence": sentence, "ratio": ratio, "allowed": allowed}
 

@@ -9,12 +9,14 @@ from mdtok.report.parts import held as held
 from mdtok.report.parts import shown as shown
 from mdtok.report.plots.attention import plot_attention_distance as plot_attention_distance
 from mdtok.report.plots.attention import plot_head_maps as plot_head_maps
-from mdtok.report.plots.attention import plot_key_step_counts as plot_key_step_counts
-from mdtok.report.plots.attention import plot_key_steps as plot_key_steps
 from mdtok.report.plots.attention import plot_layer_maps as plot_layer_maps
 from mdtok.report.plots.attention import plot_segment_attention as plot_segment_attention
 from mdtok.report.plots.attention import plot_time_difference_profile as plot_time_difference_profile
 from mdtok.report.plots.commitment import plot_commit_times as plot_commit_times
+from mdtok.report.plots.forecasts import plot_accuracy_by_slice as plot_accuracy_by_slice
+from mdtok.report.plots.forecasts import plot_forecast_error as plot_forecast_error
+from mdtok.report.plots.key_steps import plot_key_step_counts as plot_key_step_counts
+from mdtok.report.plots.key_steps import plot_key_steps as plot_key_steps
 from mdtok.report.plots.maps import Projection as Projection
 from mdtok.report.plots.maps import frames_of_tokens as frames_of_tokens
 from mdtok.report.plots.maps import free_energy_maps as free_energy_maps
@@ -32,8 +34,6 @@ from mdtok.report.plots.scorecard import plot_timescales as plot_timescales
 from mdtok.report.plots.scorecard import plot_training_curves as plot_training_curves
 from mdtok.report.plots.tracing import plot_causal_traces as plot_causal_traces
 from mdtok.report.plots.tracing import plot_kinetic_distances as plot_kinetic_distances
-from mdtok.report.plots.trajectories import plot_accuracy_by_slice as plot_accuracy_by_slice
 from mdtok.report.plots.trajectories import plot_example_trajectories as plot_example_trajectories
-from mdtok.report.plots.trajectories import plot_forecast_error as plot_forecast_error
 from mdtok.report.plots.trajectories import plot_generated_against_true as plot_generated_against_true
 from mdtok.report.plots.trajectories import plot_potential as plot_potential

@@ -5,6 +5,7 @@ from mdtok.tokens.commitment import count_transitions as count_transitions
 from mdtok.tokens.commitment import nearest_value as nearest_value
 from mdtok.tokens.commitment import running_mean as running_mean
 from mdtok.tokens.commitment import without_short_visits as without_short_visits
+from mdtok.tokens.core_sets import CoreSetTokenizer as CoreSetTokenizer
 from mdtok.tokens.dtrajs import cut_outside as cut_outside
 from mdtok.tokens.dtrajs import load_dtrajs as load_dtrajs
 from mdtok.tokens.dtrajs import relabel as relabel

@@ -50,7 +50,8 @@ def core_states(points: np.ndarray, centres: np.ndarray, radius: float) -> np.nd
     apart = np.linalg.norm(centres[:, None] - centres, axis=-1)[~np.eye(len(centres), dtype=bool)]
     if not radius > 0 or (len(apart) and apart.min() <= 2 * radius):
         raise SettingsError(
-            f"radius is {radius}; a positive number below {apart.min(initial=np.inf) / 2:.3g} was expected, half the distance of the "
+            f"radius is {radius}; a positive number below {apart.min(initial=np.inf) / 2:.3g} was expected, half the "
+            "distance of the "
             "nearest centres."
         )
     distances = np.linalg.norm(points[:, None] - centres, axis=-1)  # (n_frames, n_states)

@@ -21,8 +21,8 @@ class CoreSetTokenizer:
     ----------
     centres : array, shape (n_states, n_dim)
     how : {"core", "published"}
-        "core": the core set visited last. "published": the running mean of the first coordinate, the state nearest to it,
-        visits that are shorter than the commit time counted to the state before, as Tsai, Kuo and Tiwary (2020) did.
+        "core": the core set visited last. "published": the running mean of the first coordinate, the state nearest to
+        it, visits shorter than the commit time counted to the state before, as Tsai, Kuo and Tiwary (2020) did.
     radius : float
         Of the core sets.
     mean_frames, commit_frames : int

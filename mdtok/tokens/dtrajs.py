@@ -117,7 +117,8 @@ def _load_dtraj(path):
         raise DataError(f"{path} holds an array of shape {dtraj.shape}; one token a frame was expected.")
     if not _are_whole_numbers(dtraj):
         raise DataError(
-            f"{path} holds values that are not whole numbers; tokens were expected (features go to analyze_trajectories.py)."
+            f"{path} holds values that are not whole numbers; tokens were expected (features go to "
+            "analyze_trajectories.py)."
         )
     return dtraj.ravel().astype(np.int64)
 

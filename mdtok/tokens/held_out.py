@@ -48,7 +48,8 @@ def check_held_out(train: list[np.ndarray], test: list[np.ndarray]) -> None:
             if place is not None:
                 raise DataError(
                     f"{end - start} frames of held-out trajectory {index}, from frame {start}, are frames {place} to "
-                    f"{place + end - start - 1} of training trajectory {number} word for word: that is not held out; take them out of "
+                    f"{place + end - start - 1} of training trajectory {number} word for word: that is not held out; "
+                    "take them out of "
                     "one of the two."
                 )
 

@@ -52,7 +52,8 @@ def metastable_states(msm, n_macrostates=None):
         possible = next((n for n in range(n_macrostates - 1, 1, -1) if _pcca(msm, n) is not None), None)
         times = ", ".join(f"{time:.3g}" for time in msm.timescales(k=n_macrostates))
         raise DataError(
-            f"{n_macrostates} macrostates were asked for, but PCCA+ leaves some of them without a state (relaxation times "
+            f"{n_macrostates} macrostates were asked for, but PCCA+ leaves some of them without a state (relaxation "
+            "times "
             f"{times} frames); ask for n_macrostates={possible}."
         )
     return _number_by_population(sets, msm.stationary_distribution)

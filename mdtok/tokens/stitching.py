@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 _BYTES_PER_ATOM = 12
 _WHAT = (
-    "Stitched from frames of molecular dynamics: for each generated token one MD frame of that state, the nearest to the "
-    "frame before among some drawn at random, superposed on it. This is not a simulation: steps between frames carry no "
+    "Stitched from frames of molecular dynamics: for each generated token one MD frame of that state, the nearest to "
+    "the "
+    "frame before among some drawn at random, superposed on it. This is not a simulation: steps between frames carry "
+    "no "
     "dynamics."
 )
 

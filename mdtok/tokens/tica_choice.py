@@ -129,7 +129,8 @@ def choose_tica(
     features = [array for array in chosen if len(array) > longest_lag]
     if len(features) < n_folds:
         raise DataError(
-            f"{len(features)} trajectories are longer than the lag of {longest_lag} frames; {n_folds} at least were expected."
+            f"{len(features)} trajectories are longer than the lag of {longest_lag} frames; {n_folds} at least were "
+            "expected."
         )
     fold_of = np.random.default_rng(seed).permutation(len(features)) % n_folds
     scores = np.full((n_folds, len(lagtimes), len(dims)), np.nan)

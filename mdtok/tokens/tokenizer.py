@@ -212,7 +212,8 @@ class StateTokenizer:
         if self.n_dropped_:
             lost = 1 - sum(np.isin(dtraj, kept).sum() for dtraj in dtrajs) / sum(map(len, dtrajs))
             logger.warning(
-                "%d of %d states (%.2g %% of the frames) are left out: they were not both entered and left at lag %d, so "
+                "%d of %d states (%.2g %% of the frames) are left out: they were not both entered and left at lag "
+                "%d, so "
                 "nothing is known of their populations.",
                 self.n_dropped_,
                 self.n_states,

@@ -20,7 +20,10 @@ NEAREST_IN_SEQUENCE = 4
 if __name__ == "__main__":
     figures = read_figures()
     pairs = [pair for pair in figures.native_pairs if pair[1] - pair[0] >= NEAREST_IN_SEQUENCE]
-    source = f"heavy atoms within {figures.contact_nm} nm in PDB entry 1PIN, ../fip35/crystal_figures.json; residues of Fip35 from 1"
+    source = (
+        f"heavy atoms within {figures.contact_nm} nm in PDB entry 1PIN, ../fip35/crystal_figures.json; "
+        "residues of Fip35 from 1"
+    )
     lines = ",\n  ".join(json.dumps(pair) for pair in pairs)
     (HERE / "contacts.json").write_text(
         f'{{\n "source": {json.dumps(source)},\n "pairs": [\n  {lines}\n ]\n}}\n', encoding="utf-8"

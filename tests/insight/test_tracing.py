@@ -111,8 +111,8 @@ def test_a_site_has_to_give_back_its_share(traces):
 def test_it_says_what_it_found_and_fits_in_json(traces, tmp_path):
     found = traces["all"]
     assert (
-        "sites matter (error rate 0.05), at tokens 0, −4 (0: the last), most of all residual, block 1, at the last token"
-        in str(found)
+        "sites matter (error rate 0.05), at tokens 0, −4 (0: the last), most of all residual, block 1, at the last "
+        "token" in str(found)
     )
     write_json(tmp_path / "traces.json", found.to_dict())
     content = json.loads((tmp_path / "traces.json").read_text(encoding="utf-8"))
@@ -141,6 +141,7 @@ def with_random_weights(model, seed):
     return fresh
 
 
+@pytest.mark.slow  # 240 tracings; the rule that decides is tested by itself below
 def test_untrained_networks_have_no_sites(copier):
     """On tokens that a network can be right about by accident: four states that last. At most 5 % of networks may have
     a site."""

@@ -148,8 +148,11 @@ def test_interpolation_is_exact_for_a_plane_and_cells_hold_their_points(spring):
     assert spring.cell_of([[50.0, 0.0]])[0] >= 0  # outside: the nearest
 
 
-def test_bayes_limits(muller_brown):
+def test_bayes_limits():
     system = mdtok.load_system("muller_brown")
+    muller_brown = Oracle.of(
+        system, spacing_nm=0.04
+    )  # long times of many distributions: a grid of a quarter of the cells
     minima = np.array([system.states[name] for name in system.starts])
     best = BayesClassifier(muller_brown, minima, 0.5)
     accuracies = [best.accuracy(time) for time in (1.0, 100.0, 500.0, 1e6)]

@@ -120,7 +120,8 @@ def test_a_run_of_an_earlier_layout_is_refused_in_one_line(run_protocol, tmp_pat
 def test_a_potential_with_a_syntax_error_is_one_line(run_protocol, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "system.yaml").write_text(
-        "potential: x^2 + (y^2\ntemperature_kelvin: 300\ntimestep_fs: 20\nframe_interval_ps: 1\ndiffusion_nm2_per_ps: 0.001\n"
+        "potential: x^2 + (y^2\ntemperature_kelvin: 300\ntimestep_fs: 20\nframe_interval_ps: "
+        "1\ndiffusion_nm2_per_ps: 0.001\n"
         "bounds: {x: [-1, 1], y: [-1, 1]}\nstates: {a: [0, 0], b: [0.5, 0]}\n",
         encoding="utf-8",
     )

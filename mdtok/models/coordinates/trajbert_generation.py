@@ -85,7 +85,7 @@ def continue_causal(network, start, n_steps, position, generator, bar, put_back=
 
 
 def onto_circles(frames, circles):
-    """Frames (..., n_dim) with the cosine and sine of each angle divided by their length, so that they are those of one.
+    """Frames (..., n_dim) with the cosine and sine of each angle divided by their length, so that they are of one.
 
     Parameters
     ----------
