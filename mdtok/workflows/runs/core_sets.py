@@ -157,8 +157,8 @@ def make_tokens(run, settings: CoreSetSettings, system) -> None:
         split = {part: [k for k, origin in enumerate(origins) if origin in members] for part, members in split.items()}
         if not all(split.values()):
             raise DataError(
-                "No run for training, validation or test comes to a core set; take a larger --core-radius-nm, or longer "
-                "runs."
+                "No run for training, validation or test comes to a core set; take a larger --core-radius-nm, or "
+                "longer runs."
             )
         FeatureData(positions, ["x (nm)", "y (nm)"], np.zeros(2, dtype=bool), split, interval).save(run / "features")
         with whole(run / "tokens") as folder:
