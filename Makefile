@@ -27,7 +27,7 @@ quick: $(READY)  ## the same path in under 90 s
 	$(RUN) protocols/run_alanine.py --quick --out runs/alanine_quick $(ARGS)
 
 # One worker a core, one thread a worker: numbers do not hang on how many cores there are, and none waits for another.
-WORKERS ?= auto
+WORKERS ?= logical
 test: $(READY)  ## all but slow tests, in parallel, with the line coverage (WORKERS=1, ARGS="tests/md -x")
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope --cov --cov-report term $(ARGS)
 

@@ -100,7 +100,7 @@ def _marks(n_points, index):
 
 @styled
 def plot_accuracy_by_slice(
-    slices: dict[str, dict],
+    slices: dict[int, dict],
     axes: Sequence[Axes] | None = None,
     *,
     dt_ps: float | None = None,
@@ -110,7 +110,7 @@ def plot_accuracy_by_slice(
 
     Parameters
     ----------
-    slices : dict of str -> dict
+    slices : dict of int -> dict
         For each length in frames ``{"models": {name: {"value": [...], "low": [...], "high": [...]}}, "exact": [...]}``,
         a number a slice; estimates may be `Estimate`. "exact" is the Bayes limit, and may be missing.
     axes : sequence of matplotlib.axes.Axes, optional
