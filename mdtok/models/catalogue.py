@@ -129,7 +129,7 @@ def _all_classes():
 
 
 def _listing():
-    return ", ".join(f"{shown} ({help_line})" for shown, help_line in known_names())
+    return f"{', '.join(shown for shown, _ in known_names())} (mdtok models says what each is)"
 
 
 def _nearest(name):

@@ -155,8 +155,9 @@ def _run_system(name, arguments):
 def workflow_of(definition: Any) -> str:
     """The workflow that fits a system, as ``module:function``.
 
-    A potential with known times is judged against them by core sets, another one by its exact solution. A
-    structure-based model is a protein that folds, and so is a molecule with parts.
+    A potential with known times is judged against them by core sets, and so is one with inertia, whose exact solution
+    on a grid of positions is not that of its dynamics; another one is judged by that. A structure-based model is a
+    protein that folds, and so is a molecule with parts.
 
     Parameters
     ----------
@@ -166,7 +167,8 @@ def workflow_of(definition: Any) -> str:
     from mdtok.md.structure_based import StructureBasedDefinition
 
     if isinstance(definition, ParticleDefinition):
-        return "runs.potential:run_potential" if definition.known is None else "runs.core_sets:run_core_sets"
+        is_exact = definition.known is None and definition.dynamics == "brownian"
+        return "runs.potential:run_potential" if is_exact else "runs.core_sets:run_core_sets"
     if isinstance(definition, StructureBasedDefinition) or definition.parts:
         return "runs.protein:run_protein"
     return "runs.molecule:run_molecule"

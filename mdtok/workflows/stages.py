@@ -25,6 +25,8 @@ from mdtok.workflows.judged import JudgedRun
 
 log = logging.getLogger(__name__)
 
+_JUDGED = "judged.json"  # the models that the chapters are about
+
 
 def do_stages(
     run,
@@ -269,7 +271,7 @@ def score(judged, title: str, map_columns=None, yardsticks: Callable | None = No
 def judge_chapters(judged) -> list:
     """The chapters that the data of a run allow; the numbers of each are kept in ``report/<name>.json``."""
     folder = judged.run / "report"
-    judged_models, names = folder / "judged.json", list(judged.models)
+    judged_models, names = folder / _JUDGED, list(judged.models)
     known = read_json(judged_models) if judged_models.exists() else None
     if known != names:  # more models, or others: what was judged before lacks them
         for module in find_chapters():
@@ -305,6 +307,11 @@ def redraw(run) -> None:
     """
     if not (run / "report" / "scorecard.json").exists():
         raise RunFolderError(f"{run.path} has no scorecard; finish the run first (--stage score, or all).")
+    if not (run / "report" / _JUDGED).exists():
+        raise RunFolderError(
+            f"{run.path} was scored by an earlier mdtok, whose report cannot be drawn again; the command of the run with one "
+            "more of --models scores it anew."
+        )
     facts = run.manifest["stages"].get("score", {})
     judged, card = JudgedRun.open(run, settings=None), Scorecard.load(run / "report")
     folders = {name: run / "rollouts" / name for name in card.content["models"]}

@@ -63,6 +63,7 @@ def test_systems_and_models_are_listed_by_what_they_say_of_themselves(capsys):
         ("fip35", "runs.protein:run_protein"),
         ("fip35_calpha", "runs.protein:run_protein"),
         ("four_state", "runs.core_sets:run_core_sets"),
+        ("three_state", "runs.core_sets:run_core_sets"),
         ("muller_brown", "runs.potential:run_potential"),
     ],
 )

@@ -2,6 +2,7 @@
 "again."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -113,6 +114,13 @@ def test_the_report_is_drawn_again_without_computing(finished, monkeypatch):
     redraw(RunFolder.open(finished))
     until_provenance = slice(0, before.index("This run"))  # there, the stage that scores has a time of its own now
     assert page.read_text(encoding="utf-8")[until_provenance] == before[until_provenance]
+
+
+def test_the_report_of_an_earlier_version_is_left_as_it_is(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "old")
+    (tmp_path / "old" / "report" / "judged.json").unlink()
+    with pytest.raises(RunFolderError, match="scored by an earlier mdtok"):
+        redraw(RunFolder.open(tmp_path / "old"))
 
 
 def test_a_run_that_is_not_scored_cannot_be_drawn(tmp_path):

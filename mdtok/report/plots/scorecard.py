@@ -101,6 +101,8 @@ def _by_lag(timescales, dt_ps):
 
 def _shade_unresolved(ax, lag_per_timescale):
     limits, (low, high) = ax.get_xlim(), ax.get_ylim()
+    if min(*limits, low) <= 0:  # the axes of a figure without a single timescale
+        return
     x = np.geomspace(*limits, 50)
     ax.fill_between(x, low, np.clip(x * lag_per_timescale, low, high), color="#dddddd", linewidth=0, zorder=0)
     ax.set_xlim(limits)
