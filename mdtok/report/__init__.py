@@ -6,7 +6,7 @@ __getattr__, __all__ = lazy_names(
     __name__,
     {
         "page": ["write_report"],
-        "parts": ["Chapter", "Table", "Verbatim", "shown", "held"],
+        "parts": ["Chapter", "Table", "Verbatim", "shown", "number", "held"],
         "plots.scorecard": [
             "plot_timescales",
             "plot_chapman_kolmogorov",

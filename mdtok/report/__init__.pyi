@@ -6,6 +6,7 @@ from mdtok.report.parts import Chapter as Chapter
 from mdtok.report.parts import Table as Table
 from mdtok.report.parts import Verbatim as Verbatim
 from mdtok.report.parts import held as held
+from mdtok.report.parts import number as number
 from mdtok.report.parts import shown as shown
 from mdtok.report.plots.attention import plot_attention_distance as plot_attention_distance
 from mdtok.report.plots.attention import plot_head_maps as plot_head_maps

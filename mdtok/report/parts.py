@@ -7,6 +7,7 @@ A text is escaped when the page is written, unless it is `Markup`. What a text i
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from markupsafe import Markup, escape
 
 from mdtok.kinetics.estimate import MISSING, Estimate
@@ -105,6 +106,20 @@ def shown(
     value, interval = (Estimate.of(figure).first * factor).texts(spec)
     text = escape(f"{value} {unit}" if unit and value != MISSING else value)
     return text + small(f" {interval}") if interval else text
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Significant digits, without an exponent where a reader would not want one.
+
+    Examples
+    --------
+    >>> number(12470.3), number(0.12345), number(None)
+    ('12,470', '0.123', '–')
+    """
+    value = float(np.asarray(value, dtype=float))
+    if not np.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def small(text: str) -> Markup:

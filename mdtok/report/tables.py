@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from mdtok.kinetics import verdicts
 from mdtok.kinetics.estimate import MISSING, PARTS, Estimate
-from mdtok.report.parts import Cell, Table, mark, shown, small
+from mdtok.report.parts import Cell, Table, mark, number, shown, small
 from mdtok.report.plots.maps import Projection, peaks
 from mdtok.report.plots.style import numbers, titled
 
@@ -62,27 +62,19 @@ def _evidence(row, check, metric):
     if check["verdict"] == verdicts.UNTESTED:
         return ""
     if metric == "transition_calibration":
-        return f"×{_number(row[metric]['value'])} as many"
+        return f"×{number(row[metric]['value'])} as many"
     allowed, ratio = numbers(check.get("allowed")), numbers(check.get("ratio"))
     if metric in _FACTORS:
         return f"{verdicts.factor(float(ratio))}, {verdicts.factor(float(allowed))} allowed"
-    return f"{_number(ratio * allowed, 2)}, {_number(allowed, 2)} allowed"
+    return f"{number(ratio * allowed, 2)}, {number(allowed, 2)} allowed"
 
 
 def _floor(summary, metric):
     if summary is None or not np.isfinite(numbers(summary["value"])):
         return MISSING
     limits = float(numbers(summary["value"])), float(numbers(summary["high"]))
-    typical, high = (verdicts.factor(x) if metric in _FACTORS else _number(x, 2) for x in limits)
+    typical, high = (verdicts.factor(x) if metric in _FACTORS else number(x, 2) for x in limits)
     return Markup("{}").format(typical) + small(f"up to {high}")
-
-
-def _number(value, digits=3):
-    """Significant digits without an exponent where a reader would not want one."""
-    value = float(numbers(value))
-    if not np.isfinite(value):
-        return MISSING
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def check_table(content: dict) -> Table:
@@ -169,7 +161,7 @@ def _time(time):
     value, low = float(time.value), float(time.low)
     if np.isfinite(value):
         unit, size = next(((unit, size) for unit, size in _UNITS if abs(value) >= size), ("ps", 1.0))
-        return shown(time, _number, 1 / size, unit)
+        return shown(time, number, 1 / size, unit)
     never = Markup("never reached") + small(f" above {verdicts.picoseconds(low)}")
     return never if np.isfinite(low) else Markup("not seen")
 
@@ -182,7 +174,7 @@ def calibration_table(content: dict) -> Table:
         rows.append(
             [
                 name,
-                shown(ratio, _number),
+                shown(ratio, number),
                 MISSING if ratio is None else row["checks"]["transition_calibration"]["verdict"],
                 f"{row['n_parameters']:,}",
                 MISSING if seconds is None else f"{seconds:.3g} s",
@@ -214,8 +206,8 @@ def pair_table(content: dict) -> Table:
 
 def _expected(pairs, i, j):
     if pairs["observed"][i][j]:
-        return shown({part: pairs[part][i][j] for part in PARTS}, _number)
-    return Markup("{}").format(_number(pairs["expected"][i][j])) + small(" expected")
+        return shown({part: pairs[part][i][j] for part in PARTS}, number)
+    return Markup("{}").format(number(pairs["expected"][i][j])) + small(" expected")
 
 
 def rollout_table(content: dict) -> Table:
@@ -225,14 +217,14 @@ def rollout_table(content: dict) -> Table:
         checks = row.get("rollout_checks")
         if not checks:
             continue
-        flux = Markup("{}").format(_number(checks["net_flux"]))
+        flux = Markup("{}").format(number(checks["net_flux"]))
         rows.append(
             [
                 name,
-                shown(checks["population_drift"], _number),
-                _number(checks["population_drift_by_chance"]),
-                shown(checks["nats_drift"], _number),
-                flux + small(f" p = {_number(checks['net_flux_p'], 2)}"),
+                shown(checks["population_drift"], number),
+                number(checks["population_drift_by_chance"]),
+                shown(checks["nats_drift"], number),
+                flux + small(f" p = {number(checks['net_flux_p'], 2)}"),
                 f"{100 * checks['unseen_share']:.2g} %",
             ]
         )

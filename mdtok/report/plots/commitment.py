@@ -26,7 +26,7 @@ def plot_commit_times(counts: dict[str, np.ndarray], times_ps: Sequence[float], 
 
     Examples
     --------
-    >>> from mdtok.features import count_transitions
+    >>> from mdtok.tokens import count_transitions
     >>> chain = [np.random.default_rng(0).integers(0, 2, 500)]
     >>> ax = plot_commit_times({"raw": count_transitions(chain, 2, [1, 2, 4])}, [1, 2, 4])
     >>> ax.get_xlabel()

@@ -92,9 +92,14 @@ def legend_above(axes, given):
     if given:
         axes[0].legend(handles, labels)
     else:
-        inches = 0.75 + 0.085 * max(map(len, labels))  # a handle and the longest label
-        columns = min(len(labels), max(1, int(axes[0].figure.get_figwidth() / inches)))
-        axes[0].figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+        figure_legend(axes[0].figure, handles, labels)
+
+
+def figure_legend(figure, handles, labels):
+    """A legend above all panels of a figure, in as many columns as there is room for."""
+    inches = 0.75 + 0.085 * max(map(len, labels))  # a handle and the longest label
+    columns = min(len(labels), max(1, int(figure.get_figwidth() / inches)))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
 
 
 def numbers(values):

@@ -10,7 +10,17 @@ from matplotlib.colors import ListedColormap
 from scipy.constants import R
 
 from mdtok.errors import DataError
-from mdtok.report.plots.style import label, legend_above, looks_of, many_axes, one_axes, only_left, styled, time_unit
+from mdtok.report.plots.style import (
+    figure_legend,
+    label,
+    legend_above,
+    looks_of,
+    many_axes,
+    one_axes,
+    only_left,
+    styled,
+    time_unit,
+)
 
 _KT_COLOURS = ListedColormap(
     matplotlib.colormaps["YlGnBu"](np.linspace(0.0, 0.85, 256))
@@ -269,7 +279,7 @@ def _legend_of_lines(axes, generated, given):
         richest.legend(fontsize=7.5)
         return
     handles, labels = richest.get_legend_handles_labels()
-    axes[0].figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    figure_legend(axes[0].figure, handles, labels)
 
 
 def _n_dim(trajectories):

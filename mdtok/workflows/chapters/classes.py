@@ -71,7 +71,7 @@ def _by_slice(judged, classifier, predictors):
 
 def draw(numbers: dict) -> Chapter:
     """The scores, then a table for every length of slices, and their figure."""
-    slices = {int(n): one for n, one in numbers["slices"].items()}
+    slices = numbers["slices"]
     body = [f"{_MEANING} {numbers['n_test']} held-out trajectories.", _score_table(numbers)]
     body += [_slice_table(n_frames, one) for n_frames, one in slices.items()]
     figures = [

@@ -5,7 +5,7 @@ from scipy.constants import R
 
 from mdtok.kinetics.estimators import implied_timescales
 from mdtok.kinetics.verdicts import picoseconds
-from mdtok.report import Chapter, ReportFigure, Table, plot_example_trajectories, plot_potential, shown
+from mdtok.report import Chapter, ReportFigure, Table, number, plot_example_trajectories, plot_potential, shown
 from mdtok.workflows.chapters._exact import (
     REACHED_NM,
     classifier_of,
@@ -148,12 +148,12 @@ def _crossing_table(crossings):
 def _time_table(numbers):
     slowest, *others = numbers["relaxation_times_ps"]
     first, second = numbers["names"]
-    rows = [["slowest relaxation, exact", f"{slowest:.5g}"]]
+    rows = [["slowest relaxation, exact", number(slowest)]]
     rows += [
-        [f"slowest relaxation, simulated, lag {picoseconds(lag)}", shown(time, ".4g")]
+        [f"slowest relaxation, simulated, lag {picoseconds(lag)}", shown(time, number)]
         for lag, time in zip(numbers["lag_ps"], numbers["simulated_timescale_ps"])
     ]
-    rows.append(["next relaxations, exact", ", ".join(f"{time:.4g}" for time in others)])
+    rows.append(["next relaxations, exact", ", ".join(number(time) for time in others)])
     for (a, b), time in zip(((first, second), (second, first)), numbers["mfpt_ps"]):
-        rows.append([f"mean first passage {a} → {b}, exact", f"{time:.4g}"])
+        rows.append([f"mean first passage {a} → {b}, exact", number(time)])
     return Table(["process", "time, ps"], rows)

@@ -14,6 +14,7 @@ from mdtok.report import (
     ReportFigure,
     Table,
     Verbatim,
+    number,
     plot_flux_network,
     plot_free_energy_profiles,
     plot_transition_path_times,
@@ -118,7 +119,7 @@ def _table(found):
             [
                 name,
                 f"{one['paths']['n_paths']:,}",
-                *(shown(time, ",.4g") for time in (folding, unfolding, one["paths"]["mean_ps"])),
+                *(shown(time, number) for time in (folding, unfolding, one["paths"]["mean_ps"])),
                 _main_pathway(one["flux"]),
             ]
         )
