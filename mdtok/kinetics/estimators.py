@@ -154,7 +154,7 @@ class Timescales:
 
     def plot(self, ax=None):
         """Draw the timescales against the lag with their bands; gives the matplotlib axes."""
-        from mdtok.report.plots.scorecard import plot_timescales
+        from mdtok.report import plot_timescales
 
         return plot_timescales({"MD": self.to_dict()}, self.dt_ps, ax=ax)
 

@@ -137,7 +137,7 @@ class FluxNetwork:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the network, macrostates along the committor; gives the matplotlib axes."""
-        from mdtok.report.plots.networks import plot_flux_network
+        from mdtok.report import plot_flux_network
 
         return plot_flux_network(self, ax=ax)
 

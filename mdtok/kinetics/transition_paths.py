@@ -88,7 +88,7 @@ class TransitionPaths:
 
     def plot(self, ax: Axes | None = None, name: str = "MD") -> Axes:
         """Draw a histogram of the durations; gives the matplotlib axes."""
-        from mdtok.report.plots.networks import plot_transition_path_times
+        from mdtok.report import plot_transition_path_times
 
         return plot_transition_path_times({name: self}, ax=ax)
 

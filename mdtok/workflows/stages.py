@@ -309,8 +309,8 @@ def redraw(run) -> None:
         raise RunFolderError(f"{run.path} has no scorecard; finish the run first (--stage score, or all).")
     if not (run / "report" / _JUDGED).exists():
         raise RunFolderError(
-            f"{run.path} was scored by an earlier mdtok, whose report cannot be drawn again; the command of the run with one "
-            "more of --models scores it anew."
+            f"{run.path} was scored by an earlier mdtok, whose report cannot be drawn again; the command of the run "
+            "with one more of --models scores it anew."
         )
     facts = run.manifest["stages"].get("score", {})
     judged, card = JudgedRun.open(run, settings=None), Scorecard.load(run / "report")

@@ -14,7 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, to_rgba
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from mdtok.insight.attention import AttentionSummary
+from mdtok.insight.attention_summary import AttentionSummary
 from mdtok.report.plots.style import MODEL_COLOURS, columns_for, many_axes, one_axes, only_left, styled, unit_of_frames
 
 _WIDTHS = (1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)  # of the colour scale, to either side of 1

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mdtok.errors import DataError
-from mdtok.insight.key_steps import KeyStepCount, KeySteps
+from mdtok.insight.key_step_counts import KeyStepCount
+from mdtok.insight.key_steps import KeySteps
 from mdtok.kinetics.estimate import Estimate
 from mdtok.report.plots.style import MODEL_COLOURS, label, looks_of, many_axes, one_axes, styled, unit_of_frames
 
