@@ -134,8 +134,7 @@ class MemoryDiagnosis:
         finer = first.finer_gain
         if finer is not None:
             verb = "saves" if finer.low > 0 else "does not save"
-            interval = f"{float(finer.value):.4f} [{float(finer.low):.4f}, {float(finer.high):.4f}]"
-            said += f" Knowing the finer state instead {verb} nats: {interval}."
+            said += f" Knowing the finer state instead {verb} nats: {finer:.4f}."
         return said
 
     def _said_of_network(self):

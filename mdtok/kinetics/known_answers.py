@@ -9,6 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from mdtok.errors import DataError
+from mdtok.kinetics.estimate import MISSING, Estimate
 from mdtok.kinetics.estimators import equilibrium_populations, implied_timescales
 from mdtok.kinetics.oracle import Oracle
 from mdtok.kinetics.passages import mfpt_counted
@@ -239,7 +240,7 @@ def _texts(name, line):
     return [
         name,
         f"{line['population_error']:.4f} (its interval ±{line['population_half_width']:.4f})",
-        "{value:,.0f} [{low:,.0f}, {high:,.0f}]".format(**time) if time else "–",
+        f"{Estimate.of(time):,.0f}" if time else MISSING,
         *(f"{found['mfpt']} of {line['n_mfpt']}" if worst else "–" for found in line["inside"].values()),
         f"{worst.removeprefix('MFPT ').removesuffix(' (ps)')} ×{ratio:.2f}" if worst else "–",
     ]

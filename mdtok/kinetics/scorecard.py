@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import Protocol
+from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.estimators import check_lagtime, implied_timescales, populations
 from mdtok.kinetics.referee import Referee
 from mdtok.models.rollout import roll_out
@@ -78,7 +79,7 @@ class Scorecard:
                 _SHORT.get(v, v.removeprefix("off by "))
                 for v in (row["verdicts"].get(metric, "-") for metric in metrics)
             ]
-            interval = f"{nats['value']:.4f} [{nats['low']:.3f}, {nats['high']:.3f}]" if nats else "-"
+            interval = f"{Estimate.of(nats):.4f}" if nats else "-"
             lines.append(f"{name:<{width}}  {interval:<24}" + "".join(f"{s:>13}" for s in shown))
         return "\n".join([*lines, "", *self.sentences])
 

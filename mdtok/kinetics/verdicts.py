@@ -4,6 +4,7 @@ import numpy as np
 from scipy.stats import norm
 
 from mdtok.kinetics.comparison import LEVEL
+from mdtok.kinetics.estimate import Estimate
 
 WITHIN = "within noise"
 UNTESTED = "MD too short to tell"
@@ -97,7 +98,7 @@ def judge_calibration(estimate, n_test, n_train):
     widening = norm.isf((1 - LEVEL) / 2) / norm.isf(0.025) * np.sqrt(1 + n_test / n_train)
     low, high = (value * (limit / value) ** widening for limit in (low, high))
     within = low <= 1 <= high
-    sentence = f"expects {value:.3g} [{low:.3g}, {high:.3g}] times the held-out transitions between macrostates"
+    sentence = f"expects {Estimate(value, low, high):.3g} times the held-out transitions between macrostates"
     return {"verdict": WITHIN if within else f"off by {factor(value)}", "sentence": sentence, "ratio": value}
 
 
@@ -106,12 +107,8 @@ def judge_nats(difference, best):
     best)."""
     if difference is None:
         return {"verdict": WITHIN, "sentence": "best held-out nats per token"}
-    value, low, high = (float(x) for x in (difference.value, difference.low, difference.high))
-    verdict = WITHIN if low <= 0 else f"off by +{value:.2g} nats"
-    return {
-        "verdict": verdict,
-        "sentence": f"held-out nats per token {value:+.4f} [{low:+.4f}, {high:+.4f}] from {best}",
-    }
+    verdict = WITHIN if difference.low <= 0 else f"off by +{float(difference.value):.2g} nats"
+    return {"verdict": verdict, "sentence": f"held-out nats per token {difference:+.4f} from {best}"}
 
 
 def passes(verdicts):

@@ -72,10 +72,8 @@ def plot_flux_network(flux: FluxNetwork, ax: Axes | None = None) -> Axes:
             bbox=_BOX,
         )
     unit, size = time_unit(flux.mfpt_ps.value)
-    low, high = flux.mfpt_ps.low / size, flux.mfpt_ps.high / size
-    interval = f" [{low:.4g}, {high:.4g}]" if np.isfinite([low, high]).all() else ""
     source, target = (label(", ".join(names[state] for state in states)) for states in (flux.source, flux.target))
-    ax.set_title(f"{source} → {target}: MFPT {flux.mfpt_ps.value / size:.4g}{interval} {unit}")
+    ax.set_title(f"{source} → {target}: MFPT {flux.mfpt_ps * (1 / size):.4g} {unit}")
     ax.set_xlabel(f"committor: probability of reaching {target} before {source}")
     heights = [height for _, height in places.values()]
     ax.set_xlim(-0.12, 1.12)
