@@ -25,6 +25,7 @@ from mdtok.workflows.stages import do_stages
 log = logging.getLogger(__name__)
 
 TOKENS = ("core", "published")
+_N_RUNS = 8  # at least, where the settings leave it to us
 COMMIT_TIMES = (1, 2, 5, 10, 20, 50, 100, 200)  # tokens
 
 
@@ -36,7 +37,9 @@ class CoreSetSettings(ModelSettings):
 
     out: str = setting("runs/core_sets", "Folder of the run.")
     system: str = setting("four_state", "A system with a potential, or the path of a folder with one.")
-    n_runs: int = setting(8, "Independent runs, a multiple of the number of starts: they start in these in turn.")
+    n_runs: int = setting(
+        0, "Independent runs, a multiple of the number of starts, which they take in turn; 0: eight, or a few more."
+    )
     length_ps: float = setting(1e6, "Length of each run; each frame is a token.")
     n_training_runs: int = setting(
         1, "Runs that models learn from; one more is for validation, the others are held out.", group="tokens"
@@ -61,7 +64,6 @@ class CoreSetSettings(ModelSettings):
         ("tokens", "core_radius_nm", "mean_frames", "commit_frames", "n_training_runs"), "tokenize"
     )
     QUICK = {
-        "n_runs": 8,
         "length_ps": 60_000,
         "n_training_runs": 3,
         "models": "msm,semi-markov,nanogpt-tiny",
@@ -83,6 +85,7 @@ def run_core_sets(settings: CoreSetSettings) -> None:
     if not isinstance(definition, ParticleDefinition):
         raise SettingsError(f"{definition.name} is a molecule; a system with a potential was expected.")
     n_starts = len(definition.starts or definition.states)
+    settings.n_runs = settings.n_runs or n_starts * -(-_N_RUNS // n_starts)
     check_runs(settings, definition, n_starts)
     system = load_system(settings.system, n_particles=settings.n_runs // n_starts)
     run = RunFolder.of(settings)

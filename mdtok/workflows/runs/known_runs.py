@@ -43,6 +43,7 @@ class FourStateSettings(CoreSetSettings):
     """Settings of a run on the four-state potential."""
 
     out: str = setting("runs/four_state", "Folder of the run.")
+    n_runs: int = setting(8, "Independent runs, a multiple of 4: they start in the four states in turn.")
 
 
 def run_four_state(settings: FourStateSettings) -> None:
