@@ -128,6 +128,12 @@ class ParticleSystem(SimulatedSystem):
         """The topology: one atom a particle."""
         return self.topology
 
+    def deepest_starts(self, n: int = 2) -> dict[str, np.ndarray]:
+        """The `n` states of lowest energy that trajectories start around, deepest first: name -> point (2,) in nm."""
+        points = {name: np.asarray(self.states[name]) for name in self.starts}
+        energies = self.potential.energy(np.array(list(points.values())))
+        return {name: points[name] for name in np.array(list(points))[np.argsort(energies)[:n]].tolist()}
+
     @property
     def has_velocities(self) -> bool:
         """Whether particles have momenta, and with them a kinetic temperature: not in Brownian dynamics."""

@@ -207,3 +207,10 @@ def test_settings_that_do_not_fit(name, settings, message):
 def test_an_unknown_start():
     with pytest.raises(SettingsError, match="no start 'left'"):
         mdtok.load_system("muller_brown").start_positions("left")
+
+
+def test_the_deepest_starts_come_in_the_order_of_their_energy():
+    system = mdtok.load_system("muller_brown", n_particles=2)
+    assert list(system.deepest_starts()) == ["deep", "shallow"]
+    assert list(system.deepest_starts(1)) == ["deep"]
+    np.testing.assert_array_equal(system.deepest_starts()["shallow"], system.states["shallow"])

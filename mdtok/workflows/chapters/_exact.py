@@ -12,10 +12,7 @@ REACHED_NM = 0.2  # of a minimum: nearer is there
 
 def minima_of(judged: JudgedRun) -> dict[str, np.ndarray]:
     """The two deepest minima by name, deepest first: where trajectories start, and their classes."""
-    system = judged.system
-    points = np.array([system.states[name] for name in system.starts])
-    deepest = np.argsort(system.potential.energy(points))[:2]
-    return {list(system.starts)[k]: points[k] for k in deepest}
+    return judged.system.deepest_starts()
 
 
 def regions_of(judged: JudgedRun) -> list[np.ndarray]:

@@ -25,7 +25,9 @@ def applies(judged: JudgedRun) -> bool:
 
 def numbers(judged: JudgedRun) -> dict:
     """Squared error of forecasts and nats per frame of every model and of the oracle; and what networks generated."""
-    models = {ORACLE: OracleForecast(judged.oracle, judged.settings.frame_interval_ps), **judged.models_of_features()}
+    settings = judged.settings
+    exact = OracleForecast(judged.oracle, settings.frame_interval_ps, settings.progress)
+    models = {ORACLE: exact, **judged.models_of_features()}
     scores = _scores(judged, models)
     generated = _generated(judged)
     return {

@@ -160,7 +160,7 @@ def simulate(run, settings) -> None:
             (LONG, settings.n_long, settings.n_long_frames),
         ):
             system = settings.load_system(n_particles)
-            starts = start_names(system)
+            starts = list(system.deepest_starts())
             seed = int(np.random.SeedSequence([settings.seed, kind == LONG]).generate_state(1)[0])
             run_replicas(
                 system,
@@ -177,16 +177,9 @@ def simulate(run, settings) -> None:
         log.info("simulated: %s labelled and %s long trajectories", *map("{:,}".format, facts.values()))
 
 
-def start_names(system) -> list[str]:
-    """The two deepest minima, deepest first: where trajectories start."""
-    points = np.array([system.states[name] for name in system.starts])
-    order = np.argsort(system.potential.energy(points))
-    return [list(system.starts)[k] for k in order[:2]]
-
-
 def tokenize(run, settings, system) -> None:
     """Stage `tokenize`: coordinates, classes, the split, and tokens of the long trajectories."""
-    minima = np.array([system.states[name] for name in start_names(system)])
+    minima = np.array(list(system.deepest_starts().values()))
     with run.stage("tokenize") as facts:
         labelled, long = (open_coordinates(run, settings, kind) for kind in (LABELLED, LONG))
         rest, test = split_indices(len(labelled), 0.2, settings.seed)
@@ -224,8 +217,7 @@ def open_coordinates(run, settings, kind: str) -> list:
 
 def basin_names(system, tokenizer) -> list[str]:
     """The macrostates by the minima that lie in them."""
-    names = start_names(system)
-    minima = np.array([system.states[name] for name in names])
+    names, minima = zip(*system.deepest_starts().items(), strict=True)
     at = tokenizer.macrostates_[pairwise_distances_argmin(minima, tokenizer.cluster_centers_)]
     if len(set(at.tolist())) < 2:
         return ["basin 1", "basin 2"]
