@@ -134,6 +134,7 @@ def judged():
         system=SimpleNamespace(
             states=STATES,
             starts={"right": STATES["right"], "left": STATES["left"], "top": STATES["top"]},
+            deepest_starts=lambda: {name: np.asarray(STATES[name]) for name in ("left", "right")},
             potential=SimpleNamespace(energy=double_well),
             bounds=bounds,
             start_square_nm=0.1,

@@ -84,7 +84,7 @@ def test_its_results_stand_beside_the_exact_ones(muller_brown):
     results = {name: read_numbers(out / "report" / f"{name}.json") for name in names}
     assert results["exact"]["relaxation_times_ps"][0] == pytest.approx(7050, rel=0.01)
     assert np.sum(results["exact"]["populations"]) == pytest.approx(1)
-    forecasts = results["forecasts"]
+    forecasts = results["forecasts"]["models"]
     optimal = forecasts["oracle (Bayes-optimal)"]["mse"]["value"]
     assert 0 < optimal < forecasts["copy-last"]["mse"]["value"]
     assert forecasts["trajbert-small-faithful"]["n_parameters"] == 38_708
