@@ -346,8 +346,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
             "n_trained_positions": self.n_trained_positions_,
             "history": self.history_,
             "train_seconds": self.train_seconds_,
-            "circles": list(self.circles),
-        }
+        } | ({"circles": list(self.circles)} if self.circles else {})
         write_network(folder, self, found)
 
     @classmethod
@@ -362,7 +361,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         model.mean_, model.std_ = np.array(saved["mean"]), np.array(saved["std"])
         model.n_trained_positions_, model.history_ = saved["n_trained_positions"], saved["history"]
         model.train_seconds_ = saved["train_seconds"]
-        model.circles = tuple(saved.get("circles", ()))  # earlier models knew of no angles
+        model.circles = tuple(saved.get("circles", ()))
         return model
 
     save_pretrained = save
