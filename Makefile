@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: alanine muller-brown four-state fip35 quick test lint test-slow test-gpu bench clean
+.PHONY: alanine muller-brown four-state fip35 quick test coverage lint test-slow test-gpu bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,7 +28,10 @@ quick: $(READY)  ## the same path in under 90 s
 
 # One worker a core, one thread a worker: numbers do not hang on how many cores there are, and none waits for another.
 WORKERS ?= logical
-test: $(READY)  ## all but slow tests, in parallel, with the line coverage (WORKERS=1, ARGS="tests/md -x")
+test: $(READY)  ## all but slow tests, in parallel (WORKERS=1, ARGS="tests/md -x")
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
+
+coverage: $(READY)  ## the same with the line coverage, which takes half as long again
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --dist loadscope --cov --cov-report term $(ARGS)
 
 lint: $(READY)  ## what `pre-commit` runs too: style, form, types
