@@ -7,10 +7,12 @@ Of structure-based models. It can be killed and started again; what was simulate
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.studies.folding_temperature import FoldingTemperatureSettings, run_folding_temperature
 
 
 def main() -> None:
+    # here, so that processes that simulate do not import networks
+    from mdtok.workflows.studies.folding_temperature import FoldingTemperatureSettings, run_folding_temperature
+
     run_folding_temperature(parse_settings(FoldingTemperatureSettings, description=__doc__))
 
 

@@ -15,10 +15,12 @@ sin φ:
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.runs.known_runs import AlanineSettings, run_alanine
 
 
 def main() -> None:
+    # here, so that processes that simulate do not import networks
+    from mdtok.workflows.runs.known_runs import AlanineSettings, run_alanine
+
     run_alanine(parse_settings(AlanineSettings, description=__doc__))
 
 

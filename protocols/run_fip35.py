@@ -8,10 +8,12 @@ python protocols/run_fip35.py --system my_protein/ --out runs/mine              
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.runs.known_runs import Fip35Settings, run_fip35
 
 
 def main() -> None:
+    # here, so that processes that simulate do not import networks
+    from mdtok.workflows.runs.known_runs import Fip35Settings, run_fip35
+
     run_fip35(parse_settings(Fip35Settings, description=__doc__))
 
 

@@ -7,10 +7,12 @@ python protocols/run_four_state.py --system three_state --n-runs 9 --out runs/th
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.runs.known_runs import FourStateSettings, run_four_state
 
 
 def main() -> None:
+    # here, so that processes that simulate do not import networks
+    from mdtok.workflows.runs.known_runs import FourStateSettings, run_four_state
+
     run_four_state(parse_settings(FourStateSettings, description=__doc__))
 
 

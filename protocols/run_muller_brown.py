@@ -8,10 +8,12 @@
 """
 
 from mdtok.workflows.command_line import parse_settings, run_script
-from mdtok.workflows.runs.known_runs import MullerBrownSettings, run_muller_brown
 
 
 def main() -> None:
+    # here, so that processes that simulate do not import networks
+    from mdtok.workflows.runs.known_runs import MullerBrownSettings, run_muller_brown
+
     run_muller_brown(parse_settings(MullerBrownSettings, description=__doc__))
 
 

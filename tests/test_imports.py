@@ -106,3 +106,14 @@ def test_workers_of_simulations_do_not_import_what_they_do_not_need():
         "import sys, mdtok.md.simulation; print({'torch', 'transformers', 'deeptime', 'matplotlib'} & set(sys.modules))"
     )
     assert _run(code) == "set()"
+
+
+@pytest.mark.parametrize(
+    "script", ["run_alanine", "run_muller_brown", "run_four_state", "run_fip35", "find_folding_temperature"]
+)
+def test_scripts_that_simulate_are_light_to_import(script):
+    """Each worker process imports the script once more: with torch that is seconds, and half a gigabyte, a process."""
+    path = ROOT / "protocols" / f"{script}.py"
+    code = f"import runpy, sys; runpy.run_path({str(path)!r}, run_name='__mp_main__'); print(HEAVY & set(sys.modules))"
+    heavy = {"torch", "transformers", "deeptime", "matplotlib", "mdtraj"}
+    assert _run(code.replace("HEAVY", repr(heavy))) == "set()"
