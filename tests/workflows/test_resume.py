@@ -79,10 +79,12 @@ def test_training_killed_in_the_middle(run_protocol, tmp_path):
     checkpoints = out / "models" / "nanogpt-tiny.checkpoints"
     kill_when(lambda: any(checkpoints.glob("step_*")), "analyze_tokens", *arguments, "--out", out)
     assert not (out / "models" / "nanogpt-tiny").exists()
-    for folder in (out, tmp_path / "uninterrupted"):
-        process = run_protocol("analyze_tokens", *arguments, "--out", folder)
+    process = run_protocol("analyze_tokens", *arguments, "--out", out)
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert (out / "report" / "report.html").exists()
+    for stage in ("tokenize", "train"):
+        process = run_protocol("analyze_tokens", *arguments, "--out", tmp_path / "uninterrupted", "--stage", stage)
         assert process.returncode == 0, process.stderr[-2000:]
-        assert (folder / "report" / "report.html").exists()
     weights = [folder / "models" / "nanogpt-tiny" / "model.safetensors" for folder in (out, tmp_path / "uninterrupted")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     assert not checkpoints.exists()
@@ -105,20 +107,3 @@ def _rows(out):
     rows = json.loads((out / "report" / "scorecard.json").read_text(encoding="utf-8"))["models"]
     times = ("train_seconds", "sample_tokens_per_second")
     return json.dumps({name: {k: v for k, v in row.items() if k not in times} for name, row in rows.items()})
-
-
-def test_a_model_is_added_to_a_finished_run(run_protocol, tmp_path):
-    tokens, out = tmp_path / "tokens.npy", tmp_path / "run"
-    np.save(tokens, np.concatenate(simulate(THREE_STATES, 1, 8000, seed=5)))
-    command = ("analyze_tokens", "--train", tokens, "--dt-ps", 1, "--out", out, "--no-progress", "--models")
-    assert run_protocol(*command, "msm,order2").returncode == 0
-    written = (out / "models" / "order2" / "arrays.npz").stat().st_mtime_ns
-    process = run_protocol(*command, "msm,order2,semi-markov")
-    assert process.returncode == 0, process.stderr[-2000:]
-    assert "semi-markov: trained" in process.stderr and "order2: trained" not in process.stderr
-    assert (out / "models" / "order2" / "arrays.npz").stat().st_mtime_ns == written
-    assert list(json.loads((out / "report" / "scorecard.json").read_text())["models"]) == [
-        "msm",
-        "order2",
-        "semi-markov",
-    ]

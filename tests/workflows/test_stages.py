@@ -89,15 +89,12 @@ def test_what_a_model_of_coordinates_generates_is_tokenised_as_the_md_is(finishe
     assert (np.abs(angles) <= np.pi + 1e-6).all()
 
 
-def test_a_model_is_added_and_what_was_trained_is_left(files, finished):
+def test_a_model_is_added_and_what_was_trained_is_left_and_not_trained_otherwise(files, finished):
     written = (finished / "models" / "msm" / "model.json").stat().st_mtime_ns
     run_trajectories(settings(files, finished, f"{MODELS},trajbert-small", steps_of=["trajbert-small=40"]))
     card = read_json(finished / "report" / "scorecard.json")
     assert list(card["models"]) == [*MODELS.split(","), "trajbert-small"]
     assert (finished / "models" / "msm" / "model.json").stat().st_mtime_ns == written
-
-
-def test_another_number_of_steps_of_a_trained_model_is_refused(files, finished):
     with pytest.raises(RunFolderError, match="trained for 40 steps at most, --steps-of asks for 5"):
         run_trajectories(settings(files, finished, f"{MODELS},trajbert-small", steps_of=["trajbert-small=5"]))
 
