@@ -94,6 +94,7 @@ def test_its_results_stand_beside_the_exact_ones(muller_brown):
     assert results["attention"]["models"]["trajbert-small-faithful"]["future_share"] > 0.1
 
 
+@pytest.mark.slow  # scores the whole run once more, half a minute
 def test_what_is_judged_is_not_judged_again(muller_brown, run_protocol):
     out, _ = muller_brown
     written = (out / "report" / "forecasts.json").stat().st_mtime_ns
