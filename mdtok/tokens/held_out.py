@@ -32,11 +32,10 @@ def check_held_out(train: list[np.ndarray], test: list[np.ndarray]) -> None:
     --------
     >>> tokens = np.random.default_rng(0).integers(0, 4, 2000)
     >>> check_held_out([tokens[:1500]], [tokens[1500:]])
-    >>> check_held_out([tokens], [tokens[1500:]])
+    >>> check_held_out([tokens], [tokens[1500:]])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    mdtok.errors.DataError: 108 frames of held-out trajectory 0, from frame 0, are frames 1500 to 1607 of training
-    trajectory 0 word for word: that is not held out; take them out of one of the two.
+    mdtok.errors.DataError: 108 frames of held-out trajectory 0, from frame 0, are frames 1500 to 1607 of training ...
     """
     train, test = ([_as_letters(d) for d in as_dtrajs(part)] for part in (train, test))
     pieces = [(index, *span) for index, dtraj in enumerate(test) for span in _pieces(dtraj)]

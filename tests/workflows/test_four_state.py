@@ -39,6 +39,7 @@ def four_state(run_protocol, tmp_path_factory):
     return out, process
 
 
+@pytest.mark.slow  # of a whole run; three states take the same road in test_core_sets.py
 def test_md_and_models_stand_beside_what_is_known(four_state):
     out, process = four_state
     found = json.loads((out / "report" / "known.json").read_text(encoding="utf-8"))
@@ -53,6 +54,7 @@ def test_md_and_models_stand_beside_what_is_known(four_state):
     assert "largest error of a population" in process.stderr and "At an interval of" in process.stderr
 
 
+@pytest.mark.slow  # of a whole run; three states take the same road in test_core_sets.py
 def test_real_transitions_outlast_the_commit_time_and_recrossings_do_not(four_state):
     out, _ = four_state
     commits = json.loads((out / "tokens" / "commit_times.json").read_text(encoding="utf-8"))
@@ -62,6 +64,7 @@ def test_real_transitions_outlast_the_commit_time_and_recrossings_do_not(four_st
     assert counts["core sets"][short] < 1.5 * counts["core sets"][middle]
 
 
+@pytest.mark.slow  # of a whole run; three states take the same road in test_core_sets.py
 def test_published_tokens_stay_as_long_as_they_must(four_state, run_protocol, tmp_path):
     out, _ = four_state
     process = run_protocol("run_four_state", *TINY, "--out", out, "--tokens", "published", "--stage", "tokenize")

@@ -214,6 +214,7 @@ def test_your_tokens_with_a_test_set_of_their_own(run_protocol, tmp_path):
     assert all(row["passes"] for row in card["models"].values())  # a Markov chain: all of them are right
 
 
+@pytest.mark.slow  # a run long enough to tell models apart
 def test_lumped_chain_the_lag_one_msm_is_off_and_semi_markov_better(shared_data, run_protocol, tmp_path):
     process = run_protocol(
         "analyze_tokens",

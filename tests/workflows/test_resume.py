@@ -8,6 +8,7 @@ import time
 
 import mdtraj
 import numpy as np
+import pytest
 from chains import THREE_STATES, simulate
 from conftest import ROOT
 
@@ -28,6 +29,7 @@ def kill_when(condition, name, *arguments, timeout=120):
     assert status == -signal.SIGKILL
 
 
+@pytest.mark.slow  # a whole run; tests/md kills simulations themselves
 def test_simulation_killed_in_the_middle(run_protocol, tmp_path):
     out = tmp_path / "run"
     arguments = [
@@ -61,6 +63,7 @@ def test_simulation_killed_in_the_middle(run_protocol, tmp_path):
     assert (out / "report" / "report.html").exists()
 
 
+@pytest.mark.slow  # a script killed and ended twice; tests/models/networks/test_training.py kills training itself
 def test_training_killed_in_the_middle(run_protocol, tmp_path):
     out = tmp_path / "run"
     for k, chain in enumerate(simulate(THREE_STATES, 8, 3000, seed=9)):
@@ -90,6 +93,7 @@ def test_training_killed_in_the_middle(run_protocol, tmp_path):
     assert not checkpoints.exists()
 
 
+@pytest.mark.slow  # two whole runs
 def test_stages_one_by_one_reach_the_same_report(run_protocol, tmp_path):
     np.save(tmp_path / "tokens.npy", np.concatenate(simulate(THREE_STATES, 1, 8000, seed=5)))
     command = ("analyze_tokens", "--train", tmp_path / "tokens.npy", "--dt-ps", 1, "--models", "msm,order2")
