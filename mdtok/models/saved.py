@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mdtok.errors import DataError, RunFolderError
+from mdtok.models.device import best_device
 from mdtok.models.discovery import find_class
 from mdtok.models.model import Model
 from mdtok.storage import read_json, whole, write_json
@@ -90,7 +91,7 @@ def write_network(
 
 
 def read_weights(folder: str | PathLike, network) -> None:
-    """Put the weights that `write_network` wrote into a network of the same shape.
+    """Put the weights that `write_network` wrote into a network of the same shape, on the best device there is.
 
     Raises
     ------
@@ -106,6 +107,7 @@ def read_weights(folder: str | PathLike, network) -> None:
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise RunFolderError(f"{path} cannot be read ({reason}); fit and save the model again.") from None
+    network.to(best_device())
 
 
 def read_content(folder: str | PathLike, model_class: type[Model] | None = None) -> Saved:

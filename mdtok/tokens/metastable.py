@@ -3,6 +3,8 @@
 import logging
 
 import numpy as np
+from deeptime.markov.msm import MarkovStateModel
+from deeptime.markov.tools.analysis import eigenvectors
 
 from mdtok.errors import DataError
 
@@ -60,8 +62,22 @@ def metastable_states(msm, n_macrostates=None):
 
 
 def _pcca(msm, n_sets):
+    if np.iscomplexobj(eigenvectors(msm.transition_matrix, n_sets)):  # as PCCA+ takes them
+        msm = _without_symmetry(msm)
     sets = np.asarray(msm.pcca(n_sets).assignments)
     return sets if len(np.unique(sets)) == n_sets else None
+
+
+def _without_symmetry(msm):
+    """The chain changed by one part in 10^9, reversible as before.
+
+    Sets that are exactly alike (a symmetric molecule) have equal eigenvalues; by rounding these can come out as complex
+    pairs, of which PCCA+ would take the real part of the same vector twice.
+    """
+    noise = np.random.default_rng(0).random((msm.n_states, msm.n_states))
+    flux = msm.stationary_distribution[:, None] * msm.transition_matrix
+    flux = (flux + flux.T) * (1 + 1e-9 * (noise + noise.T))
+    return MarkovStateModel(flux / flux.sum(axis=1, keepdims=True), reversible=True, lagtime=msm.lagtime)
 
 
 def _choose(msm):

@@ -85,6 +85,14 @@ def test_timescales_are_where_the_scorecard_says_and_not_below_the_lag():
     assert ax.get_xscale() == ax.get_yscale() == "log"
 
 
+@pytest.mark.parametrize("lags", [[5], [5, 10]])
+def test_timescales_that_are_all_below_the_lag_are_an_empty_figure_that_can_be_drawn(lags, tmp_path):
+    below = {str(lag): {"value": [2.0], "low": [0.0], "high": [3.0]} for lag in lags}
+    ax = report.plot_timescales({"MD": below, "msm": below}, dt_ps=1.0)
+    ax.figure.savefig(tmp_path / "timescales.png")
+    assert ax.get_xlim()[0] < 5 < ax.get_xlim()[1] and 0 < ax.get_ylim()[0] < 5 < ax.get_ylim()[1]
+
+
 @pytest.mark.parametrize(
     ("largest_ps", "unit"), [(5.0, "ps"), (9_999.0, "ps"), (10_000.0, "ns"), (2e7, "µs"), (np.nan, "ps")]
 )

@@ -11,16 +11,16 @@ from mdtok.errors import SettingsError
 from mdtok.workflows.runs.protein import ProteinSettings, run_protein
 
 TINY = {
-    "temperature_kelvin": 400.0,
+    "temperature_kelvin": 385.0,
     "n_replicas": 4,
     "length_ns": 1.2,
-    "n_states": 10,
+    "n_states": 30,  # enough for one that is folded and one that is not, with any seed
     "n_macrostates": 2,
     "models": "msm,order2",
-    "tica_lagtimes": [5],
+    "tica_lagtimes": [3],
     "tica_dims": [1, 2],
-    "lagtime": 5,
-    "lagtimes": [5],
+    "lagtime": 3,
+    "lagtimes": [3],
     "n_timescales": 1,
     "n_processes": 1,
     "platform": "Reference",

@@ -225,7 +225,8 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
     def class_logits(self, embeddings: np.ndarray) -> np.ndarray:
         """Logit of each class from embeddings (or means of them), arrays (..., hidden_size) -> (..., n_classes)."""
         self._require_classes()
-        return self.network_.class_head(torch.as_tensor(embeddings, dtype=torch.float32)).numpy()
+        embedded = torch.as_tensor(embeddings, dtype=torch.float32, device=self.network_.device)
+        return self.network_.class_head(embedded).cpu().numpy()
 
     def attentions(self, trajectory: np.ndarray) -> np.ndarray:
         """Attention weights of one trajectory, float32 array (n_layer, n_head, n_frames, n_frames); rows sum to 1."""

@@ -16,6 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from mdtok.checks import require_positive, require_whole_number
 from mdtok.errors import DataError, SettingsError
+from mdtok.models.device import best_device
 from mdtok.models.networks.checkpoints import Checkpoints, load_optimizer
 from mdtok.storage import read_json
 
@@ -114,6 +115,7 @@ def train_network(
     RunFolderError
         The folder holds checkpoints of other settings or other data.
     """
+    network.to(best_device())
     checkpoints = Checkpoints(checkpoint_folder, network, train, validation, settings)
     keeper = Keeper(settings, checkpoints, progress, loss_name)
     newest = checkpoints.newest()

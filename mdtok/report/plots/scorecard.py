@@ -81,6 +81,10 @@ def plot_timescales(timescales: dict[str, dict], dt_ps: float, ax: Axes | None =
     resolved = resolved[resolved > 0] / size  # NaN compares false
     if len(resolved):
         ax.set_ylim(resolved.min() / 2, resolved.max() * 3)  # of the values: bands may have no end
+    else:  # nothing is slower than its lag time, and a logarithmic axis needs a positive number
+        lags = np.concatenate([lags for lags, _ in series.values()])
+        ax.set_xlim(lags.min() / lag_size / 2, lags.max() / lag_size * 2)
+        ax.set_ylim(lags.min() / size / 2, lags.max() / size * 2)
     _shade_unresolved(ax, lag_size / size)
     ax.set_xlabel(f"lag time ({lag_unit})")
     ax.set_ylabel(f"implied timescale ({unit})")
@@ -101,8 +105,6 @@ def _by_lag(timescales, dt_ps):
 
 def _shade_unresolved(ax, lag_per_timescale):
     limits, (low, high) = ax.get_xlim(), ax.get_ylim()
-    if min(*limits, low) <= 0:  # the axes of a figure without a single timescale
-        return
     x = np.geomspace(*limits, 50)
     ax.fill_between(x, low, np.clip(x * lag_per_timescale, low, high), color="#dddddd", linewidth=0, zorder=0)
     ax.set_xlim(limits)

@@ -207,16 +207,17 @@ def test_hugging_face_reads_what_was_saved(chain_model, tmp_path):
     chain_model.save(tmp_path)
     config = AutoConfig.from_pretrained(tmp_path)
     assert isinstance(config, NanoGPTConfig) and config.n_positions == 32
-    network = NanoGPTNetwork.from_pretrained(tmp_path).eval()
-    tokens = torch.tensor([[0, 1, 2, 2]])
+    device = chain_model.network_.device
+    network = NanoGPTNetwork.from_pretrained(tmp_path).eval().to(device)
+    tokens = torch.tensor([[0, 1, 2, 2]], device=device)
     anchor = (
-        torch.from_numpy(chain_model.anchor_.log_proba(np.array([0, 1, 2, 2, 0])))[None]
+        torch.from_numpy(chain_model.anchor_.log_proba(np.array([0, 1, 2, 2, 0])))[None].to(device)
         if chain_model.anchor_
         else None
     )
     assert torch.equal(network(tokens, anchor=anchor).logits, chain_model.network_(tokens, anchor=anchor).logits)
     network.save_pretrained(tmp_path / "again")
-    again = NanoGPTNetwork.from_pretrained(tmp_path / "again").eval()
+    again = NanoGPTNetwork.from_pretrained(tmp_path / "again").eval().to(device)
     assert torch.equal(again(tokens, anchor=anchor).logits, network(tokens, anchor=anchor).logits)
 
 

@@ -130,7 +130,7 @@ def test_sampling_draws_from_what_is_predicted_with_an_anchor(anchored, monkeypa
     used, draw = [], neural.draw_tokens
 
     def draw_and_keep(logits, generator):
-        used.append(torch.log_softmax(logits, dim=-1).numpy())
+        used.append(torch.log_softmax(logits, dim=-1).cpu().numpy())
         return draw(logits, generator)
 
     monkeypatch.setattr(neural, "draw_tokens", draw_and_keep)
