@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mdtok.errors import RunFolderError
+from mdtok.errors import RunFolderError, SettingsError
 
 _LARGE = 64 * 2**20
+_LARGEST_YAML_BYTES, _MOST_REFERENCES, _DEEPEST = 1_000_000, 20, 30
 _FEW_NUMBERS = 500  # arrays of so many stay in the JSON file
 _IN_ARRAYS = "in_arrays"
 
@@ -65,8 +66,42 @@ def read_json(path):
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunFolderError(f"{path} does not exist.") from None
-    except json.JSONDecodeError as error:
-        raise RunFolderError(f"{path} is not valid JSON ({error}); remove it and run that stage again.") from None
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
+        raise RunFolderError(f"{path} is damaged: it is not valid JSON ({' '.join(str(error).split())}).") from None
+
+
+def read_yaml(path):
+    """Read a YAML file of settings, plain values only, or say in one line what is wrong with it.
+
+    Raises
+    ------
+    SettingsError
+        It is no YAML, too large, or repeats itself by references (a few bytes can then stand for gigabytes).
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise SettingsError(f"The settings file {path} does not exist, or is no ordinary file.")
+    if path.stat().st_size > _LARGEST_YAML_BYTES:
+        raise SettingsError(f"{path} has over {_LARGEST_YAML_BYTES // 1000} kB; settings were expected.")
+    try:
+        text = path.read_text(encoding="utf-8")
+        n_references = depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            n_references += isinstance(event, yaml.AliasEvent)
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if n_references > _MOST_REFERENCES:
+                raise SettingsError(f"{path} refers to itself over {_MOST_REFERENCES} times (*name); write it out.")
+            if depth > _DEEPEST:
+                raise SettingsError(f"{path} has lists in lists, over {_DEEPEST} deep; settings were expected.")
+        return yaml.safe_load(text)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def as_json(content):

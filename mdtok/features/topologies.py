@@ -8,6 +8,7 @@ import numpy as np
 from mdtok.errors import DataError, SettingsError, StructureError
 from mdtok.features.arrays import first_not_finite
 from mdtok.md.files import one_line
+from mdtok.md.topology_files import read_structure
 
 _NOT_HEAVY = {"H", "D", "VS"}  # VS: a virtual site, such as the fourth point of TIP4P
 #: The same amino acid under other names, as force fields give them to its protonation states.
@@ -128,9 +129,9 @@ def load_reference(structure):
         if not Path(structure).is_file():
             raise StructureError(f"{name} does not exist; give the path of a PDB file, or an mdtraj trajectory.")
         try:
-            loaded = mdtraj.load(str(structure))
-        except Exception as error:  # mdtraj's readers raise nearly anything on a file that is not theirs
-            raise StructureError(f"{name} cannot be read ({one_line(error)}); give a PDB file.") from None
+            loaded = read_structure(Path(structure))
+        except DataError as error:
+            raise StructureError(f"The reference: {error}") from None
     if len(loaded) != 1:
         raise StructureError(f"{name} has {len(loaded)} frames; pass one of them, trajectory[0] for instance.")
     if first_not_finite(loaded.xyz):

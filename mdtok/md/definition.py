@@ -3,16 +3,15 @@
 import dataclasses
 from pathlib import Path
 
-import yaml
-
 from mdtok.errors import SettingsError
 from mdtok.md.definition_checks import is_number, name_by_folder, require_positive, require_whole_steps
 from mdtok.md.particles import REQUIRED_OF_PARTICLES, ParticleDefinition
 from mdtok.md.protein_parts import ProteinParts
 from mdtok.md.structure_based import REQUIRED_OF_STRUCTURE_BASED, StructureBasedDefinition
+from mdtok.md.system_files import BUILTIN_FOLDERS, require_in_folder
+from mdtok.storage import read_yaml
 
 SOLVENTS = ("obc2", "gbn2", "vacuum", "tip3p")
-_BUILTIN_FOLDERS = (Path(__file__).parents[1] / "systems", Path(__file__).parents[2] / "systems")  # wheel, checkout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +62,7 @@ def _is_angles(angles):
 
 def available_systems() -> list[str]:
     """Names of the systems that come with mdtok."""
-    return sorted({path.parent.name for folder in _BUILTIN_FOLDERS for path in folder.glob("*/system.yaml")})
+    return sorted({path.parent.name for folder in BUILTIN_FOLDERS for path in folder.glob("*/system.yaml")})
 
 
 def load_definition(name: str | Path, **overrides) -> SystemDefinition | ParticleDefinition | StructureBasedDefinition:
@@ -89,10 +88,7 @@ def load_definition(name: str | Path, **overrides) -> SystemDefinition | Particl
     """
     folder = _find_folder(name)
     path = folder / "system.yaml"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no settings; 'key: value' lines were expected.")
 
@@ -137,6 +133,9 @@ def _define(path, content, definition_class, required, lists, paths, overrides):
         definition = definition_class(name=path.parent.name, **{**content, **paths})
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
+    for key in ("structure", "contacts"):
+        if paths.get(key) is not None and overrides.get(key) is None:
+            require_in_folder(paths[key], path.parent, f"{key}: {content[key]}")
     return dataclasses.replace(definition, **overrides)
 
 
@@ -151,7 +150,7 @@ def _elsewhere(key):
 
 
 def _find_folder(name):
-    for folder in (*(builtin / str(name) for builtin in _BUILTIN_FOLDERS), Path(name)):
+    for folder in (*(builtin / str(name) for builtin in BUILTIN_FOLDERS), Path(name)):
         if (folder / "system.yaml").is_file():
             return folder.resolve()
     raise SettingsError(

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import mdtraj
 import numpy as np
-from mdtraj.formats import HDF5TrajectoryFile
 
 from mdtok.errors import DataError
-from mdtok.md.files import one_line
+from mdtok.md.hdf5 import open_hdf5
 from mdtok.md.xtc import frame_ends
 
 
@@ -109,20 +108,12 @@ def _dcd_layout(file):
 
 
 def _read_hdf5(path):
-    try:
-        import tables
-    except ImportError:
-        raise DataError(f'{path} needs the package tables; install it with: pip install "mdtok[h5]".') from None
-    try:
-        with HDF5TrajectoryFile(str(path)) as file:
-            n_frames, n_atoms, _ = file.root.coordinates.shape
-            times = file.root.time[:] if "time" in file.root else []
-            topology = file.topology
-    except (tables.exceptions.HDF5ExtError, tables.exceptions.NoSuchNodeError, OSError, ValueError) as error:
-        raise DataError(
-            f"{path} is no whole HDF5 trajectory of mdtraj ({one_line(error).split(' File ')[0]}); write it again."
-        ) from None
-    return Header(n_frames, n_atoms, _frame_spacing(path, times), topology)
+    with open_hdf5(path) as file:
+        if file.topology is not None and file.topology.n_atoms != file.n_atoms:
+            raise DataError(
+                f"{path} has {file.n_atoms} atoms in its frames, {file.topology.n_atoms} in its topology; write it again."
+            )
+        return Header(file.n_frames, file.n_atoms, _frame_spacing(path, file.times), file.topology)
 
 
 def _damaged(path, n_sound, remedy):

@@ -1,11 +1,13 @@
 """Force field and solvent: OpenMM systems in vacuum, in OBC2 or GBn2 implicit solvent, and in a box of TIP3P water."""
 
 import random
+from pathlib import Path
 
 import openmm
 from openmm import app, unit
 
 from mdtok.errors import SettingsError, StructureError
+from mdtok.md.system_files import find_forcefield_files
 
 _SOLVENT_FILES = {
     "vacuum": [],
@@ -20,10 +22,17 @@ _DIELECTRIC_OF_WATER = 78.5  # that of implicit/obc2.xml; a GBSAOBCForce has 78.
 _OFFSET_NM = 0.009  # by which Born radii are reduced in OBC2
 
 
-def load_forcefield(files, solvent):
-    """OpenMM's ForceField for a molecule in a solvent, from its XML files."""
+def load_forcefield(files, solvent, folder=None, trust_scripts=False):
+    """OpenMM's ForceField for a molecule in a solvent, from its XML files: in `folder`, or those of OpenMM.
+
+    Raises
+    ------
+    SettingsError
+        A file is not there, cannot be read, or holds Python code that `trust_scripts` does not let run.
+    """
+    paths = find_forcefield_files(files, Path(folder or Path(__file__).parent), trust_scripts)
     try:
-        return app.ForceField(*files, *_SOLVENT_FILES[solvent])
+        return app.ForceField(*paths, *_SOLVENT_FILES[solvent])
     except Exception as error:
         raise SettingsError(f"The force field {', '.join(files)} cannot be read ({_one_line(error)}).") from None
 

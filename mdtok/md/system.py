@@ -48,6 +48,7 @@ def load_system(
     diffusion_nm2_per_ps: float | Quantity | None = None,
     parameters: Mapping[str, float] | None = None,
     start_square_nm: float | None = None,
+    trust_scripts: bool = False,
     progress: bool = True,
 ) -> MolecularSystem | ParticleSystem:
     """Load a system by name, ready to simulate: a molecule, or independent particles on an analytic potential.
@@ -69,6 +70,8 @@ def load_system(
         The diffusion constant is a setting of Brownian dynamics, as the friction is of Langevin dynamics.
     parameters : dict of str -> float, optional
         Values of parameters of the potential, in place of those in system.yaml.
+    trust_scripts : bool
+        Let Python scripts in the folder's own force fields run. OpenMM would run them without asking.
     progress : bool
         Show a progress bar where the start structures take long to minimise, in a box of water.
 
@@ -79,7 +82,8 @@ def load_system(
     Raises
     ------
     SettingsError
-        No such system, a setting that is unknown or out of range, or a potential that cannot be read.
+        No such system, a setting that is unknown or out of range, a potential that cannot be read, or a file that leads
+        out of the system's folder or holds Python code.
     StructureError
         The structure cannot be read, lacks atoms, holds a D-residue, does not fit the force field, or is of another
         sequence than the system's.
@@ -125,7 +129,7 @@ def load_system(
     if isinstance(definition, StructureBasedDefinition):
         return make_structure_based_system(definition)
     topology, positions = load_structure(definition.structure)
-    forcefield = solvents.load_forcefield(definition.forcefield, definition.solvent)
+    forcefield = solvents.load_forcefield(definition.forcefield, definition.solvent, definition.folder, trust_scripts)
     check_forcefield_fits(topology, forcefield, definition)
     check_sequence(topology, definition)
     n_solute = topology.getNumAtoms()

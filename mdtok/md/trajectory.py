@@ -5,6 +5,7 @@ Opening walks over headers only, so that a truncated file or a wrong topology is
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +13,12 @@ from typing import Any
 
 import mdtraj
 import numpy as np
-from mdtraj.formats import DCDTrajectoryFile, HDF5TrajectoryFile, XTCTrajectoryFile
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.md.files import find_files, one_line
+from mdtok.md.frames import OPENERS
 from mdtok.md.headers import read_header
-
-_FILE_CLASS = {
-    ".dcd": DCDTrajectoryFile,
-    ".xtc": XTCTrajectoryFile,
-    ".h5": HDF5TrajectoryFile,
-    ".hdf5": HDF5TrajectoryFile,
-}
+from mdtok.md.topology_files import read_topology
 
 
 def open_trajectories(
@@ -153,14 +148,14 @@ class TrajectoryFile:
         """
         if size < 1:
             raise SettingsError(f"The chunk size is {size}; at least 1 frame was expected.")
-        with self._open() as file:
+        with self._open() as frames:
             for start in range(0, self.n_frames, size):
-                yield self._read(file, start, min(size, self.n_frames - start))
+                yield self._read(frames, start, min(size, self.n_frames - start))
 
     def load(self) -> mdtraj.Trajectory:
         """The whole trajectory in memory, an mdtraj.Trajectory."""
-        with self._open() as file:
-            return self._read(file, 0, self.n_frames)
+        with self._open() as frames:
+            return self._read(frames, 0, self.n_frames)
 
     def frames(self, indices: Sequence[int]) -> mdtraj.Trajectory:
         """Some frames in the order asked for, an mdtraj.Trajectory.
@@ -178,24 +173,21 @@ class TrajectoryFile:
                 f"Frames {indices.min()} .. {indices.max()} of {self.path} were asked for; it has 0 .. "
                 f"{self.n_frames - 1}."
             )
-        with self._open() as file:
-            frames = {index: self._read(file, index, 1) for index in np.unique(indices)}
-        return mdtraj.join([frames[index] for index in indices], check_topology=False)
+        with self._open() as frames:
+            read = {index: self._read(frames, index, 1) for index in np.unique(indices)}
+        return mdtraj.join([read[index] for index in indices], check_topology=False)
 
+    @contextlib.contextmanager
     def _open(self):
-        return _FILE_CLASS[self.path.suffix.lower()](str(self.path))
-
-    def _read(self, file, start, n_frames):
-        is_hdf5 = isinstance(file, HDF5TrajectoryFile)
-        # mdtraj counts n_frames after the stride in DCD and XTC, before it in HDF5
-        n_to_read = n_frames * self.stride if is_hdf5 else n_frames
         try:
-            file.seek(start * self.stride)
-            if is_hdf5:
-                chunk = file.read_as_traj(n_frames=n_to_read, stride=self.stride)
-                chunk.topology = self.topology
-            else:
-                chunk = file.read_as_traj(self.topology, n_frames=n_to_read, stride=self.stride)
+            with OPENERS[self.path.suffix.lower()](self.path) as frames:
+                yield frames
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read ({one_line(error)}); write it again.") from None
+
+    def _read(self, frames, start, n_frames):
+        try:
+            chunk = frames.read(self.topology, start * self.stride, n_frames, self.stride)
         except (RuntimeError, OSError, ValueError) as error:
             raise DataError(
                 f"{self.path} cannot be read at frame {start} and after ({one_line(error)}); write it again."
@@ -205,7 +197,7 @@ class TrajectoryFile:
                 f"{self.path} gave {len(chunk)} of {n_frames} frames from frame {start} on; it changed since it was "
                 "opened."
             )
-        if not np.any(chunk.time) or isinstance(file, DCDTrajectoryFile):
+        if not np.any(chunk.time) or self.path.suffix.lower() == ".dcd":
             chunk.time = self.dt_ps * np.arange(start, start + n_frames)
         return chunk
 
@@ -258,7 +250,7 @@ class Trajectories(Sequence):
 def _find_trajectories(paths):
     paths = find_files(paths)
     for path in paths:
-        if path.suffix.lower() not in _FILE_CLASS:
+        if path.suffix.lower() not in OPENERS:
             raise DataError(
                 f"{path} is no DCD, XTC or HDF5 (.h5) file; convert it with mdtraj (mdconvert) or leave it out."
             )
@@ -278,12 +270,7 @@ def _load_topology(top):
         return top.topology
     if not Path(top).is_file():
         raise DataError(f"The topology {top} is not a file; give a PDB file, for instance.")
-    try:
-        return mdtraj.load_topology(str(top))
-    except Exception as error:  # mdtraj's readers raise nearly anything on a file that is not theirs
-        raise DataError(
-            f"The topology {top} cannot be read ({one_line(error)}); give a PDB file, for instance."
-        ) from None
+    return read_topology(Path(top))
 
 
 def _common_dt(paths, headers, given):

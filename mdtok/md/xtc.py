@@ -8,6 +8,7 @@ import numpy as np
 from mdtraj.formats import XTCTrajectoryFile
 
 from mdtok.errors import DataError
+from mdtok.md.ascii_paths import ascii_path
 
 # Big-endian frames: magic, atoms, step (int32), time (float), box (9 floats), atoms. Then for up to nine atoms 3 floats
 # each; for more: precision, 3 + 3 bounds, small index, number of bytes and the packed coordinates, padded to 4 bytes.
@@ -44,7 +45,7 @@ class XtcWriter:
             return
         positions, times, steps, boxes = zip(*self._frames)
         chunk = self.path.with_name(self.path.name + ".partial")
-        with XTCTrajectoryFile(str(chunk), "w") as file:
+        with ascii_path(chunk) as name, XTCTrajectoryFile(name, "w") as file:
             # The file has 32 bits for the step; times are exact long after it runs over.
             file.write(
                 np.array(positions),

@@ -20,6 +20,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.featurizer import CHUNK_BYTES, WORKING_GB
 from mdtok.features.topologies import select_atoms
+from mdtok.md.ascii_paths import ascii_path
 from mdtok.storage import whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs
 
@@ -287,7 +288,7 @@ def _write(out, pool, rows, atoms, dt_ps, label, progress):
     """Coordinates, topology and label, all three or none."""
     paths = [out.with_name(f"{out.name}_stitched.{ending}") for ending in ("xtc", "pdb", "json")]
     with whole(paths[0]) as xtc, whole(paths[1]) as pdb:
-        with XTCTrajectoryFile(str(xtc), "w") as file:
+        with ascii_path(xtc) as name, XTCTrajectoryFile(name, "w") as file:
             previous = None
             for t, row in enumerate(tqdm(rows, desc="stitched", unit="frame", disable=not progress)):
                 frame = mdtraj.Trajectory(pool.xyz[row : row + 1].copy(), pool.topology)

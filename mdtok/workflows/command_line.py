@@ -20,9 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-
 from mdtok.errors import MdtokError, SettingsError
+from mdtok.storage import read_yaml
 
 log = logging.getLogger(__name__)
 
@@ -323,10 +322,7 @@ def _take_option(arguments, option):
 def _read_yaml(path, names):
     if not Path(path).is_file():
         raise SettingsError(f"The settings file {path} does not exist.")
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    content = read_yaml(path) or {}
     if not isinstance(content, dict):
         raise SettingsError(f"{path} does not hold 'name: value' lines.")
     for name in content:

@@ -143,7 +143,7 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_read():
     with pytest.raises(DataError, match=r"1,000,000 frames need 2\.6 GB"):  # all trajectories together
         Featurizer([Wide()]).fit_transform([half, half], progress=False)
     for featurizer, traj in ((Featurizer([Wide()]), half), (Featurizer([Wide()], memory_limit_gb=3), long)):
-        with pytest.raises(OSError, match="not_there.xtc"):  # not refused, so it goes on to read
+        with pytest.raises(DataError, match="not_there.xtc cannot be read"):  # not refused, so it goes on to read
             featurizer.fit(traj).transform(traj, progress=False)
     with pytest.raises(SettingsError, match="memory_limit_gb is 0.1; more than 0.5"):
         Featurizer([Wide()], memory_limit_gb=0.1)

@@ -117,7 +117,7 @@ def test_it_is_simulated_like_any_other_system(system, tmp_path):
     [
         ({"contact_energy_kj_mol": -1.0}, "contact_energy_kj_mol is -1.0"),
         ({"desolvation_barrier": -0.1}, "desolvation_barrier is -0.1"),
-        ({"contacts": "nowhere.json"}, "nowhere.json is no list of contacts"),
+        ({"contacts": "nowhere.json"}, "contacts: nowhere.json, which is no file"),
         ({"contact_nm": 0.1}, "has no contact under 0.1 nm"),
         ({"solvent": "obc2"}, "unknown key solvent"),
         ({"structure": str(ROOT / "systems" / "alanine_dipeptide" / "alanine_dipeptide.pdb")}, "one chain of residues"),

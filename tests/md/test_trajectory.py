@@ -242,9 +242,9 @@ def test_truncated_hdf5(files, tmp_path):
         open_trajectories(tmp_path / "cut.h5")
 
 
-def test_hdf5_without_tables_names_the_extra(tmp_path, monkeypatch):
+def test_hdf5_without_h5py_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "a.h5").write_bytes(b"\x89HDF")
-    monkeypatch.setitem(sys.modules, "tables", None)
+    monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(DataError, match=r"mdtok\[h5\]"):
         open_trajectories(tmp_path / "a.h5")
 
@@ -327,3 +327,16 @@ def test_real_xtc_and_hdf5_hold_the_same_frames():
     xtc, hdf5 = (file.frames([0, 250, 500]) for file in trajs)
     np.testing.assert_allclose(xtc.xyz, hdf5.xyz, atol=1.1e-3)
     np.testing.assert_allclose(xtc.time, hdf5.time)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_names_in_any_alphabet_are_read(files, kind, tmp_path):
+    """mdtraj's readers in C take ASCII only."""
+    folder = tmp_path / "größe_大きさ"
+    folder.mkdir()
+    path, top = folder / f"lauf α.{kind}", folder / "β.pdb"
+    path.write_bytes(files[1][kind].read_bytes())
+    files[0][0].save_pdb(str(tmp_path / "top.pdb"))
+    top.write_bytes((tmp_path / "top.pdb").read_bytes())
+    (one,) = open_trajectories(path, top=top, dt_ps=DT_PS)
+    assert np.allclose(one.load().xyz, files[0].xyz, atol=1e-3)

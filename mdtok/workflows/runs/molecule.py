@@ -35,6 +35,7 @@ class MoleculeSettings(ModelSettings):
     length_ns: float = setting(5.0, "Length of each replica.")
     temperature_kelvin: float = setting(0.0, "0: that of the system.")
     solvent: str = setting("", "obc2, gbn2, vacuum or tip3p; that of the system if not given.")
+    trust_scripts: bool = setting(False, "Let Python scripts in the system's own force fields run.")
     platform: str = setting("auto", "OpenMM platform; auto measures which is fastest here.")
     n_processes: int = setting(0, "Replicas at once; 0: one a core.")
     frame_interval_ps: float = setting(0.2, "Time between the frames that are written.")
@@ -86,6 +87,7 @@ def run_molecule(settings: MoleculeSettings) -> None:
         temperature_kelvin=settings.temperature_kelvin or None,
         solvent=settings.solvent or None,
         frame_interval_ps=settings.frame_interval_ps,
+        trust_scripts=settings.trust_scripts,
         progress=settings.progress,
     )
     stride = round(settings.token_interval_ps / system.frame_interval_ps)
