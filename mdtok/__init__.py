@@ -33,6 +33,7 @@ __getattr__, _names = lazy_names(
             "split_trajectories",
             "split_time_blocks",
             "cut_outside",
+            "assign_unassigned",
             "windows",
             "stitch_frames",
         ],

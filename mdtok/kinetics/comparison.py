@@ -20,6 +20,15 @@ RATIOS = ("timescales_ps", "mfpt_ps")
 _MIN_DWELLS = 10
 _MAX_ERROR = 1e-5  # of the MSMs of hundreds of halves: 0.2 % of a slow timescale, for a third of the time
 _COARSEST = 10.0  # halves of the MD that typically differ by more than this factor leave nothing to judge
+#: The most that may be allowed for a check to say anything: a factor of 3, and what such a factor does to two states of
+#: odds 1 (a divergence in nats, a probability) and to exponential dwell times (a Kolmogorov-Smirnov distance).
+COARSEST_ALLOWED = {
+    "timescales_ps": np.log(3.0),
+    "mfpt_ps": np.log(3.0),
+    "populations_jsd": jensenshannon([1 / 2, 1 / 2], [3 / 4, 1 / 4]) ** 2,  # 0.034
+    "ck_rmse": 1 / 4,
+    "dwell_ks": 3**-0.5 - 3**-1.5,  # 0.385
+}
 #: Share of perfect models that pass one metric; six metrics together then let about 95 % of them pass.
 LEVEL = 0.99
 
@@ -244,25 +253,30 @@ class NoiseFloor:
         """
         testable = self._testable(metric) & ~np.isnan(difference)
         if not testable.any():
-            return Judgement(None, None, None)
+            return Judgement(None, None, None, np.zeros(np.shape(difference), dtype=bool))
         halves = np.abs(self.differences[metric][:, testable])  # (n_splits, n_items)
         told = np.isfinite(halves)
         halves = np.where(told, halves, 0.0)
         spread = np.maximum(np.sqrt((halves**2).sum(axis=0) / told.sum(axis=0)), 1e-12)
         critical = np.quantile((halves / spread).max(axis=1), LEVEL)
         size = np.abs(difference[testable])
-        off = size > critical * spread
+        off, told = size > critical * spread, critical * spread <= COARSEST_ALLOWED[metric]
+        items = np.zeros(np.shape(difference), dtype=bool)
+        items[testable] = told
+        if not (off | told).any():
+            return Judgement(None, None, None, items)
         # of those that are off, the one a reader minds most; else the one nearest to being off
-        worst = int(np.argmax(np.where(off, size, -1.0) if off.any() else size / spread))
+        worst = int(np.argmax(np.where(off, size, -1.0) if off.any() else np.where(told, size / spread, -1.0)))
         item = tuple(int(i) for i in np.argwhere(testable)[worst])
-        return Judgement(not off.any(), item, float(critical * spread[worst]))
+        return Judgement(not off.any(), item, float(critical * spread[worst]), items)
 
 
 @dataclass
 class Judgement:
-    """Whether a difference is within the noise (None: the MD cannot tell), its worst item, and what was allowed
-    there."""
+    """Whether a difference is within the noise (None: the MD cannot tell), its worst item, what was allowed there, and
+    which items were tested: those of which no more than ×3 was allowed."""
 
     within: bool | None
     worst_item: tuple | None
     allowed: float | None
+    tested: np.ndarray

@@ -8,7 +8,7 @@ import numpy as np
 
 from mdtok.errors import DataError
 from mdtok.kinetics.estimate import Estimate, poisson_interval
-from mdtok.tokens.dtrajs import as_dtrajs, count_states, split_time_blocks
+from mdtok.tokens.dtrajs import as_dtrajs, count_states, cut_in_blocks
 
 _FEW_EVENTS = 10  # a bootstrap cannot see what did not happen; below this, the exact Poisson interval counts too
 _MIN_UNITS = 8
@@ -19,13 +19,11 @@ def independent_units(dtrajs, n_units=20):
     all."""
     if len(dtrajs) >= _MIN_UNITS:
         return list(dtrajs)
-    shortest = min(len(dtraj) for dtraj in dtrajs)
-    n_blocks = min(-(-n_units // len(dtrajs)), shortest // 2)
-    if n_blocks < 2:
-        raise DataError(
-            f"{len(dtrajs)} trajectories of down to {shortest} frames are too few and too short for error bars."
-        )
-    return split_time_blocks(dtrajs, n_blocks)
+    blocks = cut_in_blocks(dtrajs, n_units)
+    if len(blocks) < max(2, min(_MIN_UNITS, 2 * len(dtrajs))):
+        frames = ", ".join(str(len(dtraj)) for dtraj in dtrajs)
+        raise DataError(f"Trajectories of {frames} frames are too few and too short for error bars; hold out more.")
+    return blocks
 
 
 class Passages:

@@ -20,6 +20,7 @@ from mdtok.kinetics.referee import Referee
 from mdtok.models.rollout import roll_out
 from mdtok.models.trajectory_model import TrajectoryModel
 from mdtok.storage import read_json, write_json
+from mdtok.tokens.connected import require_connected
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.tokens.held_out import check_held_out
 
@@ -101,6 +102,7 @@ def score(
     n_steps: int | None = None,
     n_splits: int = 100,
     n_posterior_samples: int = 100,
+    left_out: float = 0.0,
     seed: int = 0,
     progress: bool = True,
 ) -> Scorecard:
@@ -134,6 +136,9 @@ def score(
         Random halvings of the MD behind the noise floor.
     n_posterior_samples : int
         Of the Bayesian intervals.
+    left_out : float
+        Share of the frames that were given and are in no token. With those in states that are not connected, the card
+        says so above 5 %.
     seed : int
     progress : bool
 
@@ -163,6 +168,7 @@ def score(
             f"{len(macrostates) - 1} only."
         )
     protocol = make_protocol(md, test, macrostates, lagtimes, lagtime, n_timescales)
+    left_out = 1 - (1 - left_out) * (1 - require_connected(md, protocol.lagtime, "MD", len(macrostates)))
     names = list(macrostate_names or [f"{k}" for k in range(protocol.n_macrostates)])
     if len(names) != protocol.n_macrostates:
         raise SettingsError(f"{len(names)} macrostate names were given for {protocol.n_macrostates} macrostates.")
@@ -185,8 +191,8 @@ def score(
     _rank(rows, held_out, seed)
     for name, row in rows.items():
         row["verdicts"] = {metric: check["verdict"] for metric, check in row["checks"].items()}
-        row["passes"] = verdicts.passes(row["verdicts"])
-        row["summary"] = verdicts.summary_sentence(name, row)
+        row["passes"] = verdicts.passes(row["checks"])
+        row["summary"] = verdicts.summary_sentence(name, row, left_out)
     content = {
         "schema": SCHEMA,
         "dt_ps": dt_ps,
@@ -201,6 +207,7 @@ def score(
             "n_test_tokens": sum(map(len, test)),
             "n_train_trajectories": len(train) + len(validation or []),
             "n_test_trajectories": len(test),
+            "left_out": left_out,
             **referee.describe(test),
         },
         "md": referee.describe(md),

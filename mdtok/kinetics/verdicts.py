@@ -5,6 +5,7 @@ from scipy.stats import norm
 
 from mdtok.kinetics.comparison import LEVEL
 from mdtok.kinetics.estimate import Estimate
+from mdtok.tokens.connected import SAID
 
 WITHIN = "within noise"
 UNTESTED = "MD too short to tell"
@@ -17,6 +18,7 @@ _TITLES = {
     "transition_calibration": "held-out transitions",
     "nll_nats_per_token": "held-out nats per token",
 }
+_COARSEST = 3.0  # the most that a factor may be uncertain by for a check to say anything
 KINETIC_METRICS = tuple(metric for metric in _TITLES if metric != "nll_nats_per_token")
 
 
@@ -56,10 +58,14 @@ def judge_difference(metric, difference, floor, model, reference, protocol, name
         ``verdict``, ``sentence``, and where testable ``ratio`` and ``allowed``.
     """
     judgement = floor.judge(metric, difference)
+    if metric == "timescales_ps":
+        tests = {"tests_slowest": bool(judgement.tested[:, 0].any())}
+    else:
+        tests = {}
     if judgement.within is None:
-        return {"verdict": UNTESTED, "sentence": f"{title(metric)}: the MD is too short to tell"}
+        return {"verdict": UNTESTED, "sentence": f"{title(metric)}: the MD is too short to tell", **tests}
     if metric in ("timescales_ps", "mfpt_ps"):
-        return _judge_times(metric, difference, judgement, model, reference, protocol, names, frame_ps)
+        return _judge_times(metric, difference, judgement, model, reference, protocol, names, frame_ps) | tests
     value = float(difference[judgement.worst_item])
     where = f" of {names[judgement.worst_item[0]]}" if metric == "dwell_ks" else ""
     ratio = value / judgement.allowed if judgement.allowed else np.inf
@@ -98,6 +104,8 @@ def judge_calibration(estimate, n_test, n_train):
     widening = norm.isf((1 - LEVEL) / 2) / norm.isf(0.025) * np.sqrt(1 + n_test / n_train)
     low, high = (value * (limit / value) ** widening for limit in (low, high))
     within = low <= 1 <= high
+    if within and max(high / value, value / low) > _COARSEST:
+        return {"verdict": UNTESTED, "sentence": "held-out transitions: too few observed"}
     sentence = f"expects {Estimate(value, low, high):.3g} times the held-out transitions between macrostates"
     return {"verdict": WITHIN if within else f"off by {factor(value)}", "sentence": sentence, "ratio": value}
 
@@ -111,14 +119,30 @@ def judge_nats(difference, best):
     return {"verdict": verdict, "sentence": f"held-out nats per token {difference:+.4f} from {best}"}
 
 
-def passes(verdicts):
-    """Whether the kinetics pass: nothing off, and something tested. Nats per token only rank."""
-    kinetic = [verdicts[metric] for metric in KINETIC_METRICS if metric in verdicts]
-    return any(v == WITHIN for v in kinetic) and all(v in (WITHIN, UNTESTED) for v in kinetic)
+def passes(checks):
+    """Whether the kinetics pass: nothing off, and the slowest process and the MFPT tested. Nats per token only rank."""
+    kinetic = [checks[metric]["verdict"] for metric in KINETIC_METRICS if metric in checks]
+    return all(v in (WITHIN, UNTESTED) for v in kinetic) and not _untested(checks)
 
 
-def summary_sentence(name, row):
-    """One sentence: passes, or fails in what and by how much."""
+def _untested(checks):
+    """What has to be tested for a model to pass, and was not."""
+    times = checks.get("timescales_ps", {})
+    slowest = times.get("verdict", UNTESTED) != UNTESTED and times.get("tests_slowest", False)
+    mfpt = checks.get("mfpt_ps", {}).get("verdict", UNTESTED) != UNTESTED
+    return [*(["the slowest process"] * (not slowest)), *(["the mean first passage times"] * (not mfpt))]
+
+
+def summary_sentence(name, row, left_out=0.0):
+    """One sentence: passes, or fails in what and by how much; and what share of the frames is left out, if it is over
+    5 %."""
+    sentence = _what_it_comes_to(name, row)
+    if left_out > SAID:
+        sentence += f" {100 * left_out:.0f} % of the frames, in states that are not connected, are left out of this."
+    return sentence
+
+
+def _what_it_comes_to(name, row):
     checks = {metric: row["checks"][metric] for metric in KINETIC_METRICS if metric in row["checks"]}
     off = [metric for metric, check in checks.items() if check["verdict"] not in (WITHIN, UNTESTED)]
     untested = [title(metric) for metric, check in checks.items() if check["verdict"] == UNTESTED]
@@ -126,7 +150,8 @@ def summary_sentence(name, row):
     if row["passes"]:
         return f"{name} passes: all that was tested is within the MD noise{caveat}."
     if not off:
-        return f"{name} cannot be judged: the MD is too short for every check."
+        missing = " and ".join(_untested(checks))
+        return f"{name} is open: nothing is off, but this MD is too short to tell {missing} within ×3{caveat}."
     first = "; ".join(checks[metric]["sentence"] for metric in off[:2])
     more = f"; also off: {', '.join(title(metric) for metric in off[2:])}" if off[2:] else ""
     return f"{name} fails {len(off)} of {len(checks) - len(untested)} checks: {first}{more}{caveat}."

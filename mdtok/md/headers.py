@@ -111,7 +111,7 @@ def _read_hdf5(path):
     with open_hdf5(path) as file:
         if file.topology is not None and file.topology.n_atoms != file.n_atoms:
             raise DataError(
-                f"{path} has {file.n_atoms} atoms in its frames, {file.topology.n_atoms} in its topology; write it again."
+                f"{path} has {file.n_atoms} atoms in its frames, {file.topology.n_atoms} in its topology; write anew."
             )
         return Header(file.n_frames, file.n_atoms, _frame_spacing(path, file.times), file.topology)
 

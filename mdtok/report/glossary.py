@@ -59,8 +59,9 @@ TERMS = {
         "no larger than in 99 % of the splits, so that about 95 % of perfect models pass all six checks together. "
         "“Off by ×…”: for timescales and MFPT the factor between model and held-out MD in the worst item; for "
         "distances, how many times the allowed distance. “MD too short to tell”: in more than one split of ten a "
-        "half of the MD does not even hold the event, or the halves differ by more than a factor of ten. A model "
-        "passes if nothing is off and something could be tested."
+        "half of the MD does not even hold the event, or more than a factor of three (or a distance of that size) "
+        "would be allowed. A model passes if nothing is off and the slowest process and the MFPT could be tested; "
+        "otherwise it is open."
     ),
     "interval": (
         "Square brackets and bands are 95 % intervals: bootstrap over trajectories (time blocks where there are fewer"

@@ -7,7 +7,9 @@ __getattr__, _names = lazy_names(
     __name__,
     {
         "dtrajs": ["cut_outside", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories"],
-        "held_out": ["check_held_out"],
+        "unassigned": ["assign_unassigned"],
+        "connected": ["share_left_out"],
+        "held_out": ["check_held_out", "check_no_overlap"],
         "tokenizer": ["StateTokenizer"],
         "core_sets": ["CoreSetTokenizer"],
         "stitching": ["stitch_frames", "Stitched"],

@@ -259,6 +259,59 @@ def split_time_blocks(trajectories: list[np.ndarray], n_blocks: int) -> list[np.
     return [block for trajectory in trajectories for block in np.array_split(trajectory, n_blocks)]
 
 
+def cut_in_blocks(trajectories: list[np.ndarray], n_blocks: int) -> list[np.ndarray]:
+    """Cut trajectories of any lengths into about `n_blocks` time blocks in all, long ones into more than short ones.
+
+    Parameters
+    ----------
+    trajectories : list of arrays, shape (n_frames, ...) each
+    n_blocks : int
+
+    Returns
+    -------
+    list of arrays
+        At least one a trajectory, in order of time; none of fewer than two frames unless it was given so.
+
+    Examples
+    --------
+    >>> [len(block) for block in cut_in_blocks([np.zeros(100), np.zeros(10)], 11)]
+    [10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 10]
+    """
+    total = max(1, sum(map(len, trajectories)))
+    counts = [max(1, min(-(-len(one) * n_blocks // total), len(one) // 2)) for one in trajectories]
+    return [block for one, count in zip(trajectories, counts) for block in np.array_split(one, count)]
+
+
+def split_frames(lengths, fraction=0.25, seed=0):
+    """Indices of two parts of trajectories, each sorted: the second has about `fraction` of the *frames*.
+
+    At least one trajectory is in either part. Where all are of one length this is `split_indices`.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Frames of each trajectory.
+    fraction : float
+    seed : int
+
+    Examples
+    --------
+    >>> split_frames([10, 10, 10, 70], 0.3, seed=1)
+    ([3], [0, 1, 2])
+    """
+    if not 0 < fraction < 1:
+        raise SettingsError(f"The share of a split is {fraction}; a number between 0 and 1 was expected.")
+    n = len(lengths)
+    if n < 2:
+        raise DataError("One trajectory cannot be split; cut it into blocks first.")
+    order = np.random.default_rng(seed).permutation(n)
+    shares = np.cumsum(np.asarray(lengths, dtype=float)[order]) / sum(lengths) * n  # in trajectories of mean length
+    off = np.round(np.abs(shares[:-1] - fraction * n), 9)
+    nearest = np.flatnonzero(off == off.min()) + 1
+    n_test = int(nearest[0] if len(nearest) == 1 or nearest[0] % 2 == 0 else nearest[1])  # round half to even
+    return sorted(order[n_test:].tolist()), sorted(order[:n_test].tolist())
+
+
 def hold_out_tails(dtrajs, fraction=0.1):
     """Cut the last `fraction` of each trajectory off, where that leaves two tokens or more on both sides."""
     cuts = [len(dtraj) - int(fraction * len(dtraj)) for dtraj in dtrajs]

@@ -32,6 +32,8 @@ class TokenisedData:
         Whether it reads cosine and sine of the periodic ones, or their sine only.
     coarse : bool
         Whether the tokens are the macrostates of the tokenizer.
+    left_out : float
+        Share of the frames given that are in no token.
     """
 
     dtrajs: list
@@ -42,6 +44,7 @@ class TokenisedData:
     columns: list | None = None
     angles: str = "circle"
     coarse: bool = False
+    left_out: float = 0.0
 
     def part(self, name: str) -> list:
         """The trajectories of one part of the split."""

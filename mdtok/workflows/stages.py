@@ -257,6 +257,7 @@ def score(judged, title: str, map_columns=None, yardsticks: Callable | None = No
             lagtime=settings.lagtime,
             n_timescales=settings.n_timescales or None,
             rollouts=rollouts,
+            left_out=tokens.left_out,
             seed=settings.seed,
             progress=settings.progress,
         )

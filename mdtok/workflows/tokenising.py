@@ -7,15 +7,18 @@ import numpy as np
 
 from mdtok.errors import DataError
 from mdtok.features.feature_files import FeatureTable
+from mdtok.kinetics.passages import independent_units
 from mdtok.storage import save_arrays, whole
 from mdtok.tokens import StateTokenizer, cut_outside
-from mdtok.tokens.dtrajs import split_indices, split_time_blocks
+from mdtok.tokens.connected import REFUSED, require_connected
+from mdtok.tokens.dtrajs import cut_in_blocks, split_frames
 from mdtok.tokens.naming import name_macrostates
 from mdtok.workflows.data import FeatureData, TokenisedData, tokenizer_input
 
 log = logging.getLogger(__name__)
 
 FEW_TRAJECTORIES = 8
+_FAR_LONGER = 3.0  # than the mean: such a one would be a part of the split by itself
 
 
 def tokenize(
@@ -66,8 +69,9 @@ def tokenize(
 
     with run.stage("tokenize") as facts:
         blocks = cut_if_few(table.arrays, settings.n_blocks)
-        split = split_in_three(len(blocks), settings)
+        split = split_in_three([len(block) for block in blocks], settings)
         check_lag(settings, [len(blocks[index]) for index in split["test"]])
+        n_given = sum(map(len, blocks))
         tokenizer.fit(read(blocks), progress=settings.progress)
         origins, dtrajs, blocks = cut_outside(
             tokenizer.transform(read(blocks)), blocks, min_length=settings.lagtime + 1
@@ -82,6 +86,7 @@ def tokenize(
                 "No frame of the validation trajectories lies in a connected state; models hold out the ends of "
                 "training ones."
             )
+        left_out = share_not_kept(n_given, dtrajs)
         macro = tokenizer.to_macrostates(dtrajs)
         every, macro_of_every = np.concatenate(blocks), np.concatenate(macro)
         if name_states is None:
@@ -92,7 +97,7 @@ def tokenize(
         FeatureData(blocks, table.names, table.periodic, split, dt_ps).save(run / "features")
         with whole(run / "tokens") as folder:
             folder.mkdir()
-            TokenisedData(dtrajs, split, dt_ps, macrostates, names, columns, angles, coarse).save(folder)
+            TokenisedData(dtrajs, split, dt_ps, macrostates, names, columns, angles, coarse, left_out).save(folder)
             tokenizer.save(folder)
         if trajs is not None:
             uncut = tokenizer.transform(read(table.arrays))
@@ -108,6 +113,17 @@ def tokenize(
         log.info("tokens: %d states in %d macrostates (%s)", len(macrostates), len(names), ", ".join(names))
 
 
+def share_not_kept(n_given: int, dtrajs: list) -> float:
+    """Share of the frames that are in no token; DataError where it is more than half."""
+    share = 1 - sum(map(len, dtrajs)) / n_given
+    if share > REFUSED:
+        raise DataError(
+            f"{100 * share:.0f} % of the frames are in states that are not entered and left again at this lag time and "
+            "would be left out; use fewer states, a shorter --lagtime, or longer trajectories."
+        )
+    return share
+
+
 def save_structures(folder, trajs, dtrajs, tokenizer, names, seed):
     """Write ten structures of every macrostate as ``macrostate_<k>_<name>.pdb``."""
     for k, name in enumerate(names):
@@ -117,24 +133,52 @@ def save_structures(folder, trajs, dtrajs, tokenizer, names, seed):
 
 
 def cut_if_few(trajectories: list, n_blocks: int) -> list:
-    """Cut few long trajectories into about `n_blocks` time blocks in all; many are left as they are."""
-    if len(trajectories) >= FEW_TRAJECTORIES:
-        return list(trajectories)
-    return split_time_blocks(trajectories, -(-n_blocks // len(trajectories)))
+    """Cut few trajectories into about `n_blocks` time blocks in all; of many, those far longer than the rest."""
+    if len(trajectories) < FEW_TRAJECTORIES:
+        return cut_in_blocks(trajectories, n_blocks)
+    mean = sum(map(len, trajectories)) / len(trajectories)
+    return [
+        block
+        for one in trajectories
+        for block in (np.array_split(one, round(len(one) / mean)) if len(one) > _FAR_LONGER * mean else [one])
+    ]
 
 
-def split_in_three(n_trajectories: int, settings) -> dict[str, list[int]]:
-    """Indices of training, validation and test trajectories."""
-    if n_trajectories < 3:
-        raise DataError(
-            f"{n_trajectories} trajectories cannot be split in training, validation and test; 3 are needed."
-        )
-    most = (n_trajectories - 2) / n_trajectories  # one is left for training and one for validation
-    rest, test = split_indices(n_trajectories, min(settings.test_fraction, most), settings.seed)
-    train, validation = split_indices(
-        len(rest), settings.validation_fraction / (1 - settings.test_fraction), settings.seed
+def split_in_three(lengths: list[int], settings) -> dict[str, list[int]]:
+    """Indices of training, validation and test trajectories, which have their shares of the frames.
+
+    Parameters
+    ----------
+    lengths : list of int
+        Frames of each trajectory.
+    settings : ModelSettings
+
+    Raises
+    ------
+    DataError
+        Fewer than three trajectories, or ones of which no test set of about the share asked for can be made.
+    """
+    n = len(lengths)
+    if n < 3:
+        raise DataError(f"{n} trajectories cannot be split in training, validation and test; 3 are needed.")
+    most = (n - 2) / n  # one is left for training and one for validation
+    rest, test = split_frames(lengths, min(settings.test_fraction, most), settings.seed)
+    while len(rest) < 2:
+        rest = sorted([*rest, test.pop()])
+    train, validation = split_frames(
+        [lengths[k] for k in rest], settings.validation_fraction / (1 - settings.test_fraction), settings.seed
     )
-    return {"train": [rest[i] for i in train], "validation": [rest[i] for i in validation], "test": test}
+    split = {"train": [rest[i] for i in train], "validation": [rest[i] for i in validation], "test": test}
+    shares = {part: sum(lengths[k] for k in members) / sum(lengths) for part, members in split.items()}
+    asked = {"test": settings.test_fraction, "train": 1 - settings.test_fraction - settings.validation_fraction}
+    for part, share in asked.items():
+        if shares[part] < share / 2 and n > FEW_TRAJECTORIES:
+            raise DataError(
+                f"The {part} trajectories would be {100 * shares[part]:.1f} % of the frames, {100 * share:.0f} % were "
+                f"asked for: the lengths are too different ({min(lengths)} to {max(lengths)}). Leave short ones "
+                "out, or cut long ones."
+            )
+    return split
 
 
 def long_enough(dtrajs: list, lagtime: int) -> list:
@@ -152,6 +196,28 @@ def long_enough(dtrajs: list, lagtime: int) -> list:
             "--lagtime."
         )
     return kept
+
+
+def require_judgeable(train: list, test: list, settings, n_states: int) -> float:
+    """Refuse tokens that the last stage could not judge, before anything is computed.
+
+    Parameters
+    ----------
+    train, test : lists of int arrays
+    settings : ModelSettings
+    n_states : int
+
+    Returns
+    -------
+    float
+        Share of the training frames that a Markov model at the lag time leaves out.
+    """
+    check_lag(settings, [len(dtraj) for dtraj in test])
+    for dtrajs in (test, [*train, *test]):
+        independent_units(dtrajs)
+    for lag in sorted({*settings.lagtimes, settings.lagtime, 1}):
+        require_connected(test, lag, "test trajectories", n_states)
+    return require_connected(train, settings.lagtime, "training trajectories", n_states)
 
 
 def check_lag(settings, test_lengths: list[int]) -> None:

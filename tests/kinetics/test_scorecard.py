@@ -141,7 +141,7 @@ def test_md_that_is_too_short_is_said_and_not_judged():
 def test_a_planted_leak_is_caught_before_anything_is_computed(md, part):
     train, test = md
     whole = {part: [*train, np.concatenate([train[0], test[1][700:2200]])]}
-    with pytest.raises(DataError, match="of held-out trajectory 1, from frame .* word for word") as raised:
+    with pytest.raises(DataError, match="Frames .* of held-out trajectory 1 are frames .* word for word") as raised:
         mdtok.score(
             {"exact": ExactChain(THREE_STATES)},
             whole.get("train", train),

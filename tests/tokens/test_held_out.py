@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mdtok.errors import DataError
-from mdtok.tokens import check_held_out
+from mdtok.tokens import check_held_out, check_no_overlap
 
 
 def persistent(seed, n_frames=20_000, n_states=4, leave=0.05):
@@ -47,5 +47,35 @@ def test_a_file_given_twice_is_said_before_training(run_protocol, tmp_path):
         tmp_path / "run",
         "--no-progress",
     )
-    assert process.returncode == 2 and "word for word" in process.stderr
-    assert not (tmp_path / "run" / "models").exists()
+    assert process.returncode == 2 and "b.npy is in --train and in --test" in process.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("leave", [0.5, 0.05, 0.005])
+def test_copies_of_few_jumps_are_found_and_independent_ones_are_not(leave):
+    """Two states: their order is always the same, and only the lengths of the visits tell. False alarms: 1e-6."""
+    for seed in range(30):
+        given_, other = (persistent(2 * seed + k, 5000, 2, leave) for k in (0, 1))
+        check_no_overlap([given_, other], ["a", "b"])
+        with pytest.raises(DataError, match="c and a share frames: 1?[0-9]* to"):
+            check_no_overlap([given_, other, given_[700:4700]], ["a", "b", "c"])
+
+
+def test_three_copies_are_no_less_found_than_two():
+    tokens = persistent(3, 5000, 2, 0.01)
+    with pytest.raises(DataError, match="b and a share frames"):
+        check_no_overlap([tokens, tokens.copy(), tokens.copy(), tokens.copy()], list("abcd"))
+
+
+def test_overlapping_features_are_named_by_their_files():
+    arrays = [np.random.default_rng(seed).normal(size=(500, 2)).astype(np.float32) for seed in range(3)]
+    check_no_overlap(arrays, ["a.npy", "b.npy", "c.npy"])
+    arrays[2][100:200] = arrays[0][300:400]
+    with pytest.raises(DataError, match=r"c\.npy and a\.npy share frames: 100 to 199 of the one are 300 to 399"):
+        check_no_overlap(arrays, ["a.npy", "b.npy", "c.npy"])
+
+
+def test_a_slow_coordinate_of_few_digits_is_no_leak():
+    """Walks that pass the same rounded values one after another are not copies."""
+    walks = [np.round(np.random.default_rng(k).normal(size=(20_000, 1)).cumsum(axis=0) * 0.01, 2) for k in range(6)]
+    check_no_overlap(walks, list("abcdef"))

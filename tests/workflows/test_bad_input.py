@@ -287,3 +287,38 @@ def test_a_stage_before_its_time(fails, tokens, tmp_path):
 )
 def test_settings_of_muller_brown(fails, tmp_path, arguments, message):
     assert message in fails("run_muller_brown", *arguments, "--out", tmp_path / "run")
+
+
+def tokens_file(path, n_frames=4000, seed=0, leave=0.05):
+    tokens = np.cumsum(np.random.default_rng(seed).random(n_frames) < leave) % 2
+    np.savetxt(path, tokens, fmt="%d")
+    return path
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--train", "a.txt", "--test", "a.txt"], "a.txt is in --train and in --test"),
+        (["--train", "a.txt", "a.txt"], "a.txt was given twice"),
+        (["--train", "a.txt", "copy.txt"], "a.txt share frames: 2 to 3992"),
+        (["--train", "a.txt", "b.txt", "--test", "part.txt"], "part.txt are frames"),
+        (["--train", "a.txt", "b.txt", "--test", "still.txt"], "100 % of the frames of the test trajectories"),
+        (["--train", "a.txt", "b.txt", "--test", "short.txt"], "frames are too few and too short for error bars"),
+        (["--train", "a.txt", "--lagtime", "900"], "lag time of 900 is not shorter than the longest test trajectory"),
+        (["--train", "a.txt", "--unassigned", "drop"], "--unassigned is 'drop'"),
+    ],
+)
+def test_tokens_that_cannot_be_judged_are_said_before_anything_is_made(run_protocol, tmp_path, arguments, words):
+    tokens_file(tmp_path / "a.txt")
+    tokens_file(tmp_path / "b.txt", seed=1)
+    lines = (tmp_path / "a.txt").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "copy.txt").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "part.txt").write_text("\n".join(lines[1000:3000]), encoding="utf-8")
+    (tmp_path / "still.txt").write_text("\n".join(["0"] * 500), encoding="utf-8")
+    (tmp_path / "short.txt").write_text("0\n1\n0\n", encoding="utf-8")
+    arguments = [str(tmp_path / word) if word.endswith(".txt") else word for word in arguments]
+    lag = [] if "--lagtime" in arguments else ["--lagtime", "2"]
+    out = tmp_path / "run"
+    ran = run_protocol("analyze_tokens", *arguments, *lag, "--dt-ps", 1, "--models", "msm", "--out", out)
+    assert ran.returncode == 2 and words in ran.stderr and ran.stderr.count("\n") == 1, ran.stderr
+    assert not out.exists()

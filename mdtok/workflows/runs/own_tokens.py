@@ -6,19 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
+from mdtok.checks import require_one_of
 from mdtok.errors import DataError, SettingsError
+from mdtok.md.files import find_files
 from mdtok.models import MarkovModel
 from mdtok.storage import whole
-from mdtok.tokens import cut_outside, load_dtrajs, relabel
-from mdtok.tokens.dtrajs import split_indices
+from mdtok.tokens import assign_unassigned, check_held_out, load_dtrajs, relabel
+from mdtok.tokens.connected import SAID
+from mdtok.tokens.dtrajs import split_frames
+from mdtok.tokens.held_out import check_no_overlap
 from mdtok.tokens.metastable import metastable_states
 from mdtok.tokens.naming import letters
+from mdtok.tokens.unassigned import UNASSIGNED, WAYS
 from mdtok.workflows.command_line import setting
 from mdtok.workflows.data import TokenisedData
 from mdtok.workflows.folder import RunFolder
 from mdtok.workflows.settings import ModelSettings
 from mdtok.workflows.stages import do_stages, require_features
-from mdtok.workflows.tokenising import check_lag, cut_if_few, long_enough, split_in_three
+from mdtok.workflows.tokenising import cut_if_few, long_enough, require_judgeable, split_in_three
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +40,9 @@ class TokenSettings(ModelSettings):
     train: list[str] = setting([], "Text or .npy files of tokens, one trajectory each.")
     test: list[str] = setting([], "Held-out trajectories; some of --train are held out if not given.")
     dt_ps: float = setting(0.0, "Picoseconds between tokens.")
+    unassigned: str = setting(
+        "last-core", "Frames of token -1: last-core (the state visited last goes on), cut or state.", group="tokens"
+    )
     n_macrostates: int = setting(
         0,
         "Metastable states (PCCA+); 0: the tokens themselves, or from the relaxation times if more than "
@@ -42,6 +50,7 @@ class TokenSettings(ModelSettings):
         group="tokens",
     )
 
+    STAGE_OF = ModelSettings.STAGE_OF | dict.fromkeys(("unassigned", "n_macrostates"), "tokenize")
     QUICK = {"training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}
 
     def __post_init__(self):
@@ -50,19 +59,29 @@ class TokenSettings(ModelSettings):
             raise SettingsError("Give --train, files of tokens.")
         if not self.dt_ps > 0:
             raise SettingsError("Give --dt-ps, the picoseconds between tokens.")
+        require_one_of("--unassigned", self.unassigned, WAYS)
         require_features(self.make_models(progress=False), None)
 
 
 def run_tokens(settings: TokenSettings) -> None:
     """All stages that the settings ask for."""
-    (train, test), labels = relabel(
-        *(read_tokens(files, settings.lagtime) for files in (settings.train, settings.test))
-    )
+    train_files, test_files = find_files_of_both(settings.train, settings.test)
+    given = load_dtrajs(train_files), load_dtrajs(test_files) if test_files else []
+    check_as_given(given, (train_files, test_files))
+    read = (read_tokens(dtrajs, settings) for dtrajs in given)
+    (train, test), labels = relabel(*read)
     if len(labels) < 2:
         raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")
     blocks, split = split_tokens(train, test, settings)
-    check_lag(settings, [len(blocks[index]) for index in split["test"]])
-    run = RunFolder.of(settings, [*settings.train, *settings.test])
+    left_out = require_judgeable(
+        [blocks[i] for part in ("train", "validation") for i in split[part]],
+        [blocks[i] for i in split["test"]],
+        settings,
+        len(labels),
+    )
+    if left_out > SAID:
+        log.warning("%.0f %% of the frames are in states that are not connected at the lag time.", 100 * left_out)
+    run = RunFolder.of(settings, [*train_files, *test_files])
 
     def tokenize():
         with run.stage("tokenize") as facts:
@@ -75,26 +94,47 @@ def run_tokens(settings: TokenSettings) -> None:
     do_stages(run, settings, Path(settings.out).name, tokenize=tokenize)
 
 
-def read_tokens(files: list[str], lagtime: int) -> list[np.ndarray]:
-    """Trajectories longer than the lag; frames marked -1, outside of all states, are left out and cut them in
-    pieces."""
-    if not files:
+def find_files_of_both(train: list[str], test: list[str]) -> tuple[list[Path], list[Path]]:
+    """The files that paths and patterns name; none may be given twice, nor be in both."""
+    train_files, test_files = find_files(train), find_files(test) if test else []
+    for path in test_files:
+        if any(path.samefile(other) for other in train_files):
+            raise DataError(f"{path} is in --train and in --test: what a model has seen is not held out.")
+    return train_files, test_files
+
+
+def check_as_given(given: tuple, files: tuple) -> None:
+    """Refuse trajectories that overlap, before anything is cut: a part of what is held out would be trained on."""
+    train, test = given
+    names = [[str(path) for path in part] for part in files]
+    if test:
+        check_held_out(train, test, (of_pieces(train, names[0]), of_pieces(test, names[1])))
+    else:
+        check_no_overlap(train, of_pieces(train, names[0]))
+
+
+def of_pieces(dtrajs: list, names: list[str]) -> list[str]:
+    """A name for each trajectory: that of its file, with a number where a file holds several."""
+    if len(dtrajs) == len(names):
+        return names
+    return [f"{names[0]} (trajectory {k})" if len(names) == 1 else f"trajectory {k}" for k in range(len(dtrajs))]
+
+
+def read_tokens(dtrajs: list[np.ndarray], settings) -> list[np.ndarray]:
+    """Trajectories longer than the lag, with frames marked -1 as the settings say."""
+    if not dtrajs:
         return []
-    dtrajs = load_dtrajs(files)
-    n_outside = sum(int((dtraj == -1).sum()) for dtraj in dtrajs)
-    if n_outside:
-        log.warning("%d of %d frames are -1, outside of all states, and left out.", n_outside, sum(map(len, dtrajs)))
-    _, pieces = cut_outside(dtrajs, min_length=1)
-    return long_enough(pieces, lagtime)
+    return long_enough(assign_unassigned(dtrajs, settings.unassigned), settings.lagtime)
 
 
 def split_tokens(train, test, settings):
     """Trajectories (or time blocks of few long ones) and which of them are for training, validation and test."""
     blocks = cut_if_few(train, settings.n_blocks)
+    lengths = [len(block) for block in blocks]
     if not test:
-        return blocks, split_in_three(len(blocks), settings)
+        return blocks, split_in_three(lengths, settings)
     held_out = list(range(len(blocks), len(blocks) + len(test)))
-    training, validation = split_indices(len(blocks), settings.validation_fraction, settings.seed)
+    training, validation = split_frames(lengths, settings.validation_fraction, settings.seed)
     return [*blocks, *test], {"train": training, "validation": validation, "test": held_out}
 
 
@@ -102,14 +142,25 @@ def find_macrostates(dtrajs, labels, settings):
     """Metastable states of the tokens and their names: the tokens themselves where they are few."""
     n_states = len(labels)
     if not settings.n_macrostates and n_states <= _MANY_STATES:
-        return np.arange(n_states), [str(label) for label in labels]
+        return np.arange(n_states), ["unassigned" if label == UNASSIGNED else str(label) for label in labels]
     msm = MarkovModel(settings.lagtime).fit(dtrajs, n_states=n_states).msm_
     connected = msm.count_model.state_symbols
-    if len(connected) < n_states:
-        lost = ", ".join(str(label) for label in np.delete(labels, connected)[:5])
-        raise DataError(
-            f"The tokens {lost} are not connected with the others both ways at lag {settings.lagtime}; merge them or "
-            "take a shorter --lagtime."
-        )
-    macrostates = metastable_states(msm, settings.n_macrostates or None)
+    macrostates = np.full(n_states, -1)
+    macrostates[connected] = metastable_states(msm, settings.n_macrostates or None)
+    lost = np.flatnonzero(macrostates < 0)
+    if len(lost):
+        shown = ", ".join(str(label) for label in labels[lost][:5])
+        log.warning("The tokens %s are not connected both ways; each counts with the state seen most beside it.", shown)
+        for state in lost:
+            macrostates[state] = _seen_beside(state, dtrajs, macrostates)
     return macrostates, [letters(k) for k in range(macrostates.max() + 1)]
+
+
+def _seen_beside(state, dtrajs, macrostates):
+    """The macrostate that is visited most right before or after a state; the largest where there is none."""
+    seen = np.zeros(macrostates.max() + 1)
+    for dtraj in dtrajs:
+        for here, there in ((dtraj[:-1], dtraj[1:]), (dtraj[1:], dtraj[:-1])):
+            beside = macrostates[there[here == state]]
+            seen += np.bincount(beside[beside >= 0], minlength=len(seen))
+    return int(seen.argmax())

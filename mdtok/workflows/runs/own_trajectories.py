@@ -9,7 +9,7 @@ from mdtok.features.feature_files import FeatureTable
 from mdtok.features.named import known_words
 from mdtok.md import open_trajectories
 from mdtok.md.files import find_files
-from mdtok.tokens import StateTokenizer
+from mdtok.tokens import StateTokenizer, check_no_overlap
 from mdtok.workflows.command_line import setting
 from mdtok.workflows.folder import RunFolder
 from mdtok.workflows.settings import ModelSettings
@@ -65,6 +65,7 @@ def run_trajectories(settings: TrajectorySettings) -> None:
 
     def make_tokens():
         made = featurize(trajs, settings) if table is None else table
+        check_no_overlap(made.arrays, [str(path) for path in (inputs if trajs is None else trajs.paths)])
         tokenize(run, made, made.dt_ps, tokenizer, settings, trajs)
 
     do_stages(run, settings, Path(settings.out).name, tokenize=make_tokens, map_columns=settings.map_columns)
