@@ -3,8 +3,11 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,11 @@ from mdtok.errors import RunFolderError, SettingsError
 
 _LARGE = 64 * 2**20
 _LARGEST_YAML_BYTES, _MOST_REFERENCES, _DEEPEST = 1_000_000, 20, 30
+_LARGEST_UNPACKED = 1_000_000_000
+_DAMAGED_ARCHIVE = (
+    *(ValueError, OSError, EOFError, SyntaxError, KeyError, RecursionError, MemoryError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+)
 _FEW_NUMBERS = 500  # arrays of so many stay in the JSON file
 _IN_ARRAYS = "in_arrays"
 
@@ -104,6 +112,79 @@ def read_yaml(path):
         raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
+def read_npy(path, mapped=False, error=RunFolderError):
+    """Read a ``.npy`` array of numbers; its header is held against the size of the file before memory is taken.
+
+    Parameters
+    ----------
+    path : path-like
+    mapped : bool
+        Read from the disk when it is used.
+    error : type
+        What is raised if it is damaged.
+
+    Returns
+    -------
+    ndarray
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            _require_size(file, path.stat().st_size)
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, OSError, EOFError, SyntaxError, RecursionError, MemoryError, OverflowError) as reason:
+        raise error(f"{path} cannot be read as a .npy array ({_one_line(reason)}).") from None
+
+
+def read_npz(path, error=RunFolderError):
+    """Read all arrays of numbers of a ``.npz`` file, as a dict; sizes are checked before memory is taken.
+
+    Parameters
+    ----------
+    path : path-like
+    error : type
+        What is raised if it is damaged.
+
+    Returns
+    -------
+    dict of str -> ndarray
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > max(_LARGEST_UNPACKED, 20 * path.stat().st_size):
+                raise ValueError("it unpacks to far more than its size")
+            names = [entry.filename for entry in entries]
+            if len(set(names)) < len(names) or not all(name.endswith(".npy") for name in names):
+                raise ValueError("it is no archive of arrays")
+            for entry in entries:
+                with archive.open(entry) as file:
+                    _require_size(file, entry.file_size)
+        with np.load(path, allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except _DAMAGED_ARCHIVE as reason:
+        raise error(f"{path} cannot be read as a .npz archive ({_one_line(reason)}).") from None
+
+
+def _require_size(file, n_bytes):
+    """Raise ValueError unless an open ``.npy`` file holds as many numbers as its header says."""
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read_header:
+        raise ValueError(f"its format has the version {version}")
+    shape, _, kind = read_header[version](file)
+    if kind.hasobject:
+        raise ValueError("it holds objects, not numbers")
+    expected = math.prod(shape) * kind.itemsize + file.tell()
+    if any(n < 0 for n in shape) or expected != n_bytes:
+        raise ValueError(f"its header says {shape} of {kind}, {expected:,} bytes; it has {n_bytes:,}")
+
+
+def _one_line(error):
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def as_json(content):
     """`content` as JSON can hold it: numpy numbers and arrays become numbers and lists, NaN null, results their
     `to_dict`."""
@@ -159,8 +240,7 @@ def read_numbers(path):
     """Read what `write_numbers` wrote; keys are texts, and NaN is None where it was not in a larger array."""
     path, arrays = Path(path), {}
     if path.with_suffix(".npz").exists():
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as saved:
-            arrays = dict(saved)
+        arrays = read_npz(path.with_suffix(".npz"))
     return _with_arrays(read_json(path), arrays)
 
 
@@ -186,7 +266,7 @@ def load_arrays(folder, mapped=False):
     paths = sorted(Path(folder).glob("[0-9]*.npy"), key=lambda path: int(path.stem))
     if not paths:
         raise RunFolderError(f"{folder} holds no NNN.npy arrays; run the stage that writes it first.")
-    return [np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False) for path in paths]
+    return [read_npy(path, mapped) for path in paths]
 
 
 def hash_file(path):

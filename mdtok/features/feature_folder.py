@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError, RunFolderError
-from mdtok.storage import read_json, whole, write_json
+from mdtok.storage import read_json, read_npy, whole, write_json
 
 _DTYPE = np.dtype(np.float32)
 
@@ -125,10 +125,7 @@ class FeatureFolder:
 
     def __getitem__(self, index: int) -> np.ndarray:
         """The features of a trajectory, a read-only memory map of shape (n_frames, n_columns)."""
-        try:
-            array = np.load(self._file(index), mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise RunFolderError(f"{self._file(index)} cannot be read ({error}); remove it.") from None
+        array = read_npy(self._file(index), mapped=True)
         if array.shape != (self._content["n_frames"][index], len(self._content["names"])) or array.dtype != _DTYPE:
             raise self._other(f"an array of another shape of trajectory {index}")
         return array

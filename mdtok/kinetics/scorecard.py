@@ -82,7 +82,7 @@ class Scorecard:
             ]
             interval = f"{Estimate.of(nats):.4f}" if nats else "-"
             lines.append(f"{name:<{width}}  {interval:<24}" + "".join(f"{s:>13}" for s in shown))
-        return "\n".join([*lines, "", *self.sentences])
+        return "\n".join([*lines, "", *self.sentences, *self.content.get("remarks", [])])
 
 
 def score(
@@ -103,6 +103,7 @@ def score(
     n_splits: int = 100,
     n_posterior_samples: int = 100,
     left_out: float = 0.0,
+    remarks: Sequence[str] = (),
     seed: int = 0,
     progress: bool = True,
 ) -> Scorecard:
@@ -139,6 +140,8 @@ def score(
     left_out : float
         Share of the frames that were given and are in no token. With those in states that are not connected, the card
         says so above 5 %.
+    remarks : list of str
+        What a reader of the card has to know of the data: that the simulation was biased, say.
     seed : int
     progress : bool
 
@@ -195,6 +198,7 @@ def score(
         row["summary"] = verdicts.summary_sentence(name, row, left_out)
     content = {
         "schema": SCHEMA,
+        "remarks": list(remarks),
         "dt_ps": dt_ps,
         "n_states": protocol.n_states,
         "n_macrostates": protocol.n_macrostates,

@@ -4,8 +4,6 @@ A model of counts has ``arrays.npz``, a network ``config.json`` and ``model.safe
 another one has a folder within its folder. What is missing or damaged is said in one line.
 """
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -17,7 +15,7 @@ from mdtok.errors import DataError, RunFolderError
 from mdtok.models.device import best_device
 from mdtok.models.discovery import find_class
 from mdtok.models.model import Model
-from mdtok.storage import read_json, whole, write_json
+from mdtok.storage import read_json, read_npz, whole, write_json
 
 
 class Saved(dict):
@@ -61,11 +59,7 @@ def read_model(folder: str | PathLike, model_class: type[Model]) -> tuple[dict, 
         A file is missing or damaged, or something in it is.
     """
     content, path = read_content(folder, model_class), Path(folder) / "arrays.npz"
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return content["settings"], content[model_class.size], Saved(path, arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunFolderError(f"{path} cannot be read ({error}); fit and save the model again.") from None
+    return content["settings"], content[model_class.size], Saved(path, read_npz(path))
 
 
 def write_network(

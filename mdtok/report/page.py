@@ -112,6 +112,7 @@ def _page(card, title, figures, images, projection, run, chapters):
         style=(_HERE / "page.css").read_text(encoding="utf-8"),
         data=_data_line(content),
         verdicts=[(tables.status(row), row["summary"]) for row in content["models"].values()],
+        remarks=content.get("remarks", []),
         scores=tables.score_table(content),
         chapters=chapters,
         figures=figures,

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.streaming import fit_in_chunks
-from mdtok.storage import read_json, whole, write_json
+from mdtok.storage import read_json, read_npy, whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.tokens.metastable import metastable_states
 
@@ -388,4 +388,4 @@ def _save_array(path, array):
 def _load_array(path):
     if not path.is_file():
         raise RunFolderError(f"{path} does not exist; run the stage that saves the tokenizer again.")
-    return np.load(path, allow_pickle=False)
+    return read_npy(path)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mdtok.features import encode_periodic
 from mdtok.features.arrays import decode_periodic
-from mdtok.storage import load_arrays, read_json, save_arrays, whole, write_json
+from mdtok.storage import load_arrays, read_json, read_npy, save_arrays, whole, write_json
 from mdtok.tokens import cut_outside
 
 PARTS = ("train", "validation", "test")
@@ -34,6 +34,8 @@ class TokenisedData:
         Whether the tokens are the macrostates of the tokenizer.
     left_out : float
         Share of the frames given that are in no token.
+    remarks : list of str
+        What a reader of the results has to know of the data.
     """
 
     dtrajs: list
@@ -45,6 +47,7 @@ class TokenisedData:
     angles: str = "circle"
     coarse: bool = False
     left_out: float = 0.0
+    remarks: list = field(default_factory=list)
 
     def part(self, name: str) -> list:
         """The trajectories of one part of the split."""
@@ -188,5 +191,5 @@ class LabelledData:
     @classmethod
     def load(cls, folder: Path) -> "LabelledData":
         """Read what `save` wrote."""
-        arrays = np.load(folder / "trajectories.npy", allow_pickle=False).astype(float)
-        return cls(list(arrays), np.load(folder / "labels.npy", allow_pickle=False), read_json(folder / "split.json"))
+        arrays = read_npy(folder / "trajectories.npy").astype(float)
+        return cls(list(arrays), read_npy(folder / "labels.npy"), read_json(folder / "split.json"))

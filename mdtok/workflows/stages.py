@@ -258,6 +258,7 @@ def score(judged, title: str, map_columns=None, yardsticks: Callable | None = No
             n_timescales=settings.n_timescales or None,
             rollouts=rollouts,
             left_out=tokens.left_out,
+            remarks=tokens.remarks,
             seed=settings.seed,
             progress=settings.progress,
         )

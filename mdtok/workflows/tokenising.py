@@ -97,7 +97,9 @@ def tokenize(
         FeatureData(blocks, table.names, table.periodic, split, dt_ps).save(run / "features")
         with whole(run / "tokens") as folder:
             folder.mkdir()
-            TokenisedData(dtrajs, split, dt_ps, macrostates, names, columns, angles, coarse, left_out).save(folder)
+            TokenisedData(
+                dtrajs, split, dt_ps, macrostates, names, columns, angles, coarse, left_out, table.remarks
+            ).save(folder)
             tokenizer.save(folder)
         if trajs is not None:
             uncut = tokenizer.transform(read(table.arrays))

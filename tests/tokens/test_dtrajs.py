@@ -62,7 +62,36 @@ def test_files_come_back(tmp_path, suffix):
     path = tmp_path / f"tokens{suffix}"
     dtraj = np.array([3, 1, 4, 1, 5])
     np.save(path, dtraj) if suffix == ".npy" else np.savetxt(path, dtraj, fmt="%d", header="tokens")
-    assert [d.tolist() for d in load_dtrajs([path, str(path)])] == [[3, 1, 4, 1, 5]] * 2
+    assert (
+        [d.tolist() for d in load_dtrajs([path])] == [d.tolist() for d in load_dtrajs(str(path))] == [[3, 1, 4, 1, 5]]
+    )
+    assert [d.tolist() for d in load_dtrajs(str(tmp_path / "tok*"))] == [[3, 1, 4, 1, 5]]
+
+
+def test_blank_lines_stand_between_trajectories(tmp_path):
+    (tmp_path / "a.txt").write_text("\n0\n1\n\n\n2\n2\n3\n\n", encoding="utf-8")
+    assert [d.tolist() for d in load_dtrajs(tmp_path / "a.txt")] == [[0, 1], [2, 2, 3]]
+    (tmp_path / "b.txt").write_text("0\n\n1\n\n1\n", encoding="utf-8")  # every other line is blank
+    assert [d.tolist() for d in load_dtrajs(tmp_path / "b.txt")] == [[0, 1, 1]]
+
+
+def test_an_archive_holds_a_trajectory_an_array(tmp_path):
+    np.savez(tmp_path / "a.npz", arr_0=np.array([0, 1]), arr_1=np.array([1.0, 2.0, -1.0]))
+    assert [d.tolist() for d in load_dtrajs(tmp_path / "a.npz")] == [[0, 1], [1, 2, -1]]
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0\n2\n", "０\n１\n", "0x1\n", "1\x00\n", "1;2\n", "1e3\n", "99999999999\n", "-3\n1\n"]
+)
+def test_what_only_looks_like_tokens_is_refused(tmp_path, text):
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"a\.txt"):
+        load_dtrajs(tmp_path / "a.txt")
+
+
+def test_text_that_numpy_wrote_is_read(tmp_path):
+    np.savetxt(tmp_path / "a.txt", np.array([0, 12, -1, 345]))  # as 1.200000000000000000e+01
+    assert load_dtrajs(tmp_path / "a.txt")[0].tolist() == [0, 12, -1, 345]
 
 
 @pytest.mark.parametrize("text", ["3 1 4 1\n", "3\n1\n4\n1\n", "# frames\n@ xmgrace\n3\n1\n4\n1\n"])
@@ -80,12 +109,12 @@ def test_one_frame_is_a_trajectory(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("", "no number in it"),
-        ("one two\n", "cannot be read as tokens"),
+        ("", "holds no token"),
+        ("one two\n", "not whole numbers"),
         ("0.5\n1.5\n", "not whole numbers"),
         ("nan\n1\n", "not whole numbers"),
         ("0 1\n2 3\n", r"shape \(2, 2\)"),
-        ("0 1\n2\n", "cannot be read as tokens"),
+        ("0 1\n2\n", r"shape \(2, 2\)"),
     ],
 )
 def test_text_that_is_no_dtraj(tmp_path, text, message):
@@ -95,10 +124,10 @@ def test_text_that_is_no_dtraj(tmp_path, text, message):
 
 
 def test_bad_files(tmp_path):
-    with pytest.raises(DataError, match=r"none\.npy does not exist"):
+    with pytest.raises(DataError, match=r"none\.npy is not a file"):
         load_dtrajs(tmp_path / "none.npy")
     np.save(tmp_path / "objects.npy", np.array([0, None]), allow_pickle=True)
-    with pytest.raises(DataError, match=r"objects\.npy cannot be read as tokens"):
+    with pytest.raises(DataError, match=r"objects\.npy cannot be read as a \.npy array"):
         load_dtrajs(tmp_path / "objects.npy")
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
     (tmp_path / "empty.npy").touch()

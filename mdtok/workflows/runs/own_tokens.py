@@ -11,9 +11,9 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.md.files import find_files
 from mdtok.models import MarkovModel
 from mdtok.storage import whole
-from mdtok.tokens import assign_unassigned, check_held_out, load_dtrajs, relabel
+from mdtok.tokens import assign_unassigned, check_held_out, relabel
 from mdtok.tokens.connected import SAID
-from mdtok.tokens.dtrajs import split_frames
+from mdtok.tokens.dtrajs import load_named_dtrajs, split_frames
 from mdtok.tokens.held_out import check_no_overlap
 from mdtok.tokens.metastable import metastable_states
 from mdtok.tokens.naming import letters
@@ -37,7 +37,7 @@ class TokenSettings(ModelSettings):
     GROUP = "data"
 
     out: str = setting("runs/tokens", "Folder of the run.")
-    train: list[str] = setting([], "Text or .npy files of tokens, one trajectory each.")
+    train: list[str] = setting([], "Text, .npy or .npz files of tokens, or patterns; blank lines stand between trajectories.")
     test: list[str] = setting([], "Held-out trajectories; some of --train are held out if not given.")
     dt_ps: float = setting(0.0, "Picoseconds between tokens.")
     unassigned: str = setting(
@@ -66,9 +66,9 @@ class TokenSettings(ModelSettings):
 def run_tokens(settings: TokenSettings) -> None:
     """All stages that the settings ask for."""
     train_files, test_files = find_files_of_both(settings.train, settings.test)
-    given = load_dtrajs(train_files), load_dtrajs(test_files) if test_files else []
-    check_as_given(given, (train_files, test_files))
-    read = (read_tokens(dtrajs, settings) for dtrajs in given)
+    given = [load_named_dtrajs(files) if files else [] for files in (train_files, test_files)]
+    check_as_given(*given)
+    read = (read_tokens([dtraj for _, dtraj in part], settings) for part in given)
     (train, test), labels = relabel(*read)
     if len(labels) < 2:
         raise DataError(f"All tokens are {labels[0]}: there are no kinetics in a single state.")
@@ -103,21 +103,13 @@ def find_files_of_both(train: list[str], test: list[str]) -> tuple[list[Path], l
     return train_files, test_files
 
 
-def check_as_given(given: tuple, files: tuple) -> None:
+def check_as_given(train: list, test: list) -> None:
     """Refuse trajectories that overlap, before anything is cut: a part of what is held out would be trained on."""
-    train, test = given
-    names = [[str(path) for path in part] for part in files]
+    (names, dtrajs), of_test = zip(*train), list(zip(*test))
     if test:
-        check_held_out(train, test, (of_pieces(train, names[0]), of_pieces(test, names[1])))
+        check_held_out(dtrajs, of_test[1], (names, of_test[0]))
     else:
-        check_no_overlap(train, of_pieces(train, names[0]))
-
-
-def of_pieces(dtrajs: list, names: list[str]) -> list[str]:
-    """A name for each trajectory: that of its file, with a number where a file holds several."""
-    if len(dtrajs) == len(names):
-        return names
-    return [f"{names[0]} (trajectory {k})" if len(names) == 1 else f"trajectory {k}" for k in range(len(dtrajs))]
+        check_no_overlap(dtrajs, names)
 
 
 def read_tokens(dtrajs: list[np.ndarray], settings) -> list[np.ndarray]:

@@ -27,9 +27,9 @@ class TrajectorySettings(ModelSettings):
     traj: list[str] = setting([], "DCD, XTC or HDF5 files or patterns.")
     top: str = setting("", "Topology (PDB) of the trajectories.")
     features: str = setting("phi psi", f"Any of {' '.join(known_words())}.", group="features")
-    feature_files: list[str] = setting([], "Instead of --traj: .npy arrays or PLUMED COLVAR files.")
+    feature_files: list[str] = setting([], "Instead of --traj: .npy, .npz, COLVAR of PLUMED, .xvg or .csv files.")
     columns: list[str] = setting([], "Columns of the feature files, by name (or names for those of an array).")
-    periodic: list[str] = setting([], "Columns that are angles in radians.")
+    periodic: list[str] = setting([], "Columns that are angles in radians; phi=degrees; d=0:1.5 for a period.")
     dt_ps: float = setting(0.0, "Picoseconds between frames; needed for DCD and .npy, which carry no time.")
     stride: int = setting(1, "Keep every so many-th frame.")
     tica_dim: int = setting(0, "TICA components before k-means; 0: none.", group="tokens")
@@ -65,7 +65,7 @@ def run_trajectories(settings: TrajectorySettings) -> None:
 
     def make_tokens():
         made = featurize(trajs, settings) if table is None else table
-        check_no_overlap(made.arrays, [str(path) for path in (inputs if trajs is None else trajs.paths)])
+        check_no_overlap(made.arrays, made.files or [str(path) for path in trajs.paths])
         tokenize(run, made, made.dt_ps, tokenizer, settings, trajs)
 
     do_stages(run, settings, Path(settings.out).name, tokenize=make_tokens, map_columns=settings.map_columns)
