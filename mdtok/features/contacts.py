@@ -11,7 +11,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features.distances import SCHEMES, contact, distance_blocks, require_known, require_positive
 from mdtok.features.feature import Feature
 from mdtok.features.native import CUTOFF_NM, LAMBDA, NativeContacts
-from mdtok.features.topologies import calpha_atoms, describe, heavy_atoms, pair_names
+from mdtok.features.topologies import calpha_atoms, describe, heavy_atoms, pair_names, segments
 
 if TYPE_CHECKING:
     import mdtraj
@@ -190,7 +190,7 @@ def _all_pairs(topology, min_separation):
     residues = np.array(list(calpha_atoms(topology)), dtype=int)
     if len(residues) == 0:
         raise DataError(f"This molecule ({describe(topology)}) has no Cα atoms; give the pairs of residues.")
-    chains = np.array([topology.residue(i).chain.index for i in residues])
+    chains = segments(topology)[residues]
     first, second = np.triu_indices(len(residues), k=1)
     far = (residues[second] - residues[first] >= min_separation) | (chains[first] != chains[second])
     pairs = np.column_stack([residues[first[far]], residues[second[far]]])

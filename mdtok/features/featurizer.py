@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +18,13 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import first_not_finite
 from mdtok.features.feature import Feature
 from mdtok.features.feature_folder import FeatureFolder
-from mdtok.features.topologies import describe
+from mdtok.features.topologies import describe, told_apart
+from mdtok.md.bonds import Bonds, true_topology
 
 if TYPE_CHECKING:
     from mdtok.md.trajectory import Trajectories
+
+log = logging.getLogger(__name__)
 
 
 _INDICES_OF = {
@@ -122,9 +127,11 @@ class Dihedrals(Feature):
     def _find(self, topology, asked):
         if not isinstance(asked, str):
             return np.array([[_atom_index(topology, atom) for atom in asked]])
-        found = _INDICES_OF[asked](topology)
+        found = _bonded(topology, _INDICES_OF[asked](topology))
         if len(found) == 0:
-            has = [f"{kind} ({n})" for kind, find in _INDICES_OF.items() if (n := len(find(topology)))]
+            has = [
+                f"{kind} ({n})" for kind, find in _INDICES_OF.items() if (n := len(_bonded(topology, find(topology))))
+            ]
             raise DataError(
                 f"The dihedral {asked} was asked for; this molecule ({describe(topology)}) has "
                 f"{', '.join(has) or 'no named dihedral'}."
@@ -133,17 +140,24 @@ class Dihedrals(Feature):
 
     def _angle_names(self, topology):
         groups = [self._find(topology, asked) for asked in self.which]
-        atoms = list(topology.atoms)
-        for with_chain in (False, True):  # residues of two chains can have the same name and number
-            names = []
-            for asked, group in zip(self.which, groups):
-                for four in group:
-                    residue = atoms[four[1]].residue
-                    name = f"{asked} {residue}" if isinstance(asked, str) else " ".join(str(atoms[i]) for i in four)
-                    names.append(name + (f" chain {residue.chain.index}" if with_chain else ""))
-            if len(set(names)) == len(names):
-                return names
-        raise SettingsError(f"The dihedrals {self.which} name the same angle twice; give each once.")
+        if len({tuple(four) for group in groups for four in group.tolist()}) < sum(map(len, groups)):
+            raise SettingsError(f"The dihedrals {self.which} name the same angle twice; give each once.")
+        atoms, names, residues = list(topology.atoms), [], []
+        for asked, group in zip(self.which, groups):
+            for four in group:
+                residues.append(atoms[four[1]].residue)
+                names.append(
+                    f"{asked} {residues[-1]}" if isinstance(asked, str) else " ".join(str(atoms[i]) for i in four)
+                )
+        return told_apart(topology, names, residues)
+
+
+def _bonded(topology, groups):
+    """The groups of four atoms that are bonded one to the next: not over missing residues, nor to another molecule."""
+    if topology.n_bonds == 0 or len(groups) == 0:
+        return groups
+    bonds = {frozenset((one.index, other.index)) for one, other in topology.bonds}
+    return [four for four in groups if all(frozenset(pair) in bonds for pair in itertools.pairwise(four))]
 
 
 def _atom_index(topology, atom):
@@ -202,9 +216,10 @@ class Featurizer:
         self.memory_limit_gb = memory_limit_gb
 
     def fit(self, trajs: Trajectories | mdtraj.Trajectory | Sequence[mdtraj.Trajectory]) -> Featurizer:
-        """Find the columns in the topology of `trajs`; no coordinates are read."""
-        topology = _as_list(trajs)[0].topology
-        self.n_atoms_ = topology.n_atoms
+        """Find the columns in the topology of `trajs`; no coordinates of files are read."""
+        first = _as_list(trajs)[0]
+        topology = first.topology if hasattr(first, "path") else _topology_in_memory(first)
+        self.topology_, self.n_atoms_ = topology, topology.n_atoms
         self.feature_names_ = [name for feature in self.features for name in feature.names(topology)]
         self.periodic_ = np.array([p for feature in self.features for p in feature.periodic(topology)], dtype=bool)
         return self
@@ -291,9 +306,10 @@ class Featurizer:
 
     def _rows(self, traj, name, bar):
         """The features of a trajectory, chunk by chunk."""
-        start = 0
+        start, bonds = 0, Bonds(self.topology_)
         for chunk in _chunks(traj, len(self.feature_names_)):
             _require_finite(chunk.xyz, f"Coordinates of {name}", start)
+            chunk = _whole(bonds, _with_topology(chunk, self.topology_), name, start, hasattr(traj, "path"))
             rows = np.concatenate([np.asarray(f.transform(chunk), dtype=np.float32) for f in self.features], axis=1)
             _require_finite(rows, f"Features of {name}", start)
             start += len(chunk)
@@ -313,6 +329,33 @@ def _chunks(traj, n_columns):
     if hasattr(traj, "chunks"):
         return traj.chunks(size)
     return (traj.slice(slice(start, start + size), copy=False) for start in range(0, len(traj), size))
+
+
+def _topology_in_memory(traj):
+    """The topology with the bonds that the first frame has; that it has none of them is for its maker to know."""
+    if not len(traj) or not np.isfinite(traj.xyz[0]).all():
+        return traj.topology
+    try:
+        return true_topology(traj.topology, traj[0], "trajectory 0")
+    except DataError as error:
+        log.warning("%s", error)
+        return traj.topology
+
+
+def _whole(bonds, chunk, name, start, from_file):
+    """Molecules made whole; frames of a file are refused where that cannot be, those in memory taken as they are."""
+    try:
+        return bonds.whole(chunk, name, start)
+    except DataError:
+        if from_file:
+            raise
+        return mdtraj.Trajectory(chunk.xyz, chunk.topology, time=chunk.time)
+
+
+def _with_topology(chunk, topology):
+    if chunk.topology is topology:
+        return chunk
+    return mdtraj.Trajectory(chunk.xyz, topology, chunk.time, chunk.unitcell_lengths, chunk.unitcell_angles)
 
 
 def _name(traj, index):

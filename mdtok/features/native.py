@@ -13,7 +13,15 @@ from scipy.spatial import cKDTree
 from mdtok.errors import DataError, SettingsError, StructureError
 from mdtok.features.distances import SCHEMES, contact, distance_blocks, require_known, require_positive
 from mdtok.features.feature import Feature
-from mdtok.features.topologies import calpha_atoms, describe, heavy_atoms, load_reference, pair_names, same_residue
+from mdtok.features.topologies import (
+    calpha_atoms,
+    describe,
+    heavy_atoms,
+    load_reference,
+    pair_names,
+    same_residue,
+    segments,
+)
 from mdtok.storage import read_json, write_json
 
 if TYPE_CHECKING:
@@ -274,7 +282,7 @@ def _close_pairs(topology, xyz, calphas, cutoff_nm, min_separation, scheme):
     """Pairs of atoms under the cutoff in residues far enough apart, in order of residues, int (n_pairs, 2)."""
     atoms = [[calphas[i]] if scheme == "ca" else heavy_atoms(topology.residue(i)) for i in calphas]
     residue = np.repeat(list(calphas), [len(group) for group in atoms])
-    chain = np.array([topology.residue(i).chain.index for i in residue])
+    chain = segments(topology)[residue]
     atoms = np.concatenate(atoms)
     close = np.sort(cKDTree(xyz[atoms]).query_pairs(cutoff_nm, output_type="ndarray"), axis=1)  # positions in `atoms`
     first, second = close.T

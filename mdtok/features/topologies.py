@@ -7,6 +7,7 @@ import numpy as np
 
 from mdtok.errors import DataError, SettingsError, StructureError
 from mdtok.features.arrays import first_not_finite
+from mdtok.md.bonds import Bonds
 from mdtok.md.files import one_line
 from mdtok.md.topology_files import read_structure
 
@@ -99,14 +100,59 @@ def select_atoms(topology, atoms):
 def pair_names(topology, pairs):
     """Names of residue pairs, such as "TRP8-TYR20"; with the chains where names would be the same otherwise."""
     residues = list(topology.residues)
-    for with_chain in (False, True):
-        label = {
-            i: str(residues[i]) + (f" chain {residues[i].chain.index}" if with_chain else "") for i in np.unique(pairs)
-        }
-        names = [f"{label[i]}-{label[j]}" for i, j in pairs]
+    plain = [f"{residues[i]}-{residues[j]}" for i, j in pairs]
+    if len(set(plain)) == len(plain):
+        return plain
+    for marks in _marks(topology):
+        names = [f"{residues[i]}{marks[i]}-{residues[j]}{marks[j]}" for i, j in pairs]
         if len(set(names)) == len(names):
             break
     return names
+
+
+def told_apart(topology, names, residues):
+    """Names of columns, each once: with the chain, the molecule, or the place in the file where two would be the same.
+
+    Parameters
+    ----------
+    topology : mdtraj.Topology
+    names : list of str
+    residues : list of mdtraj residues
+        One a name.
+
+    Returns
+    -------
+    list of str
+    """
+    if len(set(names)) == len(names):
+        return names
+    for marks in _marks(topology):
+        marked = [f"{name}{marks[residue.index]}" for name, residue in zip(names, residues)]
+        if len(set(marked)) == len(marked):
+            break
+    return marked
+
+
+def _marks(topology):
+    """What may be said of each residue besides its name and number, the shortest first."""
+    molecule_of = Bonds(topology).molecule_of
+    residues = list(topology.residues)
+    yield [f" chain {residue.chain.index}" for residue in residues]
+    yield [f" molecule {molecule_of[next(residue.atoms).index]}" for residue in residues]
+    yield [f" residue {residue.index}" for residue in residues]
+
+
+def segments(topology):
+    """Number of the unbroken stretch of bonded residues that each residue is in: what counts as near in sequence."""
+    residues = list(topology.residues)
+    number = np.array([residue.chain.index for residue in residues])
+    if topology.n_bonds == 0:
+        return number
+    joined = {frozenset((a.residue.index, b.residue.index)) for a, b in topology.bonds if a.residue is not b.residue}
+    if not joined:  # beads without bonds: chains are all that is known
+        return number
+    new = [k == 0 or frozenset((k - 1, k)) not in joined for k in range(len(residues))]
+    return np.cumsum(new)
 
 
 def load_reference(structure):
@@ -132,6 +178,8 @@ def load_reference(structure):
             loaded = read_structure(Path(structure))
         except DataError as error:
             raise StructureError(f"The reference: {error}") from None
+    if first_not_finite(loaded.xyz):
+        raise StructureError(f"{name} holds coordinates that are not finite; give a whole structure.")
     if len(loaded) != 1:
         raise StructureError(f"{name} has {len(loaded)} frames; pass one of them, trajectory[0] for instance.")
     if first_not_finite(loaded.xyz):

@@ -77,7 +77,7 @@ def without_repeats(name: str, times: np.ndarray) -> np.ndarray:
     return np.flatnonzero(kept)
 
 
-def overruled(name: str, times: np.ndarray, dt_ps: float | None) -> bool:
+def overruled(name: str, times: np.ndarray, dt_ps: float | None, said: bool = True) -> bool:
     """Whether the caller's time step stands against that of the file; said in the log where they differ.
 
     A restart is none: where the frames are as far apart as is said, but for some that come again, times are believed.
@@ -88,7 +88,10 @@ def overruled(name: str, times: np.ndarray, dt_ps: float | None) -> bool:
     typical = float(np.median(np.diff(times)))
     if abs(typical - dt_ps) <= 1e-3 * dt_ps:
         return False
-    log.warning("%s has frames %g ps apart by its own times; the %g ps that were given are used.", name, typical, dt_ps)
+    if said:
+        log.warning(
+            "%s has frames %g ps apart by its own times; the %g ps that were given are used.", name, typical, dt_ps
+        )
     return True
 
 

@@ -1,5 +1,6 @@
 """What a trajectory file says of itself, from its headers: frames, atoms, time; and whether it is whole."""
 
+import logging
 import mmap
 import struct
 from dataclasses import dataclass
@@ -11,14 +12,16 @@ from mdtok.errors import DataError
 from mdtok.md.hdf5 import open_hdf5
 from mdtok.md.xtc import frame_ends
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Header:
-    """What was read; `dt_ps` and `topology` are None where the format or the file does not carry them."""
+    """What was read; `times_ps` and `topology` are None where the format or the file does not carry them."""
 
     n_frames: int
     n_atoms: int
-    dt_ps: float | None = None
+    times_ps: np.ndarray | None = None
     topology: mdtraj.Topology | None = None
 
 
@@ -43,7 +46,7 @@ def _read_xtc(path):
     for frame, (_, n_here, _, _) in enumerate(starts):
         if n_here != n_atoms:
             raise DataError(f"{path} has {n_atoms} atoms in its first frame, {n_here} in frame {frame}; cut it there.")
-    return Header(len(starts), n_atoms, _frame_spacing(path, [time for *_, time in starts]))
+    return Header(len(starts), n_atoms, _told([time for *_, time in starts]))
 
 
 def _read_dcd(path):
@@ -54,28 +57,49 @@ def _read_dcd(path):
             layout = _dcd_layout(file)
     except struct.error:
         raise DataError(f"{path} is no DCD file, or ends within its header (0 sound frames); leave it out.") from None
-    n_frames_said, n_atoms, first_frame_at, first_frame_bytes, frame_bytes = layout
+    n_frames_said, n_atoms, first_frame_at, first_frame_bytes, frame_bytes, axes = layout
+    if n_atoms < 1 or first_frame_bytes < 1 or frame_bytes < 1:
+        raise DataError(f"{path} says that it has {n_atoms} atoms; it is damaged, leave it out.")
     rest = size - first_frame_at - first_frame_bytes
     n_whole = 1 + rest // frame_bytes if rest >= 0 else 0
-    if (rest < 0 and size > first_frame_at) or (rest > 0 and rest % frame_bytes):
-        raise _damaged(path, n_whole, f"keep them with mdtraj.load(…)[:{n_whole}].save_dcd(…)")
-    if n_whole != n_frames_said:
-        raise DataError(
-            f"{path} says {n_frames_said} frames in its header, its size holds {n_whole} sound frames; "
-            f"keep them with mdtraj.load(…)[:{n_whole}].save_dcd(…)."
+    if n_whole == 0:
+        raise _damaged(path, 0, "")
+    n_sound = _sound_frames(path, n_whole, first_frame_at, first_frame_bytes, frame_bytes, axes)
+    if n_sound < n_whole or n_whole < n_frames_said:
+        raise _damaged(path, n_sound, f"keep them with mdtraj.load(…)[:{n_sound}].save_dcd(…)")
+    if rest % frame_bytes or n_whole > n_frames_said:  # writers count a frame when it is written
+        log.warning(
+            "%s is still being written, or was not closed (its header says %d frames): its %d sound frames are read.",
+            *(path, n_frames_said, n_whole),
         )
     return Header(n_whole, n_atoms)
 
 
+def _sound_frames(path, n_frames, first_frame_at, first_frame_bytes, frame_bytes, axes):
+    """How many frames from the first one on have the lengths that they should have written before every axis."""
+    (marker, of_first), (_, of_others) = axes
+    expected = len(of_first)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for frame in range(n_frames):
+            if frame == 0:
+                start, places = first_frame_at, of_first
+            else:
+                start, places = first_frame_at + first_frame_bytes + (frame - 1) * frame_bytes, of_others
+            read = [struct.unpack_from(marker, data, start + place)[0] for place, _ in places]
+            if len(read) != expected or any(said != n_bytes for said, (_, n_bytes) in zip(read, places)):
+                return frame
+    return n_frames
+
+
 def _dcd_layout(file):
     """Frames in the header, atoms, offset of the first frame, bytes of the first and of each further frame."""
-    start = file.read(8)
+    start = file.read(12)
     marker, order = next(
         (
             (kind, order)
-            for kind, n in (("i", 4), ("q", 8))
+            for kind, n in (("i", 4), ("q", 8))  # some Fortran compilers write lengths of 64 bits
             for order in "<>"
-            if struct.unpack(order + kind, start[:n])[0] == 84
+            if start[n : n + 4] == b"CORD" and struct.unpack(order + kind, start[:n])[0] == 84
         ),
         (None, None),
     )
@@ -92,6 +116,8 @@ def _dcd_layout(file):
         raise struct.error("no DCD")
     read(marker)
     (title_bytes,) = read(marker)
+    if title_bytes < 0:
+        raise struct.error("no DCD")
     file.seek(title_bytes + marker_bytes, 1)
     _, n_atoms, _ = read(marker + "i" + marker)
     n_fixed, is_charmm = control[8], control[19] != 0
@@ -101,10 +127,14 @@ def _dcd_layout(file):
     cell_bytes = 2 * marker_bytes + 48 if is_charmm and control[10] else 0
     n_axes = 4 if is_charmm and control[11] else 3
 
-    def bytes_of(n):
-        return cell_bytes + n_axes * (2 * marker_bytes + 4 * n)
+    def axes_of(n):
+        """Bytes of a frame, and where in it the length of each axis stands and what it is."""
+        axis = 2 * marker_bytes + 4 * n
+        places = [(cell_bytes + k * axis + at, 4 * n) for k in range(n_axes) for at in (0, axis - marker_bytes)]
+        return cell_bytes + n_axes * axis, (order + marker, places)
 
-    return control[0], n_atoms, file.tell(), bytes_of(n_atoms), bytes_of(n_free)
+    (first_bytes, first), (other_bytes, other) = axes_of(n_atoms), axes_of(n_free)
+    return control[0], n_atoms, file.tell(), first_bytes, other_bytes, (first, other)
 
 
 def _read_hdf5(path):
@@ -113,7 +143,7 @@ def _read_hdf5(path):
             raise DataError(
                 f"{path} has {file.n_atoms} atoms in its frames, {file.topology.n_atoms} in its topology; write anew."
             )
-        return Header(file.n_frames, file.n_atoms, _frame_spacing(path, file.times), file.topology)
+        return Header(file.n_frames, file.n_atoms, _told(file.times), file.topology)
 
 
 def _damaged(path, n_sound, remedy):
@@ -122,19 +152,7 @@ def _damaged(path, n_sound, remedy):
     return DataError(f"{path} is truncated or damaged: {n_sound} frames are sound; {remedy}, or leave it out.")
 
 
-def _frame_spacing(path, times):
-    """Picoseconds between frames, None where the file does not tell; DataError where they are not equally far apart."""
+def _told(times):
+    """Times of frames; None where the file does not tell, since all are the same."""
     times = np.asarray(times, dtype=float)
-    if len(times) < 2 or times[0] == times[-1]:
-        return None
-    steps = np.diff(times)
-    typical = np.median(steps)
-    tolerance = 1e-3 * abs(typical) + 4 * np.finfo(np.float32).eps * np.abs(times).max()  # times are stored as float32
-    odd = np.flatnonzero(~(np.abs(steps - typical) <= tolerance))
-    if len(odd) or typical < 0:
-        at = odd[0] if len(odd) else 0
-        raise DataError(
-            f"{path} goes from {times[at]:g} to {times[at + 1]:g} ps between frames {at} and {at + 1}, "
-            f"but most frames are {typical:g} ps apart; cut it there."
-        )
-    return float(f"{(times[-1] - times[0]) / (len(times) - 1):.6g}")
+    return None if len(times) < 2 or (times == times[0]).all() else times

@@ -13,6 +13,7 @@ from mdtok.md.hdf5 import open_hdf5
 _STRUCTURES = (".pdb", ".ent", ".pdb.gz", ".cif", ".pdbx", ".gro", ".mol2")
 _TOPOLOGIES = (*_STRUCTURES, ".prmtop", ".parm7", ".top", ".psf")
 _HDF5 = (".h5", ".hdf5")
+_NUMBERED_FROM_0 = (".prmtop", ".parm7", ".top")
 
 
 def read_topology(path: Path) -> mdtraj.Topology:
@@ -56,7 +57,11 @@ def _read(path, what, endings, of_hdf5, load):
         if ending not in endings:
             raise DataError(f"its kind is none of {', '.join((*endings, *_HDF5))}")
         with ascii_path(path) as name:
-            return load(name)
+            loaded = load(name)
+        if ending in _NUMBERED_FROM_0:  # mdtraj's count; the file's users count from 1
+            for residue in loaded.residues:
+                residue.resSeq = residue.index + 1
+        return loaded
     except Exception as error:  # mdtraj's readers raise nearly anything on a file that is not theirs
         raise DataError(
             f"The {what} {path} cannot be read ({one_line(error)}); give a PDB file, for instance."

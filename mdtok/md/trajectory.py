@@ -15,9 +15,12 @@ import mdtraj
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.md.bonds import true_topology
 from mdtok.md.files import find_files, one_line
+from mdtok.md.frame_times import common_spacing
 from mdtok.md.frames import OPENERS
 from mdtok.md.headers import read_header
+from mdtok.md.series import Piece, in_series
 from mdtok.md.topology_files import read_topology
 
 
@@ -30,18 +33,19 @@ def open_trajectories(
     """Open trajectory files without loading them: a sequence of lazy `TrajectoryFile`.
 
     Every file is checked now, by its headers: that it is there and whole, has the atoms of the topology, and frames
-    that are equally far apart in time.
+    that are equally far apart in time. The bonds of the topology are held against the first frame; those over missing
+    residues are left out of the topology.
 
     Parameters
     ----------
     paths : str, path-like or list of these
         Files (DCD, XTC, or HDF5 as mdtraj writes it), or patterns such as ``"runs/*/trajectory.xtc"``. The matches of a
-        pattern come in natural order (2 before 10).
+        pattern come in natural order (2 before 10). Pieces of one run (``run.part0002.xtc``) become one trajectory.
     top : path-like, mdtraj.Topology or mdtraj.Trajectory, optional
         The topology of all files. Needed for DCD and XTC; HDF5 carries its own.
     dt_ps : float, optional
-        Picoseconds between frames as they stand in the files. Needed for DCD, which carries no frame time; checked
-        against the files that do.
+        Picoseconds between frames as they stand in the files, whatever their times say. Needed for DCD, which carries
+        no frame time.
     stride : int
         Use every `stride`-th frame only.
 
@@ -90,10 +94,25 @@ def open_trajectories(
                 "pass the topology of these very atoms."
             )
         headers.append(header)
-    dt_ps = _common_dt(paths, headers, dt_ps)
+    series, spacings = in_series(paths, headers, dt_ps)
+    names = [str(pieces[0].path) for pieces in series]
+    spacing = common_spacing(names, spacings, dt_ps)
+    if spacing is None or (dt_ps is None and None in spacings):
+        name = names[spacings.index(None)]
+        raise DataError(f"{name} does not say how far apart its frames are; pass dt_ps= (picoseconds between frames).")
+    first = TrajectoryFile(paths[0], topology, headers[0].n_frames, spacing)
+    topology = true_topology(topology, first.frames([0]), str(paths[0]))
     return Trajectories(
-        TrajectoryFile(path, topology, header.n_frames, float(dt_ps), int(stride))
-        for path, header in zip(paths, headers)
+        TrajectoryFile(
+            pieces[0].path,
+            topology,
+            sum(piece.n_frames for piece in pieces),
+            float(spacing),
+            int(stride),
+            tuple(pieces) if len(pieces) > 1 or pieces[0].rows is not None else (),
+            known is not None,
+        )
+        for pieces, known in zip(series, spacings)
     )
 
 
@@ -108,6 +127,10 @@ class TrajectoryFile:
     n_frames_in_file : int
     dt_in_file_ps : float
     stride : int
+    pieces : tuple of Piece
+        Where it is of several files, or some of its frames are left out.
+    has_times : bool
+        Whether the times of the file are those of its frames.
     """
 
     path: Path
@@ -115,6 +138,8 @@ class TrajectoryFile:
     n_frames_in_file: int
     dt_in_file_ps: float
     stride: int = 1
+    pieces: tuple = field(default=(), repr=False)
+    has_times: bool = True
 
     @property
     def n_frames(self) -> int:
@@ -148,14 +173,14 @@ class TrajectoryFile:
         """
         if size < 1:
             raise SettingsError(f"The chunk size is {size}; at least 1 frame was expected.")
-        with self._open() as frames:
+        with self._open() as files:
             for start in range(0, self.n_frames, size):
-                yield self._read(frames, start, min(size, self.n_frames - start))
+                yield self._read(files, start, min(size, self.n_frames - start))
 
     def load(self) -> mdtraj.Trajectory:
         """The whole trajectory in memory, an mdtraj.Trajectory."""
-        with self._open() as frames:
-            return self._read(frames, 0, self.n_frames)
+        with self._open() as files:
+            return self._read(files, 0, self.n_frames)
 
     def frames(self, indices: Sequence[int]) -> mdtraj.Trajectory:
         """Some frames in the order asked for, an mdtraj.Trajectory.
@@ -173,33 +198,55 @@ class TrajectoryFile:
                 f"Frames {indices.min()} .. {indices.max()} of {self.path} were asked for; it has 0 .. "
                 f"{self.n_frames - 1}."
             )
-        with self._open() as frames:
-            read = {index: self._read(frames, index, 1) for index in np.unique(indices)}
+        with self._open() as files:
+            read = {index: self._read(files, index, 1) for index in np.unique(indices)}
         return mdtraj.join([read[index] for index in indices], check_topology=False)
 
     @contextlib.contextmanager
     def _open(self):
-        try:
-            with OPENERS[self.path.suffix.lower()](self.path) as frames:
-                yield frames
-        except OSError as error:
-            raise DataError(f"{self.path} cannot be read ({one_line(error)}); write it again.") from None
+        """All files, open: a dict of path -> frames."""
+        with contextlib.ExitStack() as stack:
+            opened = {}
+            for path in dict.fromkeys(piece.path for piece in self._pieces()):
+                try:
+                    opened[path] = stack.enter_context(OPENERS[path.suffix.lower()](path))
+                except OSError as error:
+                    raise DataError(f"{path} cannot be read ({one_line(error)}); write it again.") from None
+            yield opened
 
-    def _read(self, frames, start, n_frames):
-        try:
-            chunk = frames.read(self.topology, start * self.stride, n_frames, self.stride)
-        except (RuntimeError, OSError, ValueError) as error:
-            raise DataError(
-                f"{self.path} cannot be read at frame {start} and after ({one_line(error)}); write it again."
-            ) from None
-        if len(chunk) != n_frames:
-            raise DataError(
-                f"{self.path} gave {len(chunk)} of {n_frames} frames from frame {start} on; it changed since it was "
-                "opened."
-            )
-        if not np.any(chunk.time) or self.path.suffix.lower() == ".dcd":
+    def _pieces(self):
+        return self.pieces or (Piece(self.path, self.n_frames_in_file),)
+
+    def _read(self, files, start, n_frames):
+        wanted, before, read = np.arange(start, start + n_frames) * self.stride, 0, []
+        for piece in self._pieces():
+            mine = wanted[(wanted >= before) & (wanted < before + piece.n_frames)] - before
+            before += piece.n_frames
+            if len(mine):
+                read.append(self._read_piece(files[piece.path], piece, mine))
+        chunk = read[0] if len(read) == 1 else mdtraj.join(read, check_topology=False)
+        if not self.has_times or not np.any(chunk.time):
             chunk.time = self.dt_ps * np.arange(start, start + n_frames)
         return chunk
+
+    def _read_piece(self, frames, piece, mine):
+        """Frames of one file, by their numbers among those that count."""
+        rows = mine if piece.rows is None else piece.rows[mine]
+        step = self.stride if len(rows) > 1 and (np.diff(rows) == self.stride).all() else 1
+        n_in_a_row = (int(rows[-1]) - int(rows[0])) // step + 1
+        try:
+            chunk = frames.read(self.topology, int(rows[0]), n_in_a_row, step)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise DataError(
+                f"{piece.path} cannot be read at frame {rows[0]} and after ({one_line(error)}); write it again."
+            ) from None
+        if len(chunk) != n_in_a_row:
+            raise DataError(
+                f"{piece.path} gave {len(chunk)} of {n_in_a_row} frames from frame {rows[0]} on; it changed since "
+                f"it was "
+                "opened."
+            )
+        return chunk if n_in_a_row == len(rows) else chunk.slice((rows - rows[0]) // step)
 
 
 class Trajectories(Sequence):
@@ -271,26 +318,3 @@ def _load_topology(top):
     if not Path(top).is_file():
         raise DataError(f"The topology {top} is not a file; give a PDB file, for instance.")
     return read_topology(Path(top))
-
-
-def _common_dt(paths, headers, given):
-    """The one time step of all files, checked against `given`."""
-    known = [(path, header.dt_ps) for path, header in zip(paths, headers) if header.dt_ps is not None]
-    for path, dt_ps in known:
-        if given is not None and not _agree(dt_ps, given):
-            raise DataError(
-                f"{path} has frames {dt_ps:g} ps apart, but dt_ps={given:g} was given; leave dt_ps out or correct it."
-            )
-        if not _agree(dt_ps, known[0][1]):
-            raise DataError(
-                f"{known[0][0]} has frames {known[0][1]:g} ps apart, {path} {dt_ps:g} ps; "
-                "open files of one time step only."
-            )
-    if given is None and len(known) < len(headers):
-        path = next(path for path, header in zip(paths, headers) if header.dt_ps is None)
-        raise DataError(f"{path} does not say how far apart its frames are; pass dt_ps= (picoseconds between frames).")
-    return given if given is not None else known[0][1]
-
-
-def _agree(a, b):
-    return abs(a - b) <= 1e-3 * max(a, b)

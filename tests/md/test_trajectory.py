@@ -139,10 +139,75 @@ def test_dcd_needs_a_time_step(files):
 
 
 @pytest.mark.parametrize("kind", FORMATS[1:])
-def test_time_step_of_the_file_is_checked(files, kind):
-    assert open_trajectories(files[1][kind], top=files[0], dt_ps=0.5).dt_ps == 0.5
-    with pytest.raises(DataError, match=r"0\.5 ps apart, but dt_ps=1 was given"):
-        open_trajectories(files[1][kind], top=files[0], dt_ps=1)
+def test_a_given_time_step_overrules_that_of_the_file_and_is_said(files, kind, caplog):
+    assert open_trajectories(files[1][kind], top=files[0], dt_ps=0.5).dt_ps == 0.5 and not caplog.text
+    trajs = open_trajectories(files[1][kind], top=files[0], dt_ps=1)
+    assert trajs.dt_ps == 1 and trajs[0].load().time.tolist() == list(range(N_FRAMES))
+    assert "0.5 ps apart by its own times; the 1 ps that were given are used" in caplog.text
+
+
+def test_frames_that_a_restart_repeats_are_left_out(tmp_path, caplog):
+    traj = make_trajectory(dt_ps=0.5)
+    again = mdtraj.join([traj[:20], traj[18:]], check_topology=False)  # two frames come again
+    path = save(again, tmp_path / "appended.xtc")
+    (one,) = open_trajectories(path, top=traj.topology)
+    assert one.n_frames == N_FRAMES and "2 repeated frames are left out" in caplog.text
+    np.testing.assert_allclose(one.load().xyz, traj.xyz, atol=1e-3)
+    chunks = mdtraj.join(list(one.chunks(7)), check_topology=False)
+    np.testing.assert_array_equal(chunks.xyz, one.load().xyz)
+    np.testing.assert_array_equal(one.frames([19, 3]).xyz, one.load().xyz[[19, 3]])
+    strided = open_trajectories(path, top=traj.topology, stride=3)[0]
+    np.testing.assert_array_equal(strided.load().xyz, one.load().xyz[::3])
+
+
+@pytest.mark.parametrize(
+    "names", [("run.xtc", "run.part0002.xtc", "run.part0003.xtc"), ("md1.xtc", "md2.xtc", "md10.xtc")]
+)
+def test_pieces_of_one_run_are_one_trajectory(tmp_path, caplog, names):
+    traj = make_trajectory(dt_ps=0.5)
+    for name, part in zip(names, (traj[:12], traj[11:25], traj[25:])):  # the second begins with the last of the first
+        save(part, tmp_path / name)
+    trajs = open_trajectories([tmp_path / name for name in names], top=traj.topology)
+    assert [len(one) for one in trajs] == [N_FRAMES] and "are one run" in caplog.text
+    np.testing.assert_allclose(trajs[0].load().xyz, traj.xyz, atol=1e-3)
+    np.testing.assert_allclose(trajs[0].load().time, traj.time)
+    np.testing.assert_array_equal(trajs[0].frames([30, 11]).xyz, trajs[0].load().xyz[[30, 11]])
+
+
+def test_runs_that_all_begin_at_zero_stay_apart(tmp_path):
+    paths = [save(make_trajectory(dt_ps=0.5, seed=k), tmp_path / f"md{k}.xtc") for k in (1, 2, 3)]
+    assert len(open_trajectories(paths, top=make_topology())) == 3
+
+
+@pytest.mark.parametrize("cut", [0, 100])
+def test_a_dcd_that_is_being_written_is_read_to_its_last_sound_frame(files, tmp_path, caplog, cut):
+    content = bytearray(files[1]["dcd"].read_bytes())
+    content[8:12] = struct.pack("<i", 35)  # the writer has not counted the last frames yet
+    (tmp_path / "running.dcd").write_bytes(content[: len(content) - cut])
+    (one,) = open_trajectories(tmp_path / "running.dcd", top=files[0], dt_ps=DT_PS)
+    n_sound = N_FRAMES - (1 if cut else 0)
+    assert one.n_frames == n_sound and f"its {n_sound} sound frames are read" in caplog.text
+    np.testing.assert_allclose(one.load().xyz, files[0].xyz[:n_sound], atol=1e-5)
+
+
+def test_a_dcd_with_markers_of_64_bits(files, tmp_path):
+    """As some Fortran compilers write it: each marker of four bytes becomes one of eight."""
+    content, wide, at = files[1]["dcd"].read_bytes(), b"", 0
+    while at < len(content):
+        (n,) = struct.unpack_from("<i", content, at)
+        wide += struct.pack("<q", n) + content[at + 4 : at + 4 + n] + struct.pack("<q", n)
+        at += n + 8
+    (tmp_path / "wide.dcd").write_bytes(wide)
+    (one,) = open_trajectories(tmp_path / "wide.dcd", top=files[0], dt_ps=DT_PS)
+    np.testing.assert_allclose(one.load().xyz, files[0].xyz, atol=1e-5)
+
+
+def test_a_damaged_record_within_a_dcd_is_found(files, tmp_path):
+    content = bytearray(files[1]["dcd"].read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 900] = bytes(900)
+    (tmp_path / "hole.dcd").write_bytes(content)
+    with pytest.raises(DataError, match=r"hole\.dcd is truncated or damaged: 1\d frames are sound"):
+        open_trajectories(tmp_path / "hole.dcd", top=files[0], dt_ps=DT_PS)
 
 
 def test_files_of_two_time_steps_are_refused(tmp_path):
@@ -214,7 +279,7 @@ def test_dcd_with_a_wrong_frame_count(files, tmp_path):
     content = bytearray(files[1]["dcd"].read_bytes())
     content[8:12] = struct.pack("<i", 40)
     (tmp_path / "count.dcd").write_bytes(content)
-    with pytest.raises(DataError, match=r"says 40 frames in its header, its size holds 37 sound frames"):
+    with pytest.raises(DataError, match=r"truncated or damaged: 37 frames are sound"):
         open_trajectories(tmp_path / "count.dcd", top=files[0], dt_ps=DT_PS)
 
 
