@@ -84,11 +84,6 @@ def test_dcd_without_the_time_between_frames(fails, coordinates):
     assert "dt_ps" in fails("analyze_trajectories", *coordinates("whole.dcd", **{"dt-ps": None}))
 
 
-def test_time_that_the_file_contradicts(fails, coordinates):
-    line = fails("analyze_trajectories", *coordinates("whole.xtc", **{"dt-ps": 5}))
-    assert "5" in line and "1" in line
-
-
 def test_dihedral_that_the_molecule_does_not_have(fails, coordinates):
     line = fails("analyze_trajectories", *coordinates("whole.xtc", features="phi chi1"))
     assert "chi1" in line and "phi" in line

@@ -165,6 +165,7 @@ def test_all_atom_trajectories_take_the_same_path(run_protocol, tmp_path):
     centred = structure.xyz[0] - structure.xyz[0].mean(axis=0)
     for k in range(4):
         open_or_closed = np.cumsum(rng.random(200) < 0.05) % 2
+        open_or_closed[:4] = 0  # the first frame has the bonds of the topology
         size = 1 + 2 * np.convolve(open_or_closed, np.ones(4) / 4, mode="same")
         xyz = size[:, None, None] * centred + 0.01 * rng.normal(size=(200, *centred.shape)) + 5
         mdtraj.Trajectory(xyz, structure.topology, time=200.0 * np.arange(200)).save_dcd(str(tmp_path / f"{k}.dcd"))
