@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 
 _SECONDS_BETWEEN_POLLS = 0.2
+_SECONDS_TO_END = 3.0
 _cancelled = threading.Event()  # set in worker processes only
 _BROKEN_POOL = (
     "A worker process ended by itself. In a script, call run_replicas under `if __name__ == '__main__':`; "
@@ -182,7 +183,8 @@ def _run_all(pool, jobs, system, n_steps, n_replicas, n_steps_before, progress):
         disable=not progress,
     ) as bar:
         try:
-            futures.extend(pool.submit(_run_replica, *job) for job in jobs)
+            with _interrupts_held():  # processes that start inherit it: Ctrl-C is not for them
+                futures.extend(pool.submit(_run_replica, *job) for job in jobs)
             waiting = dict(zip(futures, jobs))
             while waiting:
                 for future in [future for future in waiting if _is_finished(future)]:
@@ -217,8 +219,32 @@ def _worker_pool(n_processes):
         try:
             yield pool
         except BaseException:
-            held_here.close()
+            held_here.close()  # workers see it, write a checkpoint and end
+            _end_within(pool, _SECONDS_TO_END)
             raise
+
+
+def _end_within(pool, seconds):
+    """Wait for the workers to end, and kill those that do not: a frame may take long, and imports do."""
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    end = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, end - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+
+
+@contextlib.contextmanager
+def _interrupts_held():
+    """Ctrl-C waits until the block ends; where a thread cannot hold them, nothing is held."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _start_worker(lifeline):

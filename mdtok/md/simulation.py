@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 import numpy as np
 import openmm
@@ -16,6 +15,7 @@ from openmm import app, unit
 from tqdm import tqdm
 
 from mdtok.errors import RunFolderError, SettingsError
+from mdtok.md.checkpoints import find_checkpoints, restore, save_checkpoint
 from mdtok.md.platforms import select_platform
 from mdtok.md.xtc import XtcWriter, truncate_frames
 from mdtok.storage import read_json, whole, write_json
@@ -63,8 +63,8 @@ def run_simulation(
     n_steps : int
         Total number of steps, those of earlier runs in the folder included.
     out : path-like
-        The folder: ``trajectory.xtc``, ``topology.pdb``, ``state.csv``, ``checkpoint.chk``, ``state.xml`` (the
-        checkpoint for another platform or version of OpenMM) and ``settings.json``.
+        The folder: ``trajectory.xtc``, ``topology.pdb``, ``state.csv``, ``checkpoint.chk`` and the one
+        before, ``state.xml`` (the checkpoint for another platform or version of OpenMM) and ``settings.json``.
     seed : int
         Of the velocities and of the thermostat.
     start : str, optional
@@ -115,10 +115,11 @@ def run_simulation(
     choice = select_platform(platform, system)
 
     out.mkdir(parents=True, exist_ok=True)
+    _remove_left_over(out)
     write_json(out / "settings.json", settings)
     simulation = _make_simulation(system, choice, seed, n_done)
     if n_done:
-        _restore(simulation, out)
+        restore(simulation, out, find_checkpoints(out, settings))
     else:
         positions = system.start_positions(start, seed)
         simulation.context.setPositions(positions)
@@ -126,7 +127,7 @@ def run_simulation(
         simulation.context.setVelocitiesToTemperature(system.temperature_kelvin * unit.kelvin, velocities_seed)
         _write_topology(out / TOPOLOGY, system, positions)
     simulation.reporters.extend(reporters)
-    recorder = _Recorder(out, system, interval, simulation.currentStep)
+    recorder = _Recorder(out, system, settings, interval, simulation.currentStep)
     ns_per_step = system.timestep_fs * 1e-6
     with tqdm(
         total=n_steps * ns_per_step,
@@ -166,7 +167,7 @@ def check_folder(out, settings, n_steps):
     """
     path = out / "settings.json"
     if not path.exists():
-        others = [entry.name for entry in out.iterdir() if entry.suffix != ".partial"] if out.is_dir() else []
+        others = [entry.name for entry in out.iterdir() if ".partial" not in entry.name] if out.is_dir() else []
         if others or (out.exists() and not out.is_dir()):
             raise RunFolderError(f"{out} exists and holds no simulation (no settings.json); choose another folder.")
         return 0
@@ -182,24 +183,14 @@ def check_folder(out, settings, n_steps):
         raise RunFolderError(
             f"{out} holds another simulation ({'; '.join(other)}); choose another folder, or those settings."
         )
-    n_done = _checkpointed_steps(out)
+    checkpoints = find_checkpoints(out, settings)
+    n_done = checkpoints[0].step if checkpoints else 0
     if n_done > n_steps:
         raise RunFolderError(
             f"{out} holds {n_done} steps already and {n_steps} in all were asked for; "
             f"ask for at least {n_done}, or choose another folder."
         )
     return n_done
-
-
-def _checkpointed_steps(out):
-    """The step of the portable checkpoint, from the first lines of its XML."""
-    path = out / "state.xml"
-    if not path.exists():
-        return 0
-    try:
-        return int(next(ElementTree.iterparse(path, events=("start",)))[1].attrib["stepCount"])
-    except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise RunFolderError(f"{path} is no state of OpenMM ({error}); remove its folder and run it again.") from None
 
 
 def recorded_steps(out):
@@ -231,15 +222,6 @@ def _openmm_seeds(seed, n_done):
     """
     state = np.random.SeedSequence([int(seed), int(n_done)]).generate_state(3)
     return [1 + int(value) % (2**31 - 2) for value in state]
-
-
-def _restore(simulation, out):
-    """Load the checkpoint, or the portable state where the checkpoint is of another platform or version of OpenMM."""
-    try:
-        simulation.loadCheckpoint(str(out / "checkpoint.chk"))
-    except (openmm.OpenMMException, OSError) as error:
-        logger.warning("%s: continued from state.xml, since the checkpoint does not fit (%s).", out, error)
-        simulation.loadState(str(out / "state.xml"))
 
 
 def _write_topology(path, system, positions):
@@ -290,6 +272,12 @@ def _blown_up(simulation):
     )
 
 
+def _remove_left_over(out):
+    """What a kill left of files that were being written, by us and by OpenMM."""
+    for path in (*out.glob("*.partial"), *out.glob("*.partial.*"), *out.glob("*.tmp")):
+        path.unlink(missing_ok=True)
+
+
 def _count_degrees_of_freedom(system):
     n_moving = sum(system.getParticleMass(i) > 0 * unit.dalton for i in range(system.getNumParticles()))
     n_of_centre = 3 if any(isinstance(force, openmm.CMMotionRemover) for force in system.getForces()) else 0
@@ -299,8 +287,8 @@ def _count_degrees_of_freedom(system):
 class _Recorder:
     """Writes frames, rows of state.csv and checkpoints of one simulation, in an order that survives a kill."""
 
-    def __init__(self, out, system, interval, step):
-        self.out, self.system, self.interval = out, system, interval
+    def __init__(self, out, system, settings, interval, step):
+        self.out, self.system, self.settings, self.interval = out, system, settings, interval
         self.n_frames = step // interval
         self._trajectory = XtcWriter(out / TRAJECTORY)
         truncate_frames(out / TRAJECTORY, self.n_frames)
@@ -353,7 +341,4 @@ class _Recorder:
         """Frames first, so that no checkpoint is ahead of its frames."""
         self._flush()
         self._trajectory.sync()
-        with whole(self.out / "checkpoint.chk") as partial:
-            simulation.saveCheckpoint(str(partial))
-        with whole(self.out / "state.xml") as partial:
-            simulation.saveState(str(partial))
+        save_checkpoint(simulation, self.out, self.settings)

@@ -7,6 +7,7 @@ Exit status 0 only if the command did what it was asked for; 2 for a mistake tha
 import contextlib
 import dataclasses
 import difflib
+import errno
 import inspect
 import io
 import itertools
@@ -14,7 +15,9 @@ import logging
 import os
 import re
 import shlex
+import signal
 import sys
+import threading
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -350,24 +353,66 @@ def _typed_command():
     return shlex.join(sys.orig_argv)
 
 
+_INTERRUPTED = "interrupted; the same command goes on from here."
+
+
 def run_script(main: Callable[[], None]) -> None:
     """Run `main()` as a script: log to standard error, end with the exit status of the house.
 
     Parameters
     ----------
     main : callable
-        Takes nothing; an MdtokError that it raises is printed in one line.
+        Takes nothing; an MdtokError that it raises, or what the operating system refuses, is printed in one line.
+        Ctrl-C and SIGTERM end it with a line that says how to go on.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.getLogger("mdtok").addHandler(handler)
     logging.getLogger("mdtok").setLevel(logging.INFO)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here is fetched from a hub
+    received, before = [], {}
+
+    def stop(number, frame):
+        received.append(number)
+        if _imports(frame):  # nothing is lost yet; libraries swallow interrupts of their imports, and break later
+            os.write(2, f"\n{_INTERRUPTED}\n".encode())
+            os._exit(128 + number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):  # SIGTERM is what a queue sends before it kills
+            before[number] = signal.signal(number, stop)
     try:
         main()
     except MdtokError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a full disk, a folder that cannot be written
+        if os.environ.get("MDTOK_TRACEBACK"):
+            raise
+        print(f"error: {_of_the_system(error)}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
+        print(f"\n{_INTERRUPTED}", file=sys.stderr)
+        sys.exit(128 + (received[0] if received else signal.SIGINT))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _imports(frame):
+    """Whether a module is being imported."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _of_the_system(error):
+    """What the operating system refused, in one line, and what mends it."""
+    where = f"{error.filename}: " if error.filename else ""
+    what = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}{what}; make room, and the same command goes on from here."
+    return f"{where}{what}; MDTOK_TRACEBACK=1 shows where."

@@ -1,13 +1,15 @@
 """A run is a folder: its stages can be killed and started again, and leave a manifest.
 
-The manifest holds versions, command, settings, and for each finished stage its wall time and what it says of itself.
-What was computed with other settings is refused, never overwritten.
+The manifest holds versions, command, settings, and for each finished stage its wall time, what it says of itself and
+the checksums of its files. What was computed with other settings is refused, never overwritten; what is damaged is made
+anew.
 """
 
 import contextlib
 import importlib.metadata
 import sys
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from typing import Any
 from mdtok.errors import MdtokError, RunFolderError
 from mdtok.storage import as_json, hash_file, read_json, write_json
 from mdtok.workflows.command_line import OPERATIONAL, RunSettings, default_values, say_how_to_resume
+from mdtok.workflows.integrity import checksums, damaged_files, locked, remove_damaged, require_sealed, seal
 
+_locks: weakref.WeakValueDictionary = weakref.WeakValueDictionary()  # of this process, by folder
 _PACKAGES = ("mdtok", "openmm", "mdtraj", "deeptime", "numpy", "scipy", "scikit-learn", "torch", "transformers")
 
 
@@ -59,7 +63,7 @@ class RunFolder:
         hashes = {str(name): hash_file(name) for name in inputs}
         manifest_path = self.path / "manifest.json"
         if manifest_path.exists():
-            self.manifest = read_json(manifest_path)
+            self.manifest = require_sealed(manifest_path, read_json(manifest_path))
             seen = {**defaults, **self.manifest["settings"]}
             self._refuse_other(seen, {**defaults, **settings}, hashes, stage_of or {}, by_name)
             for key in by_name:
@@ -67,7 +71,7 @@ class RunFolder:
                     self._reopen((stage_of or {})[key])
             self.manifest |= {"settings": settings, "inputs_sha256": hashes}
         else:
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self.path.exists() and (not self.path.is_dir() or any(p.name != ".lock" for p in self.path.iterdir())):
                 raise RunFolderError(
                     f"{self.path} exists and is not a run of mdtok (no manifest.json); choose another --out."
                 )
@@ -80,6 +84,27 @@ class RunFolder:
                 "begun": [],
                 "stages": {},
             }
+            self._make()
+        self._lock = locked(self.path, _locks)
+        if manifest_path.exists():
+            self._do_again(remove_damaged(self.path, damaged_files(self.path, self.manifest.get("files", {}))))
+        else:
+            self._save()
+
+    def _make(self):
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{self.path} cannot be made ({error.strerror}); choose another --out.") from None
+
+    def _do_again(self, stages):
+        """Mark stages as not done; what they said of themselves is added to."""
+        for name in stages:
+            if name in self.manifest["stages"]:
+                self.manifest.setdefault("reopened", {})[name] = self.manifest["stages"].pop(name)
+            self.manifest.get("files", {}).pop(name, None)
+        if stages:
+            self._reopen("score")
             self._save()
 
     @classmethod
@@ -119,7 +144,15 @@ class RunFolder:
         run.path = Path(path)
         if not (run.path / "manifest.json").exists():
             raise RunFolderError(f"{path} is not a run of mdtok (no manifest.json); give the folder of one.")
-        run.manifest = read_json(run.path / "manifest.json")
+        path = run.path / "manifest.json"
+        run.manifest = require_sealed(path, read_json(path))
+        damaged = [name for names in damaged_files(run.path, run.manifest.get("files", {})).values() for name in names]
+        damaged = [name for name in damaged if not name.startswith("md/")]
+        if damaged:
+            raise RunFolderError(
+                f"{path.parent / damaged[0]} is damaged or lost since it was written; the command that made this run, "
+                "given again, makes it anew."
+            )
         return run
 
     def _refuse_other(self, seen, wanted, hashes, stage_of, by_name):
@@ -145,7 +178,7 @@ class RunFolder:
                 self.manifest.setdefault("reopened", {})[name] = self.manifest["stages"].pop(name)
 
     def _save(self):
-        write_json(self.path / "manifest.json", self.manifest)
+        write_json(self.path / "manifest.json", seal(as_json(self.manifest)))
 
     def is_done(self, stage: str) -> bool:
         """Whether `stage` was finished in this folder."""
@@ -180,6 +213,7 @@ class RunFolder:
         seconds = earlier.get("wall_seconds", 0.0) + time.perf_counter() - began
         self.manifest["stages"][name] = {"wall_seconds": round(seconds, 1), **as_json(figures)}
         self.manifest.get("reopened", {}).pop(name, None)
+        self.manifest.setdefault("files", {})[name] = checksums(self.path, name)
         self._save()
 
     def __truediv__(self, name: str) -> Path:
