@@ -42,6 +42,7 @@ _OPERATORS = {
     ast.UAdd: np.positive,
 }
 _COMPLEX_STEP = 1e-30
+_LONGEST, _MOST_OPERATIONS, _DEEPEST = 20_000, 5_000, 200  # OpenMM writes definitions out, where they can double
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +84,15 @@ class Potential:
             raise SettingsError(f"The potential is {self.expression!r}; an expression in x and y was expected.")
         main, definitions = _parse(self.expression)
         known = {"x", "y", *self.parameters}
+        sizes = dict.fromkeys(known, (1, 1))
         for name, tree in definitions:  # in the order in which they can be worked out
+            if name in sizes or name in _FUNCTIONS:
+                raise SettingsError(f"The potential defines {name!r}, which has a meaning already; name it anew.")
             _check_tree(tree, known)
             known.add(name)
+            sizes[name] = _size(tree, sizes)
         _check_tree(main, known)
+        _size(main, sizes)
 
     def energy(self, points: np.ndarray) -> np.ndarray:
         """Energy in kJ/mol, shape (n,), at points of shape (n, 2) in nm."""
@@ -155,7 +161,9 @@ def _as_points(points):
 @functools.lru_cache
 def _parse(expression):
     """The tree of the energy, and those of its definitions, each after those that it needs."""
-    main, *others = [part.strip() for part in expression.split(";") if part.strip()]
+    if len(expression) > _LONGEST:
+        raise SettingsError(f"The potential has {len(expression):,} characters; at most {_LONGEST:,} were expected.")
+    main, *others = [part.strip() for part in expression.split(";") if part.strip()] or [""]
     definitions = []
     for part in others:
         name, equals, body = part.partition("=")
@@ -173,6 +181,8 @@ def _tree(text):
     code = text.replace("^", "**")
     try:
         return ast.parse(code, mode="eval").body
+    except (RecursionError, MemoryError, ValueError):
+        raise SettingsError(f"The potential has brackets or operations nested too deep in {text[:80]!r}.") from None
     except SyntaxError as error:
         column = (error.offset or 1) - 1
         near = code[max(0, column - 12) : column + 12].replace("**", "^")
@@ -195,12 +205,35 @@ def _check_tree(tree, known):
                     f"The potential names {node.id!r}, which is neither x, y, a parameter nor a definition."
                 )
         elif isinstance(node, ast.Constant):
-            if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
+            if isinstance(node.value, bool) or not isinstance(node.value, (int, float)) or not _is_finite(node.value):
                 raise SettingsError(f"The potential has {_text(node)!r}; numbers were expected.")
         elif not isinstance(getattr(node, "op", node), (ast.Load, *_OPERATORS)):  # an operation is what its operator is
             raise SettingsError(
                 f"The potential has {_text(node)!r}, which is not arithmetic: + - * / ^ and functions are."
             )
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
+
+
+def _size(tree, sizes):
+    """Operations and depth of a tree with its definitions written out; SettingsError where there are too many."""
+    n_operations, deepest, left = 0, 0, [(tree, 1)]
+    while left:
+        node, depth = left.pop()
+        of_name, depth_of_name = sizes.get(node.id, (1, 1)) if isinstance(node, ast.Name) else (1, 0)
+        n_operations, deepest = n_operations + of_name, max(deepest, depth + depth_of_name)
+        if n_operations > _MOST_OPERATIONS or deepest > _DEEPEST:
+            raise SettingsError(
+                f"The potential, written out, has over {_MOST_OPERATIONS:,} operations or is over {_DEEPEST} deep; "
+                "write it shorter."
+            )
+        left += [(child, depth + 1) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+    return n_operations, deepest
 
 
 def _text(node):

@@ -209,3 +209,22 @@ def test_bad_parameters():
         Potential("x", {"x": 1.0})
     with pytest.raises(SettingsError, match="'lambda' cannot be"):
         Potential("lambda*x", {"lambda": 1.0})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "; ;",
+        "x" + "+x" * 9000,
+        "-" * 3000 + "x",
+        "1e999*x",
+        "9" * 400 + "*x",
+        "x;x=y",
+        "a;a=x;a=y",
+        "a0;" + ";".join(f"a{n}=a{n + 1}+a{n + 1}" for n in range(40)) + ";a40=x",  # 2^40 operations written out
+    ],
+)
+def test_expressions_without_end_or_meaning_are_refused_in_one_line(expression):
+    with pytest.raises(SettingsError) as error:
+        Potential(expression)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
