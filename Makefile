@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: alanine muller-brown four-state fip35 quick test coverage lint test-slow test-gpu bench clean
+.PHONY: alanine muller-brown four-state fip35 quick test coverage lint test-slow test-gpu soak bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,13 @@ test-slow: $(READY)
 
 test-gpu: $(READY)
 	$(RUN) -m pytest -m gpu $(ARGS)
+
+# Minutes to an hour: damaged inputs through every loader, and runs killed at any moment.
+SOAK_INPUTS ?= 20000
+SOAK_KILLS ?= 300
+soak: $(READY)
+	$(RUN) tests/fuzz/soak.py --inputs $(SOAK_INPUTS) $(ARGS)
+	$(RUN) tests/kills/soak.py --kills $(SOAK_KILLS) $(ARGS)
 
 bench: $(READY)
 	$(RUN) benchmarks/bench_startup.py

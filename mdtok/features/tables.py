@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import math
 import re
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +20,7 @@ log = logging.getLogger(__name__)
 
 FORMATS = ".npy, .npz, COLVAR of PLUMED (also gzipped), .xvg of GROMACS, .csv"
 _TIME = re.compile(r"t|time|time ?[(\[]ps[)\]]", re.IGNORECASE)
-_MOST_BYTES = 4_000_000_000  # of text; and no more than 200 times what a gzipped file has
+_MOST_UNPACKED = 200  # times the size of a gzipped file; numbers pack ten times at most
 _NUMBERS = re.compile(r"[0-9+\-.eEnaifNAIF\s,;]*")  # nan and inf are named later, with their column
 
 
@@ -79,21 +81,27 @@ def _of_array(name, array):
 def _read_text(path):
     """Lines of a text file, gzipped or not."""
     try:
-        with open(path, "rb") as file:
-            gzipped = file.read(2) == b"\x1f\x8b"
-        most = min(_MOST_BYTES, 200 * path.stat().st_size + 1_000_000) if gzipped else _MOST_BYTES
-        with gzip.open(path, "rb") if gzipped else open(path, "rb") as file:  # type: ignore[operator]
-            content = file.read(most + 1)
-        if len(content) > most:
-            raise ValueError(f"it unpacks to over {most / 1e6:.0f} MB")
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = _unpacked(content)
         text = content.decode("utf-8")
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} cannot be read as a table of numbers ({reason}); known are {FORMATS}.") from None
     lines = text.splitlines()
     if lines and not text.endswith("\n"):
         lines = _without_cut_row(path, lines)
     return lines
+
+
+def _unpacked(content):
+    most, pieces = _MOST_UNPACKED * len(content) + 1_000_000, []
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        while piece := file.read(2**20):
+            pieces.append(piece)
+            if len(pieces) * 2**20 > most:
+                raise ValueError(f"it unpacks to over {most / 1e6:.0f} MB")
+    return b"".join(pieces)
 
 
 def _without_cut_row(path, lines):

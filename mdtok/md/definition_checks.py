@@ -6,8 +6,13 @@ from mdtok.errors import SettingsError
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is a finite number, and no bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether `value` is a number that a float can hold, and no bool."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def require_positive(definition, keys: tuple[str, ...]) -> None:

@@ -55,7 +55,7 @@ def _read_dcd(path):
     try:
         with open(path, "rb") as file:
             layout = _dcd_layout(file)
-    except struct.error:
+    except (struct.error, OSError, ValueError, OverflowError):
         raise DataError(f"{path} is no DCD file, or ends within its header (0 sound frames); leave it out.") from None
     n_frames_said, n_atoms, first_frame_at, first_frame_bytes, frame_bytes, axes = layout
     if n_atoms < 1 or first_frame_bytes < 1 or frame_bytes < 1:

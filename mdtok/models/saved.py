@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mdtok.errors import DataError, RunFolderError
+from mdtok.errors import DataError, MdtokError, RunFolderError
 from mdtok.models.device import best_device
 from mdtok.models.discovery import find_class
 from mdtok.models.model import Model
-from mdtok.storage import read_json, read_npz, whole, write_json
+from mdtok.storage import as_json, hash_file, hash_json, read_json, read_npz, whole, write_json
 
 
 class Saved(dict):
@@ -42,10 +42,10 @@ def write_model(
     content = {"class": type(model).__name__, model.size: getattr(model, f"{model.size}_"), "settings": settings}
     with whole(folder) as partial:
         partial.mkdir()
-        write_json(partial / "model.json", content)
         np.savez_compressed(partial / "arrays.npz", **arrays)
         for name, part in (parts or {}).items():
             part.save(partial / name)
+        write_json(partial / "model.json", _sealed(content, partial, ("arrays.npz",)))
 
 
 def read_model(folder: str | PathLike, model_class: type[Model]) -> tuple[dict, int, dict[str, np.ndarray]]:
@@ -81,7 +81,31 @@ def write_network(
     for name, part in (parts or {}).items():
         part.save(folder / name)
     content = {"class": type(model).__name__, "settings": model.settings}
-    write_json(folder / "model.json", {**content, model.size: getattr(model, f"{model.size}_"), **found})
+    content = {**content, model.size: getattr(model, f"{model.size}_"), **found}
+    write_json(folder / "model.json", _sealed(content, folder, ("model.safetensors", "config.json")))
+
+
+def _sealed(content, folder, files):
+    """What ``model.json`` says, with checksums of itself and of the files beside it."""
+    content = as_json({**content, "sha256": {name: hash_file(folder / name) for name in files}})
+    return {**content, "checksum": hash_json(content)}
+
+
+def _require_sound(path, content):
+    """RunFolderError if a model is not as it was saved; those of earlier versions have no checksums."""
+    said = dict(content)
+    checksum, files = said.pop("checksum", None), said.get("sha256", {})
+    changed = ["model.json"] if (checksum is not None or files) and checksum != hash_json(said) else []
+    if not changed and checksum is not None:
+        changed = [name for name, digest in files.items() if _hash_or_none(path.parent / name) != digest]
+    if changed:
+        raise RunFolderError(
+            f"{path.parent / changed[0]} is damaged, or is not of this model; fit and save the model again."
+        )
+
+
+def _hash_or_none(path):
+    return hash_file(path) if path.is_file() else None
 
 
 def read_weights(folder: str | PathLike, network) -> None:
@@ -98,7 +122,7 @@ def read_weights(folder: str | PathLike, network) -> None:
     path = Path(folder) / "model.safetensors"
     try:
         network.load_state_dict(load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise RunFolderError(f"{path} cannot be read ({reason}); fit and save the model again.") from None
     network.to(best_device())
@@ -110,6 +134,7 @@ def read_content(folder: str | PathLike, model_class: type[Model] | None = None)
     content = read_json(path)
     if not isinstance(content, dict):
         raise RunFolderError(f"{path} is no JSON object; fit and save the model again.")
+    _require_sound(path, content)
     if model_class is not None and content.get("class") != model_class.__name__:
         raise DataError(f"{folder} holds a {content.get('class')}, not a {model_class.__name__}; use mdtok.load_model.")
     return Saved(path, content)
@@ -135,4 +160,10 @@ def load_model(folder: str | PathLike) -> Model:
             f"{folder}/model.json names the class {name!r}, which is no model of mdtok nor of a package that is "
             "installed."
         )
-    return model_class.load(folder)
+    try:
+        return model_class.load(folder)
+    except MdtokError:
+        raise
+    except Exception as error:  # what is damaged in a folder without checksums shows anywhere
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RunFolderError(f"{folder} cannot be read as a model ({reason}); fit and save it again.") from None

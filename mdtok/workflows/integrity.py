@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mdtok.errors import RunFolderError
-from mdtok.storage import hash_file
+from mdtok.storage import hash_file, hash_json
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +78,7 @@ def remove_damaged(run: Path, damaged: dict[str, list[str]]) -> list[str]:
 def seal(manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest with a checksum of its own."""
     content = {key: value for key, value in manifest.items() if key != "checksum"}
-    return {**content, "checksum": _hash(content)}
+    return {**content, "checksum": hash_json(content)}
 
 
 def require_sealed(path: Path, manifest: Any) -> dict[str, Any]:
@@ -93,18 +91,14 @@ def require_sealed(path: Path, manifest: Any) -> dict[str, Any]:
     """
     kinds = {"settings": dict, "inputs_sha256": dict, "begun": list, "stages": dict}
     sound = isinstance(manifest, dict) and all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
-    if sound and "checksum" in manifest:
+    if sound and ("checksum" in manifest or "files" in manifest):
         content = {key: value for key, value in manifest.items() if key != "checksum"}
-        sound = _hash(content) == manifest["checksum"]
+        sound = hash_json(content) == manifest.get("checksum")
     if not sound:
         raise RunFolderError(
             f"{path} is damaged, or was changed by hand; put back a copy of it, or begin anew with another --out."
         )
     return manifest
-
-
-def _hash(content):
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 class Lock:
