@@ -54,9 +54,30 @@ def test_every_file_that_is_missing_empty_or_cut_is_said_in_one_line(damaged):
             path.write_bytes(whole)
 
 
+def of_an_earlier_version(folder):
+    """A saved model without checksums, which reads what is there."""
+    content = json.loads((folder / "model.json").read_text())
+    content = {key: value for key, value in content.items() if key not in ("sha256", "checksum")}
+    (folder / "model.json").write_text(json.dumps(content))
+    return content
+
+
+def test_models_of_earlier_versions_are_read(damaged):
+    of_an_earlier_version(damaged)
+    assert load_model(damaged).is_fitted
+
+
+def test_what_was_changed_by_a_digit_is_damaged(damaged):
+    for path in sorted(path for path in damaged.iterdir() if path.is_file()):
+        sound = path.read_bytes()
+        path.write_bytes(sound[:-2] + bytes([sound[-2] ^ 1]) + sound[-1:])
+        with pytest.raises(RunFolderError, match="is damaged"):
+            load_model(damaged)
+        path.write_bytes(sound)
+
+
 def test_what_is_missing_in_a_file_is_named(damaged):
-    path = damaged / "model.json"
-    content = json.loads(path.read_text())
+    path, content = damaged / "model.json", of_an_earlier_version(damaged)
     for key in sorted(set(content) - {"class"}):
         path.write_text(json.dumps({name: value for name, value in content.items() if name != key}))
         with pytest.raises(RunFolderError, match=rf"model.json lacks '{key}'"):
@@ -68,6 +89,7 @@ def test_what_is_missing_in_a_file_is_named(damaged):
 
 def test_an_array_that_is_missing_is_named(saved, tmp_path):
     MarkovModel.load(saved / "msm").save(tmp_path / "model")
+    of_an_earlier_version(tmp_path / "model")
     np.savez_compressed(tmp_path / "model" / "arrays.npz", counts=np.eye(2))
     with pytest.raises(RunFolderError, match=r"arrays.npz lacks 'state_histogram'"):
         load_model(tmp_path / "model")
@@ -83,7 +105,7 @@ def test_a_folder_of_another_class_is_refused(damaged):
 def test_weights_of_another_shape_are_refused(saved, tmp_path):
     folder = tmp_path / "model"
     NanoGPT.load(saved / "nanogpt-tiny").save(folder)
-    content = json.loads((folder / "model.json").read_text())
+    content = of_an_earlier_version(folder)
     content["settings"]["n_inner"] = 32
     (folder / "model.json").write_text(json.dumps(content))
     with pytest.raises(RunFolderError, match=r"model.safetensors cannot be read .*size mismatch") as raised:
