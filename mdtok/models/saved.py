@@ -100,7 +100,7 @@ def _require_sound(path, content):
         changed = [name for name, digest in files.items() if _hash_or_none(path.parent / name) != digest]
     if changed:
         raise RunFolderError(
-            f"{path.parent / changed[0]} is damaged, or is not of this model; fit and save the model again."
+            f"{path.parent / changed[0]} cannot be read (damaged, or not of this model); fit and save the model again."
         )
 
 

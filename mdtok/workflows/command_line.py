@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mdtok.errors import MdtokError, SettingsError
-from mdtok.storage import read_yaml
 
 log = logging.getLogger(__name__)
 
@@ -325,6 +324,8 @@ def _take_option(arguments, option):
 def _read_yaml(path, names):
     if not Path(path).is_file():
         raise SettingsError(f"The settings file {path} does not exist.")
+    from mdtok.storage import read_yaml  # and with it numpy, which --help need not wait for
+
     content = read_yaml(path) or {}
     if not isinstance(content, dict):
         raise SettingsError(f"{path} does not hold 'name: value' lines.")

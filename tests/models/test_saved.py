@@ -71,7 +71,7 @@ def test_what_was_changed_by_a_digit_is_damaged(damaged):
     for path in sorted(path for path in damaged.iterdir() if path.is_file()):
         sound = path.read_bytes()
         path.write_bytes(sound[:-2] + bytes([sound[-2] ^ 1]) + sound[-1:])
-        with pytest.raises(RunFolderError, match="is damaged"):
+        with pytest.raises(RunFolderError, match=f"{path.name} .*cannot be read|{path.name} is damaged"):
             load_model(damaged)
         path.write_bytes(sound)
 
