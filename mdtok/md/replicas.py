@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import multiprocessing
 import multiprocessing.connection
@@ -22,10 +23,12 @@ from tqdm import tqdm
 
 from mdtok.errors import MdtokError, SettingsError
 from mdtok.md.platforms import available_cores, select_platform
+from mdtok.md.replica_checks import blown_up, remarks_on, say_blown_up
 from mdtok.md.simulation import (
     BAR_FORMAT,
     TOPOLOGY,
     TRAJECTORY,
+    BlownUp,
     check_folder,
     recorded_steps,
     run_simulation,
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from mdtok.md.simulated_system import SimulatedSystem
     from mdtok.md.trajectory import Trajectories
 
+
+logger = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN_POLLS = 0.2
 _SECONDS_TO_END = 3.0
@@ -96,7 +101,8 @@ def run_replicas(
     Raises
     ------
     SettingsError
-        A setting is out of range, a start is not known, or a replica blew up.
+        A setting is out of range, a start is not known, or all replicas blew up. One that does is left out, and the
+        others go on.
     RunFolderError
         A replica's folder holds another simulation, or a longer one.
 
@@ -124,7 +130,7 @@ def run_replicas(
     n_done = []
     for folder, replica_seed, start in replicas:
         n_done.append(check_folder(folder, simulation_settings(system, replica_seed, start, interval), n_steps))
-    to_run = [replica for replica, steps in zip(replicas, n_done) if steps < n_steps]
+    to_run = [one for one, steps in zip(replicas, n_done) if steps < n_steps and not blown_up(one[0])]
     if n_processes is not None and (int(n_processes) != n_processes or n_processes < 1):
         raise SettingsError(f"n_processes is {n_processes}; a whole number of at least 1 was expected.")
     if to_run:
@@ -135,8 +141,13 @@ def run_replicas(
         jobs = [(system, n_steps, folder, replica_seed, start, choice) for folder, replica_seed, start in to_run]
         with _worker_pool(n_side_by_side) if executor is None else contextlib.nullcontext(executor) as pool:
             _run_all(pool, jobs, system, n_steps, n_replicas, sum(n_done), progress)
-    paths = [folder / TRAJECTORY for folder, _, _ in replicas]
-    return open_trajectories(paths, top=replicas[0][0] / TOPOLOGY, dt_ps=interval * system.timestep_fs / 1000)
+    sound = [folder for folder, _, _ in replicas if not blown_up(folder)]
+    if not sound:
+        raise BlownUp(f"All replicas blew up; {replicas[0][0].name}: {blown_up(replicas[0][0])}")
+    for remark in remarks_on([folder for folder, _, _ in replicas]):
+        logger.warning("%s", remark)
+    paths = [folder / TRAJECTORY for folder in sound]
+    return open_trajectories(paths, top=sound[0] / TOPOLOGY, dt_ps=interval * system.timestep_fs / 1000)
 
 
 def _count_steps(system, n_replicas, length_ns):
@@ -167,6 +178,10 @@ def _run_replica(system, n_steps, folder, seed, start, choice):
             progress=False,
             should_stop=_cancelled.is_set,
         )
+    except BlownUp as error:
+        if hasattr(system, "potential"):  # particles on a potential that does not hold them: all of them blow up
+            raise BlownUp(f"{folder.name}: {error}") from None
+        say_blown_up(folder, str(error))  # the others go on; it keeps what it had at its last checkpoint
     except MdtokError as error:
         raise type(error)(f"{folder.name}: {error}") from None
 

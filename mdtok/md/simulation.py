@@ -37,6 +37,10 @@ _FARTHEST_NM = 1e6  # an XTC file holds no more
 _HEADER = "step,time_ps,potential_energy_kj_mol,temperature_kelvin\n"
 
 
+class BlownUp(SettingsError):
+    """Positions became NaN or huge."""
+
+
 def run_simulation(
     system: SimulatedSystem,
     n_steps: int,
@@ -265,7 +269,7 @@ def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar, 
 
 def _blown_up(simulation):
     timestep_fs = simulation.integrator.getStepSize().value_in_unit(unit.femtosecond)
-    return SettingsError(
+    return BlownUp(
         f"The simulation blew up (positions NaN or huge) at step {simulation.currentStep}; "
         f"use a time step shorter than {timestep_fs:g} fs, a lower temperature, or a structure without clashes; "
         "a potential must rise on all sides."

@@ -397,8 +397,9 @@ def run_script(main: Callable[[], None]) -> None:
         print(f"\n{_INTERRUPTED}", file=sys.stderr)
         sys.exit(128 + (received[0] if received else signal.SIGINT))
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+        logging.getLogger("mdtok").removeHandler(handler)
 
 
 def _imports(frame):

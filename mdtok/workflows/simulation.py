@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mdtok.errors import RunFolderError
 from mdtok.md import Trajectories, open_trajectories, run_replicas
+from mdtok.md.replica_checks import blown_up, remarks_on
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,15 @@ def replica_folders(folder) -> list[Path]:
     return sorted(folders, key=lambda path: int(path.name.removeprefix("replica_")))
 
 
+def replica_remarks(folder) -> list[str]:
+    """What a reader of the results has to know of the replicas: those that blew up, or ran at another temperature."""
+    return remarks_on(replica_folders(folder))
+
+
 def open_replicas(folder, stride: int = 1, dt_ps: float | None = None) -> Trajectories:
     """The trajectories that `run_replicas` left in a folder, every `stride`-th frame of them."""
-    replicas = replica_folders(folder)
+    replicas = [replica for replica in replica_folders(folder) if not blown_up(replica)]
+    if not replicas:
+        raise RunFolderError(f"All replicas in {folder} blew up; use a shorter time step, or a lower temperature.")
     paths = [replica / "trajectory.xtc" for replica in replicas]
     return open_trajectories(paths, top=replicas[0] / "topology.pdb", dt_ps=dt_ps, stride=stride)

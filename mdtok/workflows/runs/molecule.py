@@ -16,7 +16,7 @@ from mdtok.tokens import StateTokenizer
 from mdtok.workflows.command_line import setting
 from mdtok.workflows.folder import RunFolder
 from mdtok.workflows.settings import ModelSettings
-from mdtok.workflows.simulation import open_replicas, simulate
+from mdtok.workflows.simulation import open_replicas, replica_remarks, simulate
 from mdtok.workflows.stages import do_stages
 from mdtok.workflows.tokenising import tokenize
 
@@ -137,7 +137,9 @@ def tokenize_replicas(run, settings, stride: int) -> None:
     trajs = open_replicas(run / "md", stride)
     featurizer = Featurizer(named_features(settings.features))
     arrays = featurizer.fit(trajs).transform(trajs, progress=settings.progress)
-    table = FeatureTable(arrays, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps)
+    table = FeatureTable(
+        arrays, featurizer.feature_names_, featurizer.periodic_, trajs.dt_ps, remarks=replica_remarks(run / "md")
+    )
     n_macrostates, seed, lagtime = settings.n_macrostates or "auto", settings.seed, settings.lagtime
     if settings.tokens == "sin-phi":
         middles = (np.arange(_SIN_PHI_BINS) + 0.5) * 2 / _SIN_PHI_BINS - 1

@@ -20,7 +20,7 @@ from mdtok.tokens.naming import name_by_contacts
 from mdtok.workflows.command_line import setting
 from mdtok.workflows.folder import RunFolder
 from mdtok.workflows.settings import ModelSettings
-from mdtok.workflows.simulation import open_replicas, simulate
+from mdtok.workflows.simulation import open_replicas, replica_remarks, simulate
 from mdtok.workflows.stages import do_stages
 from mdtok.workflows.tokenising import tokenize
 
@@ -152,6 +152,7 @@ def make_tokens(run, settings: ProteinSettings, definition, trajs: Trajectories)
     log.info("%s", choice)
     tica = fit_tica(contacts, choice.lagtime, choice.n_dim)
     components = [map_chunks(tica.transform, array) for array in contacts]
+    remarks = replica_remarks(run / "md") if (run / "md").is_dir() else []
     names = [*(f"TICA {k + 1}" for k in range(choice.n_dim)), *order_parameters.feature_names_]
     arrays = [np.column_stack(pair).astype(np.float32) for pair in zip(components, order)]
     column = {name: k for k, name in enumerate(names)}
@@ -163,7 +164,7 @@ def make_tokens(run, settings: ProteinSettings, definition, trajs: Trajectories)
 
     tokenize(
         run,
-        FeatureTable(arrays, names, np.zeros(len(names), dtype=bool), trajs.dt_ps),
+        FeatureTable(arrays, names, np.zeros(len(names), dtype=bool), trajs.dt_ps, remarks=remarks),
         trajs.dt_ps,
         StateTokenizer(settings.n_states, settings.n_macrostates or "auto", settings.lagtime, seed=settings.seed),
         settings,
