@@ -105,9 +105,9 @@ def find_files_of_both(train: list[str], test: list[str]) -> tuple[list[Path], l
 
 def check_as_given(train: list, test: list) -> None:
     """Refuse trajectories that overlap, before anything is cut: a part of what is held out would be trained on."""
-    (names, dtrajs), of_test = zip(*train), list(zip(*test))
+    names, dtrajs = [name for name, _ in train], [dtraj for _, dtraj in train]
     if test:
-        check_held_out(dtrajs, of_test[1], (names, of_test[0]))
+        check_held_out(dtrajs, [dtraj for _, dtraj in test], (names, [name for name, _ in test]))
     else:
         check_no_overlap(dtrajs, names)
 
