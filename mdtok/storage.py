@@ -1,6 +1,7 @@
 """Files that appear whole or not at all: JSON, arrays, folders; and hashes of what a user gave."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mdtok.errors import RunFolderError, SettingsError
+from mdtok.errors import MdtokError, RunFolderError, SettingsError
 
 _LARGE = 64 * 2**20
 _LARGEST_YAML_BYTES, _MOST_REFERENCES, _DEEPEST = 1_000_000, 20, 30
@@ -262,6 +263,28 @@ def load_arrays(folder, mapped=False):
     if not paths:
         raise RunFolderError(f"{folder} holds no NNN.npy arrays; run the stage that writes it first.")
     return [read_npy(path, mapped) for path in paths]
+
+
+def damage_in_one_line(load):
+    """Make ``load(cls, folder, …)`` raise RunFolderError for whatever it stumbles over in a damaged folder.
+
+    What a file holds may be of any type and shape, where an earlier version wrote no checksum: a loader need not
+    foresee all of it. Our own errors pass as they are.
+    """
+
+    @functools.wraps(load)
+    def guarded(cls, folder, *args, **kwargs):
+        try:
+            return load(cls, folder, *args, **kwargs)
+        except MdtokError:
+            raise
+        except OSError as error:
+            raise RunFolderError(f"{folder} cannot be read ({_one_line(error)}).") from None
+        except (Exception, RecursionError, MemoryError) as error:
+            reason = f"{type(error).__name__}: {_one_line(error)}"[:200]
+            raise RunFolderError(f"{folder} is damaged ({reason}); make it anew.") from None
+
+    return guarded
 
 
 def hash_json(content):

@@ -19,7 +19,7 @@ from mdtok.kinetics.estimators import check_lagtime, implied_timescales, populat
 from mdtok.kinetics.referee import Referee
 from mdtok.models.rollout import roll_out
 from mdtok.models.trajectory_model import TrajectoryModel
-from mdtok.storage import read_json, write_json
+from mdtok.storage import damage_in_one_line, read_json, write_json
 from mdtok.tokens.connected import require_connected
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.tokens.held_out import check_held_out
@@ -59,6 +59,7 @@ class Scorecard:
         return write_report(self, folder, **report)
 
     @classmethod
+    @damage_in_one_line
     def load(cls, folder: str | Path) -> Scorecard:
         """Read ``scorecard.json`` (without the rollouts)."""
         return cls(read_json(Path(folder) / "scorecard.json"))

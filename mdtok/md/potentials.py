@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import keyword
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,10 +39,10 @@ _OPERATORS = {
     ast.Mult: np.multiply,
     ast.Div: np.divide,
     ast.Pow: np.power,
-    ast.USub: np.negative,
-    ast.UAdd: np.positive,
+    ast.USub: np.negative,  # no plus: OpenMM reads none before a value
 }
 _COMPLEX_STEP = 1e-30
+_ODD = re.compile(r"[^\t\n\r -~]|\b0[xXoObB]\w+|\b[0-9][0-9.]*_\w*")  # Python reads them, OpenMM does not
 _LONGEST, _MOST_OPERATIONS, _DEEPEST = 20_000, 5_000, 200  # OpenMM writes definitions out, where they can double
 
 
@@ -163,6 +164,9 @@ def _parse(expression):
     """The tree of the energy, and those of its definitions, each after those that it needs."""
     if len(expression) > _LONGEST:
         raise SettingsError(f"The potential has {len(expression):,} characters; at most {_LONGEST:,} were expected.")
+    odd = _ODD.search(expression)
+    if odd:
+        raise SettingsError(f"The potential has {odd[0]!r}; names, decimal numbers and + - * / ^ were expected.")
     main, *others = [part.strip() for part in expression.split(";") if part.strip()] or [""]
     definitions = []
     for part in others:

@@ -35,6 +35,7 @@ SIDE_CHAINS = {
 _LETTERS = dict(zip(SIDE_CHAINS, "ARNDCQEGHILKMFPSTWYV"))
 _ALSO_KNOWN = ("ACE", "NME", "NHE")  # caps
 _LONGEST_BOND_NM = 0.25  # between residues; a peptide bond has 0.133, a disulfide 0.205
+_FARTHEST_NM = 1e4  # the columns of a PDB file end at 1,000 nm
 # Beta carbons of (2S,3R)-threonine and (2S,3S)-isoleucine: centre, and three neighbours of positive signed volume.
 _CENTRES = {"THR": ("CB", "CA", "OG1", "CG2"), "ILE": ("CB", "CA", "CG1", "CG2")}
 
@@ -63,8 +64,11 @@ def load_structure(path):
         with open(path, encoding="utf-8") as file:
             pdb = app.PDBFile(file)
         positions = pdb.getPositions(asNumpy=True).value_in_unit(unit.nanometer)
+        if not (np.abs(positions) < _FARTHEST_NM).all():
+            raise ValueError("it has positions that are not numbers, or beyond what the format holds")
     except Exception as error:  # OpenMM's parser raises whatever it stumbles over
-        raise StructureError(f"{path} cannot be read as a PDB file with atoms ({error}).") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise StructureError(f"{path} cannot be read as a PDB file with atoms ({reason}).") from None
     try:
         _check_heavy_atoms(pdb.topology)
         _check_bonds(pdb.topology, positions)

@@ -246,6 +246,12 @@ class TrajectoryFile:
                 f"it was "
                 "opened."
             )
+        if not np.isfinite(chunk.xyz).all():
+            at = int(rows[0]) + step * int(np.argmin(np.isfinite(chunk.xyz).all(axis=(1, 2))))
+            raise DataError(
+                f"{piece.path} has coordinates that are not numbers in frame {at}; it is damaged, or its simulation "
+                "broke there: cut it before."
+            )
         return chunk if n_in_a_row == len(rows) else chunk.slice((rows - rows[0]) // step)
 
 

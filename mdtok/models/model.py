@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.storage import damage_in_one_line
 
 
 class Model(ABC):
@@ -48,6 +49,12 @@ class Model(ABC):
     name_shown: str | None = None
     name_help: str | None = None
     tuned_pattern: str | None = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name in ("load", "from_pretrained"):  # of every class, those of other packages too
+            if isinstance(method := vars(cls).get(name), classmethod):
+                setattr(cls, name, classmethod(damage_in_one_line(method.__func__)))
 
     @classmethod
     def from_name(cls, match: re.Match, context: ModelContext) -> Model:

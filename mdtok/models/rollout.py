@@ -9,7 +9,7 @@ import numpy as np
 
 from mdtok.errors import DataError
 from mdtok.models.dynamics import DynamicsModel
-from mdtok.storage import load_arrays, read_json, save_arrays, whole, write_json
+from mdtok.storage import damage_in_one_line, load_arrays, read_json, save_arrays, whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 _TOKENS_OF_A_PIECE = 1_000_000
@@ -46,6 +46,7 @@ class Rollout:
             write_json(partial / "rollout.json", {"lagtime": self.lagtime, "seconds": self.seconds})
 
     @classmethod
+    @damage_in_one_line
     def load(cls, folder):
         """Read what `save` wrote."""
         return cls(load_arrays(Path(folder)), **read_json(Path(folder) / "rollout.json"))

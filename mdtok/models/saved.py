@@ -4,14 +4,14 @@ A model of counts has ``arrays.npz``, a network ``config.json`` and ``model.safe
 another one has a folder within its folder. What is missing or damaged is said in one line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mdtok.errors import DataError, MdtokError, RunFolderError
+from mdtok.errors import DataError, RunFolderError
 from mdtok.models.device import best_device
 from mdtok.models.discovery import find_class
 from mdtok.models.model import Model
@@ -108,6 +108,50 @@ def _hash_or_none(path):
     return hash_file(path) if path.is_file() else None
 
 
+def read_network(folder: str | PathLike, build: Callable[[], Any], n_layers: int) -> Any:
+    """A network with the weights that `write_network` wrote, on the best device there is.
+
+    Shapes are held against those of the file before memory is taken: settings that were changed may ask for any amount.
+
+    Parameters
+    ----------
+    folder : path-like
+    build : callable
+        Makes the network, with any weights.
+    n_layers : int
+        How many layers it will make.
+
+    Raises
+    ------
+    RunFolderError
+        The file is missing, damaged, or of a network of another shape.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(folder) / "model.safetensors"
+    try:
+        with safe_open(path, "pt") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        if n_layers <= len(shapes):  # each has weights of its own
+            with torch.device("meta"):
+                expected = {name: tuple(weights.shape) for name, weights in build().state_dict().items()}
+        else:
+            expected = {}
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise _unreadable(path, error) from None
+    other = sorted(name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name))
+    if other:
+        raise _unreadable(path, f"{other[0]} is {shapes.get(other[0])}, {expected.get(other[0])} was expected")
+    network = build()
+    read_weights(folder, network)
+    return network
+
+
+def _unreadable(path, reason):
+    return RunFolderError(f"{path} cannot be read ({' '.join(str(reason).split())}); fit and save the model again.")
+
+
 def read_weights(folder: str | PathLike, network) -> None:
     """Put the weights that `write_network` wrote into a network of the same shape, on the best device there is.
 
@@ -123,8 +167,7 @@ def read_weights(folder: str | PathLike, network) -> None:
     try:
         network.load_state_dict(load_file(path))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise RunFolderError(f"{path} cannot be read ({reason}); fit and save the model again.") from None
+        raise _unreadable(path, error) from None
     network.to(best_device())
 
 
@@ -160,10 +203,4 @@ def load_model(folder: str | PathLike) -> Model:
             f"{folder}/model.json names the class {name!r}, which is no model of mdtok nor of a package that is "
             "installed."
         )
-    try:
-        return model_class.load(folder)
-    except MdtokError:
-        raise
-    except Exception as error:  # what is damaged in a folder without checksums shows anywhere
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RunFolderError(f"{folder} cannot be read as a model ({reason}); fit and save it again.") from None
+    return model_class.load(folder)

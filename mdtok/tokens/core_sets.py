@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.checks import require_one_of
-from mdtok.storage import read_json, write_json
+from mdtok.storage import damage_in_one_line, read_json, write_json
 from mdtok.tokens.commitment import OUTSIDE, core_states, nearest_value, running_mean, without_short_visits
 
 HOW = ("core", "published")
@@ -92,6 +92,7 @@ class CoreSetTokenizer:
         write_json(Path(folder) / _FILE, {"settings": settings, **found})
 
     @classmethod
+    @damage_in_one_line
     def load(cls, folder: str | Path) -> CoreSetTokenizer:
         """Read what `save` wrote."""
         content = read_json(Path(folder) / _FILE)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.streaming import fit_in_chunks
-from mdtok.storage import read_json, read_npy, whole, write_json
+from mdtok.storage import damage_in_one_line, read_json, read_npy, whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.tokens.metastable import metastable_states
 
@@ -357,6 +357,7 @@ class StateTokenizer:
         )
 
     @classmethod
+    @damage_in_one_line
     def load(cls, folder: str | Path) -> StateTokenizer:
         """Read what `save` wrote; RunFolderError where a file of it is missing."""
         folder = Path(folder)

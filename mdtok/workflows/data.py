@@ -7,7 +7,7 @@ import numpy as np
 
 from mdtok.features import encode_periodic
 from mdtok.features.arrays import decode_periodic
-from mdtok.storage import load_arrays, read_json, read_npy, save_arrays, whole, write_json
+from mdtok.storage import damage_in_one_line, load_arrays, read_json, read_npy, save_arrays, whole, write_json
 from mdtok.tokens import cut_outside
 
 PARTS = ("train", "validation", "test")
@@ -60,6 +60,7 @@ class TokenisedData:
         write_json(folder / "tokens.json", {key: value for key, value in vars(self).items() if key != "dtrajs"})
 
     @classmethod
+    @damage_in_one_line
     def load(cls, folder: Path) -> "TokenisedData":
         """Read what `save` wrote."""
         content = read_json(folder / "tokens.json")
@@ -147,6 +148,7 @@ class FeatureData:
             write_json(partial / "columns.json", {key: value for key, value in vars(self).items() if key != "arrays"})
 
     @classmethod
+    @damage_in_one_line
     def load(cls, folder: Path, tokens: TokenisedData) -> "FeatureData":
         """Read what `save` wrote; earlier runs kept names and angles only, of one frame a token."""
         content = {"split": tokens.split, "frame_ps": tokens.dt_ps, **read_json(folder / "columns.json")}
@@ -189,6 +191,7 @@ class LabelledData:
             write_json(partial / "split.json", self.split)
 
     @classmethod
+    @damage_in_one_line
     def load(cls, folder: Path) -> "LabelledData":
         """Read what `save` wrote."""
         arrays = read_npy(folder / "trajectories.npy").astype(float)

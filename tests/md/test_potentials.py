@@ -220,6 +220,10 @@ def test_bad_parameters():
         "1e999*x",
         "9" * 400 + "*x",
         "x;x=y",
+        "+x",
+        "0x10*x",
+        "1_0*x",
+        "\u2028x",
         "a;a=x;a=y",
         "a0;" + ";".join(f"a{n}=a{n + 1}+a{n + 1}" for n in range(40)) + ";a40=x",  # 2^40 operations written out
     ],

@@ -1,11 +1,12 @@
 """The archive of models: every class with a file that is missing, empty, cut short, or of another class or version."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
 
-from mdtok.errors import DataError, RunFolderError
+from mdtok.errors import DataError, MdtokError, RunFolderError
 from mdtok.models import MarkovModel, NanoGPT, load_model
 from mdtok.models.catalogue import make_models
 
@@ -76,6 +77,19 @@ def test_what_was_changed_by_a_digit_is_damaged(damaged):
         path.write_bytes(sound)
 
 
+@pytest.mark.parametrize("value", [None, "x", [], -1, 1e300, 10**12, [[1]]])
+def test_settings_of_another_kind_are_said_in_one_line(damaged, value):
+    """Of folders without checksums; sizes that ask for gigabytes are held against the weights."""
+    path, content = damaged / "model.json", of_an_earlier_version(damaged)
+    places = [(content, key) for key in content] + [(content["settings"], key) for key in content["settings"]]
+    for owner, key in places:
+        before, owner[key] = owner[key], value
+        path.write_text(json.dumps(content))
+        owner[key] = before
+        with contextlib.suppress(MdtokError):  # anything else is a traceback for a user
+            load_model(damaged)
+
+
 def test_what_is_missing_in_a_file_is_named(damaged):
     path, content = damaged / "model.json", of_an_earlier_version(damaged)
     for key in sorted(set(content) - {"class"}):
@@ -108,6 +122,6 @@ def test_weights_of_another_shape_are_refused(saved, tmp_path):
     content = of_an_earlier_version(folder)
     content["settings"]["n_inner"] = 32
     (folder / "model.json").write_text(json.dumps(content))
-    with pytest.raises(RunFolderError, match=r"model.safetensors cannot be read .*size mismatch") as raised:
+    with pytest.raises(RunFolderError, match=r"model.safetensors cannot be read .*was expected") as raised:
         load_model(folder)
     assert "\n" not in str(raised.value)

@@ -284,3 +284,11 @@ def test_given_centres_are_the_states():
         StateTokenizer(10, None, 1, centers=middles)
     with pytest.raises(DataError, match="centers has 2 dimensions"):
         StateTokenizer(10, None, 1, centers=np.zeros((10, 2))).fit([x], progress=False)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"settings": {"n_states": null}}', '{"settings": 3}', "\x00"])
+def test_a_damaged_folder_is_one_line(tmp_path, content):
+    (tmp_path / "state_tokenizer.json").write_text(content)
+    with pytest.raises(RunFolderError, match="is damaged") as error:
+        StateTokenizer.load(tmp_path)
+    assert "\n" not in str(error.value)

@@ -26,7 +26,7 @@ from mdtok.models.coordinates.trajbert_generation import (
 )
 from mdtok.models.coordinates.trajbert_network import TrajBertNetwork, attention_maps, outputs_in_windows
 from mdtok.models.coordinates.trajbert_settings import PRESETS, TrajBertSettings
-from mdtok.models.saved import read_content, read_weights, write_network
+from mdtok.models.saved import read_content, read_network, write_network
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
 
 if TYPE_CHECKING:
@@ -355,9 +355,9 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         """Read a model that `save` wrote."""
         saved = read_content(folder, cls)
         model = cls(**saved["settings"])
-        model.network_ = TrajBertNetwork(model._config(saved["n_dim"], max(saved["n_classes"], 2)))
+        config = model._config(saved["n_dim"], max(saved["n_classes"], 2))
+        model.network_ = read_network(folder, lambda: TrajBertNetwork(config), config.n_layer)
         model.network_.config.past_share = saved["past_share"]
-        read_weights(folder, model.network_)
         model.n_dim_, model.n_classes_ = saved["n_dim"], saved["n_classes"]
         model.mean_, model.std_ = np.array(saved["mean"]), np.array(saved["std"])
         model.n_trained_positions_, model.history_ = saved["n_trained_positions"], saved["history"]

@@ -20,7 +20,7 @@ from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.counted.semi_markov import SemiMarkovModel
 from mdtok.models.networks.held_out_choice import SHARES, least_share
 from mdtok.models.saved import load_model
-from mdtok.storage import read_json, write_json
+from mdtok.storage import damage_in_one_line, read_json, write_json
 from mdtok.tokens.metastable import metastable_states
 
 log = logging.getLogger(__name__)
@@ -117,6 +117,7 @@ class BasinAnchor:
         write_json(Path(folder) / "anchor.json", {"basins": self.basins_, "weights": self.weights_})
 
     @classmethod
+    @damage_in_one_line
     def load(cls, folder):
         """Read what `save` wrote."""
         saved = read_json(Path(folder) / "anchor.json")

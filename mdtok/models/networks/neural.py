@@ -25,7 +25,7 @@ from mdtok.models.networks.network_model import NetworkModel
 from mdtok.models.networks.token_network import REPLACEMENTS
 from mdtok.models.networks.training import train_network
 from mdtok.models.networks.windows import score_windows, training_windows
-from mdtok.models.saved import read_content, read_weights, write_network
+from mdtok.models.saved import read_content, read_network, write_network
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.tokens.windows import windows
 
@@ -334,8 +334,8 @@ class NeuralModel(NetworkModel, DynamicsModel):
         saved = read_content(folder, cls)
         model = cls(**saved["settings"])
         model.anchor_ = BasinAnchor.load(folder / "anchor") if saved["anchored"] else None
-        model.network_ = cls.network_class(model._config(saved["n_states"]))
-        read_weights(folder, model.network_)
+        config = model._config(saved["n_states"])
+        model.network_ = read_network(folder, lambda: cls.network_class(config), getattr(config, "n_layer", 1))
         model.history_, model.n_states_ = saved["history"], saved["n_states"]
         model.stationary_distribution_ = np.array(saved["stationary_distribution"])
         model.train_seconds_ = model.history_[-1]["seconds"]
