@@ -157,7 +157,13 @@ def attempt(case: Case, seed: int, say) -> str:
     try:
         pid = os.fork()
         if pid == 0:
-            os._exit(_read(case, _means_the_same(case, damaged, sound)))
+            status = OUTCOMES.index("foreign")
+            try:
+                status = _read(case, _means_the_same(case, damaged, sound))
+            except MemoryError:
+                status = OUTCOMES.index("memory")
+            finally:
+                os._exit(status)  # by no other way: the folder of the inputs is the parent's
         _, status = os.waitpid(pid, 0)
     finally:
         case.path.write_bytes(sound)

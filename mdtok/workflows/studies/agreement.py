@@ -63,12 +63,17 @@ class Agreement:
         """How many of the 95 % intervals overlap."""
         return sum(_overlap(a, b) for _, _, a, b in self.rows)
 
+    @property
+    def n_comparable(self) -> int:
+        """How many quantities both runs tell of."""
+        return sum(_told(a, b) for _, _, a, b in self.rows)
+
     def __str__(self) -> str:
         lines = [f"{'':<28} {self.names[0]:>32} {self.names[1]:>32}   intervals"]
         for title, show, a, b in self.rows:
-            verdict = "overlap" if _overlap(a, b) else "APART"
+            verdict = ("overlap" if _overlap(a, b) else "APART") if _told(a, b) else "not estimable"
             lines.append(f"{title:<28} {_interval(show, a):>32} {_interval(show, b):>32}   {verdict}")
-        lines += ["", f"{self.n_overlapping} of {len(self.rows)} pairs of 95 % intervals overlap."]
+        lines += ["", f"{self.n_overlapping} of {self.n_comparable} pairs of 95 % intervals overlap."]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,6 +184,10 @@ def _folding(folder) -> Iterator[Quantity]:
         yield "transition-path time", picoseconds, Estimate.of(found["of"]["all MD"]["paths"]["mean_ps"])
         for k, name in enumerate(found["order"]["names"]):
             yield f"{name} first", share, Estimate.of(found["order"]["share_first"])[k]
+
+
+def _told(a, b):
+    return not np.isnan([a.low, a.high, b.low, b.high]).any()
 
 
 def _overlap(a, b):
