@@ -182,7 +182,7 @@ def _means_the_same(case, damaged, sound):
         return damaged == sound
     try:
         return json.loads(damaged) == json.loads(sound)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
