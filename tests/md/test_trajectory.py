@@ -405,3 +405,26 @@ def test_names_in_any_alphabet_are_read(files, kind, tmp_path):
     top.write_bytes((tmp_path / "top.pdb").read_bytes())
     (one,) = open_trajectories(path, top=top, dt_ps=DT_PS)
     assert np.allclose(one.load().xyz, files[0].xyz, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["dcd", "xtc"])
+def test_what_openmms_reporters_write_is_read_without_a_word(tmp_path, caplog, kind):
+    import openmm
+    from openmm import app, unit
+
+    from mdtok.md import load_system
+
+    system = load_system("alanine_dipeptide", solvent="vacuum")
+    integrator = openmm.LangevinMiddleIntegrator(300, 1, 0.002)
+    platform = openmm.Platform.getPlatformByName("Reference")
+    simulation = app.Simulation(system.topology, system.system, integrator, platform)
+    simulation.context.setPositions(system.positions)
+    path, top = tmp_path / f"a.{kind}", tmp_path / "a.pdb"
+    simulation.reporters.append({"dcd": app.DCDReporter, "xtc": app.XTCReporter}[kind](str(path), 50))
+    simulation.step(500)
+    simulation.reporters.clear()
+    with open(top, "w", encoding="utf-8") as file:
+        app.PDBFile.writeFile(system.topology, system.positions * unit.nanometer, file)
+    trajs = open_trajectories(path, top=top, dt_ps=0.1 if kind == "dcd" else None)
+    assert (trajs.n_frames, round(trajs.dt_ps, 6)) == (10, 0.1) and len(trajs[0].load()) == 10
+    assert not caplog.text
