@@ -42,7 +42,7 @@ _OPERATORS = {
     ast.USub: np.negative,  # no plus: OpenMM reads none before a value
 }
 _COMPLEX_STEP = 1e-30
-_ODD = re.compile(r"[^\t\n\r -~]|\b0[xXoObB]\w+|\b[0-9][0-9.]*_\w*")  # Python reads them, OpenMM does not
+_ODD = re.compile(r"[^\t\n\r -~]|#|\b0[xXoObB]\w+|\b[0-9][0-9.]*_\w*")  # Python reads them, OpenMM does not
 _LONGEST, _MOST_OPERATIONS, _DEEPEST = 20_000, 5_000, 200  # OpenMM writes definitions out, where they can double
 
 

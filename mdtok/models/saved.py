@@ -80,9 +80,15 @@ def write_network(
     write_json(folder / "config.json", config)
     for name, part in (parts or {}).items():
         part.save(folder / name)
+    of_parts = [
+        path.relative_to(folder).as_posix()
+        for name in parts or {}
+        for path in sorted((folder / name).rglob("*"))
+        if path.is_file()
+    ]
     content = {"class": type(model).__name__, "settings": model.settings}
     content = {**content, model.size: getattr(model, f"{model.size}_"), **found}
-    write_json(folder / "model.json", _sealed(content, folder, ("model.safetensors", "config.json")))
+    write_json(folder / "model.json", _sealed(content, folder, ["model.safetensors", "config.json", *of_parts]))
 
 
 def _sealed(content, folder, files):

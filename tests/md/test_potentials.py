@@ -221,6 +221,7 @@ def test_bad_parameters():
         "9" * 400 + "*x",
         "x;x=y",
         "+x",
+        "x # y",
         "0x10*x",
         "1_0*x",
         "\u2028x",

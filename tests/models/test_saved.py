@@ -69,7 +69,7 @@ def test_models_of_earlier_versions_are_read(damaged):
 
 
 def test_what_was_changed_by_a_digit_is_damaged(damaged):
-    for path in sorted(path for path in damaged.iterdir() if path.is_file()):
+    for path in sorted(path for path in damaged.rglob("*") if path.is_file()):
         sound = path.read_bytes()
         path.write_bytes(sound[:-2] + bytes([sound[-2] ^ 1]) + sound[-1:])
         with pytest.raises(RunFolderError, match=f"{path.name} .*cannot be read|{path.name} is damaged"):
