@@ -109,6 +109,8 @@ def _require_no_code(path, folder, trusted, seen):
             if included.is_file():
                 require_in_folder(included, folder, f"the force field {included.name}")
                 _require_no_code(included, folder, trusted, seen)
+            elif Path(str(element.attrib.get("file"))).is_file():  # OpenMM would take it from where the command is run
+                raise SettingsError(f"The force field {path} includes {included.name}, which lies elsewhere; copy it.")
             elif _of_openmm(str(element.attrib.get("file"))) is None:
                 raise SettingsError(f"The force field {path} includes {included.name}, which is not there.")
     if trusted:

@@ -131,6 +131,15 @@ def test_a_force_field_with_python_in_it_is_refused(folder, kind):
         load_system(folder)
 
 
+def test_an_include_is_not_taken_from_where_the_command_is_run(folder, tmp_path, monkeypatch):
+    """OpenMM looks there before it looks among its own."""
+    (tmp_path / "tip3p.xml").write_text(FORCE_FIELDS["script"], encoding="utf-8")
+    (folder / "own.xml").write_text('<ForceField><Include file="tip3p.xml"/></ForceField>', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match=r"includes tip3p\.xml, which lies elsewhere"):
+        load_system(folder)
+
+
 def test_a_force_field_runs_nothing(folder):
     (folder / "own.xml").write_text(FORCE_FIELDS["initialization"], encoding="utf-8")
     said, seen = watched("from mdtok.md import load_system", f"load_system({str(folder)!r})")
