@@ -7,18 +7,14 @@ from their length to the lengths compared, is what a perfect model would differ 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import ks_2samp
 
-from mdtok.errors import DataError
-from mdtok.kinetics.estimators import count_matrix, fit_msm, timescales_of
-from mdtok.kinetics.passages import Passages, dwell_times
+from mdtok.kinetics.cores import map_on_cores
+from mdtok.kinetics.counts import fit_or_none
 
 METRICS = ("populations_jsd", "timescales_ps", "mfpt_ps", "dwell_ks", "ck_rmse")
 RATIOS = ("timescales_ps", "mfpt_ps")
 _MIN_DWELLS = 10
-_MAX_ERROR = 1e-5  # of the MSMs of hundreds of halves: 0.2 % of a slow timescale, for a third of the time
 _COARSEST = 10.0  # halves of the MD that typically differ by more than this factor leave nothing to judge
 #: The most that may be allowed for a check to say anything: a factor of 3, and what such a factor does to two states of
 #: odds 1 (a divergence in nats, a probability) and to exponential dwell times (a Kolmogorov-Smirnov distance).
@@ -34,120 +30,57 @@ LEVEL = 0.99
 
 
 @dataclass
-class Protocol:
-    """What is estimated: the same for MD, for its halves and for every model.
-
-    Attributes
-    ----------
-    macrostates : int array, shape (n_states,)
-        Macrostate of each token.
-    lagtimes : list of int
-        Frames; timescales are compared at each of them.
-    lagtime : int
-        Frames; that of populations and of the Chapman-Kolmogorov steps.
-    n_steps : int
-        Chapman-Kolmogorov steps.
-    n_timescales : int
-    """
-
-    macrostates: np.ndarray
-    lagtimes: list
-    lagtime: int
-    n_steps: int
-    n_timescales: int
-
-    @property
-    def n_states(self):
-        return len(self.macrostates)
-
-    @property
-    def n_macrostates(self):
-        return int(self.macrostates.max()) + 1
-
-    @property
-    def counted_lagtimes(self):
-        """All lags that transitions are counted at."""
-        return sorted({*self.lagtimes, self.lagtime})
-
-    def every(self, stride):
-        """The same protocol for trajectories that keep one frame in `stride`; lags that do not divide are left out."""
-        if stride == 1:
-            return self
-        lagtimes = [lag // stride for lag in self.lagtimes if lag % stride == 0]
-        if self.lagtime % stride:
-            raise DataError(
-                f"The lag time {self.lagtime} of the scorecard is no multiple of a model's lag of {stride} frames; "
-                "choose one that is."
-            )
-        return Protocol(self.macrostates, lagtimes, self.lagtime // stride, self.n_steps, self.n_timescales)
-
-
-@dataclass
-class UnitCounts:
-    """Everything countable in one trajectory, so that groups of trajectories are sums of it."""
-
-    transitions: dict  # lag -> sparse (n_states, n_states)
-    macro: np.ndarray  # (n_frames,)
-    propagations: np.ndarray  # (n_steps, n_macrostates, n_macrostates)
-    dwells: list  # frames, one array a macrostate
-
-    @classmethod
-    def of(cls, dtraj, protocol):
-        macro = protocol.macrostates[dtraj]
-        steps = [protocol.lagtime * k for k in range(1, protocol.n_steps + 1)]
-        return cls(
-            {lag: csr_array(_count(dtraj, lag, protocol.n_states)) for lag in protocol.counted_lagtimes},
-            macro,
-            np.array([_count(macro, step, protocol.n_macrostates) for step in steps]),
-            dwell_times([macro], protocol.n_macrostates),
-        )
-
-
-def _count(dtraj, lagtime, n_states):
-    return count_matrix([dtraj] if len(dtraj) > lagtime else [], lagtime, n_states)
-
-
-@dataclass
 class Kinetics:
-    """Point estimates of a group of trajectories; times in frames."""
+    """Point estimates of a group of trajectories; times in frames, NaN where they cannot be estimated."""
 
     populations: np.ndarray  # (n_macrostates,) stationary distribution of the MSM
-    timescales: np.ndarray  # (n_lags, n_timescales), NaN where shorter than the lag
+    timescales: np.ndarray  # (n_lags, n_timescales) of the processes of all MD
     mfpt_frames: np.ndarray  # (n_macrostates, n_macrostates)
-    passage_events: np.ndarray  # (n_macrostates, n_macrostates)
     propagators: np.ndarray  # (n_steps, n_macrostates, n_macrostates)
-    dwells: list
+    dwells: list  # for each macrostate, lengths in frames and how many there are
 
 
-def estimate_kinetics(units, protocol):
-    """Pool `UnitCounts` and estimate; a group that is too short for an MSM at some lag gets NaN there."""
-    msms = {
-        lag: _fit_or_none(sum(unit.transitions[lag] for unit in units).toarray(), lag)
+def estimate_kinetics(counts, ground, weights=None):
+    """Estimate the kinetics of some units of `Counts`, or of all.
+
+    Parameters
+    ----------
+    counts : Counts
+    ground : Ground
+        Of all MD: where the estimates start, and which process is which.
+    weights : array, shape (n_units,), optional
+        How often each unit counts.
+
+    Returns
+    -------
+    Kinetics
+    """
+    protocol, weights = counts.protocol, counts.everything if weights is None else np.asarray(weights, dtype=float)
+    fits = {
+        lag: fit_or_none(counts.transition_counts(lag, weights), ground.fits.get(lag))
         for lag in protocol.counted_lagtimes
     }
-    timescales = np.full((len(protocol.lagtimes), protocol.n_timescales), np.nan)
-    for row, lagtime in zip(timescales, protocol.lagtimes):
-        msm = msms[lagtime]
-        if msm is not None:
-            row[:] = timescales_of(msm.transition_matrix, lagtime, protocol.n_timescales, msm.stationary_distribution)
-            row[row < lagtime] = np.nan  # faster than the lag: nothing is known of it
+    timescales = [ground.timescales_frames(fits[lag], lag, protocol.n_timescales) for lag in protocol.lagtimes]
+    propagations = np.tensordot(weights, counts.propagations, axes=1)
+    n_visits = propagations.sum(axis=2, keepdims=True)
+    return Kinetics(
+        macro_populations(fits[protocol.lagtime], protocol, weights @ counts.visits),
+        np.array(timescales).reshape(len(protocol.lagtimes), protocol.n_timescales),
+        counts.passages.mfpt_frames(weights),
+        np.divide(propagations, n_visits, out=np.full(propagations.shape, np.nan), where=n_visits > 0),
+        [(lengths, weights @ counted) for lengths, counted in counts.dwells],
+    )
+
+
+def macro_populations(fit, protocol, visits):
+    """Equilibrium populations of macrostates by an MSM; NaN where one was visited and is not connected.
+
+    How much of the equilibrium a state holds that is never left, or never entered, cannot be estimated.
+    """
     populations = np.zeros(protocol.n_macrostates)
-    msm = msms[protocol.lagtime]
-    if msm is not None:
-        np.add.at(populations, protocol.macrostates[msm.count_model.state_symbols], msm.stationary_distribution)
-    propagations = sum(unit.propagations for unit in units)
-    visits = propagations.sum(axis=2, keepdims=True)
-    propagators = np.divide(propagations, visits, out=np.full(propagations.shape, np.nan), where=visits > 0)
-    dwells = [np.concatenate(of_state) for of_state in zip(*(unit.dwells for unit in units))]
-    passages = Passages([unit.macro for unit in units], protocol.n_macrostates)
-    return Kinetics(populations, timescales, passages.mfpt_frames(), passages.events, propagators, dwells)
-
-
-def _fit_or_none(counts, lagtime):
-    try:
-        return fit_msm(counts, lagtime, _MAX_ERROR)
-    except DataError:
-        return None
+    if fit is not None:
+        np.add.at(populations, protocol.macrostates[fit.states], fit.distribution)
+    return np.where((populations == 0) & (visits > 0), np.nan, populations)
 
 
 def compare(kinetics, reference):
@@ -171,17 +104,27 @@ def compare(kinetics, reference):
             "populations_jsd": np.array([_divergence(kinetics.populations, reference.populations)]),
             "timescales_ps": np.log(kinetics.timescales / reference.timescales),
             "mfpt_ps": np.log(mfpt / reference_mfpt),
-            "dwell_ks": np.array([_ks(a, b) for a, b in zip(kinetics.dwells, reference.dwells)]),
+            "dwell_ks": np.array([_ks(*a, *b) for a, b in zip(kinetics.dwells, reference.dwells)]),
             "ck_rmse": np.array([np.sqrt(np.nanmean(squares)) if both.any() else np.nan]),
         }
 
 
 def _divergence(p, q):
+    """Jensen-Shannon divergence in nats; NaN where the reference cannot tell a state's population."""
+    p = np.nan_to_num(p)
     return jensenshannon(p, q) ** 2 if p.sum() > 0 and q.sum() > 0 else np.nan
 
 
-def _ks(a, b):
-    return ks_2samp(a, b, method="asymp").statistic if min(len(a), len(b)) >= _MIN_DWELLS else np.nan
+def _ks(lengths, counted, other_lengths, other_counted):
+    """Kolmogorov-Smirnov distance of two sets of dwells, each given as lengths and how many there are of each."""
+    if min(counted.sum(), other_counted.sum()) < _MIN_DWELLS:
+        return np.nan
+    at = np.union1d(lengths, other_lengths)
+    ours, theirs = (
+        np.append(0.0, np.cumsum(of))[np.searchsorted(by, at, side="right")] / of.sum()
+        for by, of in ((lengths, counted), (other_lengths, other_counted))
+    )
+    return np.abs(ours - theirs).max()
 
 
 @dataclass
@@ -200,16 +143,17 @@ class NoiseFloor:
     differences: dict
 
     @classmethod
-    def from_halves(cls, units, protocol, n_frames, n_splits, seed):
-        """Split `units` (UnitCounts, `n_frames` in all) at random into halves, `n_splits` times."""
+    def from_halves(cls, counts, ground, n_splits, seed):
+        """Split the units of `counts` at random into halves, `n_splits` times."""
         rng = np.random.default_rng(seed)
-        splits = []
-        for _ in range(n_splits):
-            order = rng.permutation(len(units))
-            half = len(units) // 2
-            groups = [[units[i] for i in order[:half]], [units[i] for i in order[half:]]]
-            splits.append(compare(*(estimate_kinetics(group, protocol) for group in groups)))
-        return cls(n_frames, {metric: np.array([split[metric] for split in splits]) for metric in METRICS})
+        orders = [rng.permutation(counts.n_units) for _ in range(n_splits)]
+
+        def difference(order):
+            first = np.isin(np.arange(counts.n_units), order[: counts.n_units // 2])
+            return compare(*(estimate_kinetics(counts, ground, half) for half in (first, ~first)))
+
+        splits = map_on_cores(difference, orders, counts.takes_long(2 * n_splits))
+        return cls(counts.n_frames, {metric: np.array([split[metric] for split in splits]) for metric in METRICS})
 
     def scaled(self, *compared):
         """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's

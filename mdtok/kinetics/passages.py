@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from mdtok.errors import DataError
 from mdtok.kinetics.estimate import Estimate, poisson_interval
@@ -48,7 +49,7 @@ class Passages:
     @property
     def exposure_frames(self):
         """Frames on the clock, shape (n_states, n_states): waits that the trajectory's end cut off included."""
-        return self._matrix(lambda waits: waits.frames.sum(), 0.0)
+        return self._matrix(lambda waits: waits.frames @ (waits.arrived + waits.cut_off).sum(axis=0), 0.0)
 
     def mfpt_frames(self, weights=None):
         """Mean first passage times, shape (n_states, n_states); infinite where nothing arrived, NaN where nothing
@@ -56,12 +57,17 @@ class Passages:
 
         Parameters
         ----------
-        weights : array of int, shape (n_units,), optional
-            How often each trajectory counts (a bootstrap's draw).
+        weights : array of int, shape (..., n_units), optional
+            How often each trajectory counts (a bootstrap's draws); the matrices then have shape (..., n_states,
+            n_states).
         """
-        times = self._matrix(lambda waits: waits.mean(weights), np.nan)
-        np.fill_diagonal(times, 0.0)
-        return times
+        weights = np.ones(self.n_units) if weights is None else np.asarray(weights, dtype=float)
+        draws = weights.reshape(-1, self.n_units)
+        times = np.full((len(draws), self.n_states, self.n_states), np.nan)
+        for (i, j), waits in self.waits.items():
+            times[:, i, j] = waits.mean(draws)
+        times[:, range(self.n_states), range(self.n_states)] = 0.0
+        return times.reshape(*weights.shape[:-1], self.n_states, self.n_states)
 
     def _matrix(self, figure, otherwise):
         matrix = np.full((self.n_states, self.n_states), otherwise, dtype=float)
@@ -94,43 +100,50 @@ def _find_waits(dtraj, n_states):
 
 @dataclass
 class Waits:
-    """Waits for one passage, sorted: frames on the clock, whether it arrived, and the trajectory it was seen in."""
+    """Waits for one passage, by their length: how many arrived then, and how many a trajectory's end cut off."""
 
-    frames: np.ndarray
-    arrived: np.ndarray
-    unit: np.ndarray
+    frames: np.ndarray  # (n_lengths,) ascending
+    arrived: np.ndarray  # (n_units, n_lengths)
+    cut_off: np.ndarray  # (n_units, n_lengths)
 
     @classmethod
     def of_units(cls, units):
-        frames, arrived = (np.concatenate(columns) for columns in zip(*units))
+        waited, arrived = (np.concatenate(columns) for columns in zip(*units))
         unit = np.repeat(np.arange(len(units)), [len(frames_of_unit) for frames_of_unit, _ in units])
-        order = np.lexsort((~arrived, frames))  # of equal waits, arrivals first
-        return cls(frames[order], arrived[order], unit[order])
+        frames, length = np.unique(waited, return_inverse=True)
+        return cls(
+            frames,
+            *(
+                csr_array((np.ones(kind.sum()), (unit[kind], length[kind])), shape=(len(units), len(frames)))
+                for kind in (arrived, ~arrived)
+            ),
+        )
 
-    def mean(self, weights=None):
-        """Mean wait in frames: Kaplan-Meier up to the median arrival, a constant rate after it.
+    def mean(self, weights):
+        """Mean wait in frames for each row of `weights`: Kaplan-Meier up to the median arrival, a constant rate after it.
 
         Without censoring this is the plain mean. With it, the rate after the median arrival stands for the tail that no
         trajectory was long enough to see.
         """
-        weights = np.ones(len(self.frames)) if weights is None else np.asarray(weights, dtype=float)[self.unit]
-        arrivals = weights * self.arrived
-        total = np.cumsum(arrivals)
-        if len(total) == 0 or not weights @ self.frames > 0:
-            return np.nan
-        if total[-1] == 0:
-            return np.inf
-        cut = self.frames[np.searchsorted(total, total[-1] / 2)] if total[-1] >= _FEW_EVENTS else 0
-        later = np.maximum(self.frames - cut, 0)
-        if not arrivals[self.frames > cut].sum() > 0:
-            cut, later = 0, self.frames
-        at_risk = np.cumsum(weights[::-1])[::-1]
-        survival = np.cumprod(1 - np.divide(arrivals, at_risk, out=np.zeros_like(arrivals), where=at_risk > 0))
-        before = np.append(1.0, survival[:-1])
-        within = np.minimum(self.frames, cut)
-        seen = before @ np.diff(within, prepend=0)
-        surviving = survival[np.searchsorted(self.frames, cut, side="right") - 1] if cut else 1.0
-        return seen + surviving * (weights @ later) / arrivals[self.frames > cut].sum()
+        arrivals, cut_off = weights @ self.arrived, weights @ self.cut_off  # (n_draws, n_lengths)
+        total = np.cumsum(arrivals, axis=1)
+        n_arrived = total[:, -1]
+        median = self.frames[np.argmax(total >= n_arrived[:, None] / 2, axis=1)]
+        cut = np.where(n_arrived >= _FEW_EVENTS, median, 0)[:, None]
+        cut = np.where(n_arrived > (arrivals * (self.frames <= cut)).sum(axis=1), cut.T, 0).T  # some have to come later
+        waiting = (arrivals + cut_off)[:, ::-1].cumsum(axis=1)[:, ::-1]
+        survival = np.cumprod(1 - np.divide(arrivals, waiting, out=np.zeros_like(arrivals), where=waiting > 0), axis=1)
+        before = np.concatenate([np.ones((len(arrivals), 1)), survival[:, :-1]], axis=1)
+        seen = (before * np.diff(np.minimum(self.frames, cut), axis=1, prepend=0)).sum(axis=1)
+        at_cut = np.clip(np.searchsorted(self.frames, cut.ravel(), side="right") - 1, 0, None)
+        surviving = np.where(cut.ravel() > 0, survival[np.arange(len(survival)), at_cut], 1.0)
+        later = ((arrivals + cut_off) * np.maximum(self.frames - cut, 0)).sum(axis=1)
+        arrived_later = (arrivals * (self.frames > cut)).sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = seen + surviving * later / arrived_later
+        mean[n_arrived == 0] = np.inf
+        mean[(arrivals + cut_off) @ self.frames == 0] = np.nan
+        return mean
 
 
 def mfpt_counted(
@@ -176,7 +189,7 @@ def mfpt_counted(
     units = Passages(independent_units(dtrajs), n_states)
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(units.n_units, np.full(units.n_units, 1 / units.n_units), size=n_bootstrap)
-    samples = np.array([units.mfpt_frames(weights) for weights in draws])
+    samples = units.mfpt_frames(draws)
     samples[np.isinf(samples)] = np.nan
     estimate = Estimate.from_samples(passages.mfpt_frames(), samples)
     return _widen_where_few(estimate, passages) * dt_ps

@@ -1,73 +1,89 @@
 """What a scorecard says of one group of trajectories, and the checks of one model against the held-out MD."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mdtok.errors import DataError
 from mdtok.kinetics import likelihood, verdicts
-from mdtok.kinetics.comparison import METRICS, NoiseFloor, UnitCounts, compare, estimate_kinetics
+from mdtok.kinetics.comparison import METRICS, Kinetics, NoiseFloor, compare, estimate_kinetics
+from mdtok.kinetics.counts import Counts, Ground, Protocol
 from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.estimators import equilibrium_populations, implied_timescales
+from mdtok.kinetics.kinetics_intervals import inverse_of_rate, population_intervals, resample_kinetics
 from mdtok.kinetics.passages import independent_units, mfpt_counted
 from mdtok.kinetics.rollout_checks import check_rollout
+
+
+@dataclass
+class Reference:
+    """The MD as a model of some lag sees it: one frame in `stride`."""
+
+    protocol: Protocol
+    ground: Ground
+    kinetics: Kinetics
+    floor: NoiseFloor
 
 
 class Referee:
     """Holds what does not depend on the model: the reference, and the noise floor (made once a lag time of models)."""
 
-    def __init__(self, protocol, names, train, md, test, dt_ps, n_splits, n_posterior_samples, seed):
+    def __init__(self, protocol, names, train, md, test, dt_ps, n_splits, n_bootstrap, seed):
         self.protocol, self.names, self.train, self.md, self.test, self.dt_ps = protocol, names, train, md, test, dt_ps
-        self.n_splits, self.n_posterior_samples, self.seed = n_splits, n_posterior_samples, seed
-        self._counted, self._floors = {}, {}
+        self.n_splits, self.n_bootstrap, self.seed = n_splits, n_bootstrap, seed
+        self._references = {}
 
     def describe(self, dtrajs, stride=1, generated=False):
         """The facts of a group of trajectories with intervals; times in ps of MD.
 
-        What a model generated may stand still: then it has no relaxation times (NaN), and its populations are counted.
+        Processes are those of all MD: one that these trajectories do not resolve is NaN, and so is a population that
+        they cannot tell. What a model generated may stand still: then its populations are counted.
         """
-        protocol, frame_ps = self.protocol.every(stride), self.dt_ps * stride
+        reference, frame_ps = self.reference(stride), self.dt_ps * stride
+        protocol, counts = reference.protocol, Counts(dtrajs, reference.protocol)
+        kinetics = estimate_kinetics(counts, reference.ground)
+        counted = counts.visits.sum(axis=0) / counts.n_frames
+        if generated and not np.nansum(kinetics.populations) > 0:
+            kinetics.populations = counted
+        rates, populations = self._resample(dtrajs, counts, reference, generated)
+        timescales = inverse_of_rate(kinetics.timescales, rates) * frame_ps
         macro = [protocol.macrostates[d] for d in dtrajs]
-        counted = np.bincount(np.concatenate(macro), minlength=protocol.n_macrostates) / sum(map(len, macro))
-        unknown = Estimate(*(np.full(protocol.n_timescales, np.nan) for _ in range(3)))
-
-        def timescales_at(lag):
-            times = implied_timescales(
-                dtrajs, [lag], protocol.n_timescales, frame_ps, self.n_posterior_samples, self.seed, protocol.n_states
-            )
-            return times.estimates[int(lag)]
-
-        def populations_interval():
-            return equilibrium_populations(
-                dtrajs, protocol.lagtime, protocol.macrostates, self.n_posterior_samples, self.seed
-            )
-
-        timescales = {lag: _or(unknown, lambda lag=lag: timescales_at(lag), generated) for lag in protocol.lagtimes}
-        interval = _or(Estimate(counted, counted, counted), populations_interval, generated)
-        pooled = estimate_kinetics([UnitCounts.of(d, protocol) for d in dtrajs], protocol)
-        return {
-            "populations": pooled.populations if pooled.populations.any() else counted,
-            "populations_interval": interval.to_dict(),
+        return kinetics, {
+            "populations": kinetics.populations,
+            "populations_interval": population_intervals(kinetics.populations, populations).to_dict(),
             "populations_counted": counted,
-            "timescales_ps": {str(int(lag) * stride): times.to_dict() for lag, times in timescales.items()},
+            "timescales_ps": {
+                str(int(lag) * stride): timescales[row].to_dict() for row, lag in enumerate(protocol.lagtimes)
+            },
             "mfpt_ps": mfpt_counted(macro, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict(),
-            "passages": pooled.passage_events,
-            "propagators": pooled.propagators,
-            "dwell_survival": [_survival(dwells * frame_ps) for dwells in pooled.dwells],
+            "passages": counts.passages.events,
+            "propagators": kinetics.propagators,
+            "dwell_survival": [_survival(lengths * frame_ps, n.sum(axis=0)) for lengths, n in counts.dwells],
         }
+
+    def _resample(self, dtrajs, counts, reference, generated):
+        try:
+            units = independent_units(dtrajs)
+        except DataError:  # one short chain: no scatter, no interval
+            if not generated:
+                raise
+            protocol = reference.protocol
+            return np.full((2, len(protocol.lagtimes), protocol.n_timescales), np.nan), np.full(
+                (2, protocol.n_macrostates), np.nan
+            )
+        of_units = counts if len(units) == len(dtrajs) else Counts(units, reference.protocol)
+        return resample_kinetics(of_units, reference.ground, self.n_bootstrap, self.seed)
 
     def judge(self, model, rollout, held_out):
         """The row of one model: facts, and a check a metric."""
         stride = rollout.lagtime
-        protocol, frame_ps = self.protocol.every(stride), self.dt_ps * stride
-        _, test_units = self._units(stride)
-        reference = estimate_kinetics(test_units, protocol)
-        kinetics = estimate_kinetics([UnitCounts.of(d, protocol) for d in rollout.dtrajs], protocol)
-        described = self.describe(rollout.dtrajs, stride, generated=True)
-        kinetics.populations = described["populations"]
-        floor = self._floor(stride, rollout.n_tokens * stride)
-        differences = compare(kinetics, reference)
+        reference, frame_ps = self.reference(stride), self.dt_ps * stride
+        protocol = reference.protocol
+        kinetics, described = self.describe(rollout.dtrajs, stride, generated=True)
+        floor = reference.floor.scaled(*self._sizes(), rollout.n_tokens * stride)
+        differences = compare(kinetics, reference.kinetics)
         checks = {
             metric: verdicts.judge_difference(
-                metric, difference, floor, kinetics, reference, protocol, self.names, frame_ps
+                metric, difference, floor, kinetics, reference.kinetics, protocol, self.names, frame_ps
             )
             for metric, difference in differences.items()
         }
@@ -99,48 +115,36 @@ class Referee:
         row["history"] = getattr(model, "history_", None)
         return row
 
+    def reference(self, stride):
+        """The MD at one frame in `stride`, its processes and its noise."""
+        if stride not in self._references:
+            protocol = self.protocol.every(stride)
+            md, test = (
+                Counts([unit[::stride] for unit in independent_units(dtrajs)], protocol)
+                for dtrajs in (self.md, self.test)
+            )
+            ground = Ground.of(md)
+            floor = NoiseFloor.from_halves(md, ground, self.n_splits, self.seed)
+            floor.n_frames = sum(map(len, self.md))
+            self._references[stride] = Reference(protocol, ground, estimate_kinetics(test, ground), floor)
+        return self._references[stride]
+
     def _sizes(self):
         n_test = sum(map(len, self.test))
         return n_test, sum(map(len, self.md)) - n_test
 
-    def _units(self, stride):
-        if stride not in self._counted:
-            protocol = self.protocol.every(stride)
-            self._counted[stride] = tuple(
-                [UnitCounts.of(unit[::stride], protocol) for unit in independent_units(dtrajs)]
-                for dtrajs in (self.md, self.test)
-            )
-        return self._counted[stride]
-
-    def _floor(self, stride, n_model_frames):
-        n_test, n_train = self._sizes()
-        if stride not in self._floors:
-            md_units, _ = self._units(stride)
-            self._floors[stride] = NoiseFloor.from_halves(
-                md_units, self.protocol.every(stride), n_test + n_train, self.n_splits, self.seed
-            )
-        return self._floors[stride].scaled(n_train, n_test, n_model_frames)
-
     def floor_summary(self):
         """The floor of a perfect model with endless rollouts, frame by frame where there is such a model."""
-        floor = self._floors[min(self._floors)].scaled(*self._sizes())
+        floor = self.reference(min(self._references)).floor.scaled(*self._sizes())
         return {metric: floor.summary(metric) for metric in METRICS}
 
 
-def _or(otherwise, estimate, generated):
-    """What `estimate()` gives; `otherwise` where a model that stands still leaves nothing to estimate."""
-    try:
-        return estimate()
-    except DataError:
-        if not generated:
-            raise
-        return otherwise
-
-
-def _survival(dwells_ps, n_points=60):
+def _survival(lengths_ps, counted, n_points=60):
     """Survival function of dwell times at logarithmic times: what a figure needs."""
-    if not len(dwells_ps):
+    if not counted.sum() > 0:
         return {"time_ps": [], "survival": [], "n_dwells": 0}
-    times = np.unique(np.geomspace(dwells_ps.min(), dwells_ps.max(), n_points))
-    above = 1 - np.searchsorted(np.sort(dwells_ps), times, side="left") / len(dwells_ps)
-    return {"time_ps": times, "survival": above, "n_dwells": len(dwells_ps), "mean_ps": dwells_ps.mean()}
+    times = np.unique(np.geomspace(lengths_ps.min(), lengths_ps.max(), n_points))
+    shorter = np.append(0.0, np.cumsum(counted))[np.searchsorted(lengths_ps, times, side="left")]
+    n_dwells = int(counted.sum())
+    mean_ps = lengths_ps @ counted / n_dwells
+    return {"time_ps": times, "survival": 1 - shorter / n_dwells, "n_dwells": n_dwells, "mean_ps": mean_ps}

@@ -13,10 +13,12 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import likelihood, verdicts
-from mdtok.kinetics.comparison import Protocol
+from mdtok.kinetics.counts import Protocol
 from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.estimators import check_lagtime, implied_timescales, populations
+from mdtok.kinetics.estimators import check_lagtime, count_matrix, implied_timescales, populations
+from mdtok.kinetics.processes import Processes
 from mdtok.kinetics.referee import Referee
+from mdtok.kinetics.reversible import fit_reversible
 from mdtok.models.rollout import roll_out
 from mdtok.models.trajectory_model import TrajectoryModel
 from mdtok.storage import damage_in_one_line, read_json, write_json
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 1
 _CK_STEPS = 5
+_SHORTEST_CHAIN = 2000  # frames; shorter ones only where test trajectories are
+_MOST_SAMPLED = 4_000_000  # frames of a rollout, unless the MD has more
 _SHORT = {verdicts.WITHIN: "ok", verdicts.UNTESTED: "?"}
 
 
@@ -102,7 +106,7 @@ def score(
     n_chains: int | None = None,
     n_steps: int | None = None,
     n_splits: int = 100,
-    n_posterior_samples: int = 100,
+    n_bootstrap: int = 100,
     left_out: float = 0.0,
     remarks: Sequence[str] = (),
     seed: int = 0,
@@ -136,8 +140,8 @@ def score(
         Chains and frames of each rollout: by default chains as long as a test trajectory, four times the MD in all.
     n_splits : int
         Random halvings of the MD behind the noise floor.
-    n_posterior_samples : int
-        Of the Bayesian intervals.
+    n_bootstrap : int
+        Resamplings of trajectories behind the intervals of timescales and populations.
     left_out : float
         Share of the frames that were given and are in no token. With those in states that are not connected, the card
         says so above 5 %.
@@ -176,7 +180,7 @@ def score(
     names = list(macrostate_names or [f"{k}" for k in range(protocol.n_macrostates)])
     if len(names) != protocol.n_macrostates:
         raise SettingsError(f"{len(names)} macrostate names were given for {protocol.n_macrostates} macrostates.")
-    referee = Referee(protocol, names, train, md, test, dt_ps, n_splits, n_posterior_samples, seed)
+    referee = Referee(protocol, names, train, md, test, dt_ps, n_splits, n_bootstrap, seed)
 
     rows, held_out, rollouts = {}, {}, dict(rollouts or {})
     with tqdm(models.items(), desc="scoring", unit="model", disable=not progress) as bar:
@@ -213,9 +217,9 @@ def score(
             "n_train_trajectories": len(train) + len(validation or []),
             "n_test_trajectories": len(test),
             "left_out": left_out,
-            **referee.describe(test),
+            **referee.describe(test)[1],
         },
-        "md": referee.describe(md),
+        "md": referee.describe(md)[1],
         "noise_floor": referee.floor_summary(),
         "models": rows,
     }
@@ -267,16 +271,28 @@ def roll_out_like(
 
     `weights` of the states at the ends of prompts, shape (n_states,), replace that equilibrium.
     """
-    n_chains, n_frames = chain_counts(test, md, n_chains, n_steps)
+    n_chains, n_frames = chain_counts(test, md, n_chains, n_steps, slowest_frames(md, protocol))
     weights = populations(train, protocol.n_states, protocol.lagtime) if weights is None else weights
     return roll_out(model, train, n_chains, max(2, n_frames // model.lagtime), seed, weights, pieces_folder)
 
 
-def chain_counts(test, md, n_chains=None, n_steps=None):
-    """How many chains, and how many frames of each: by default as long as a test trajectory, four times the MD in "
-    "all."""
-    n_frames = n_steps or int(np.median([len(dtraj) for dtraj in test]))
-    return n_chains or max(20, -(-4 * sum(map(len, md)) // n_frames)), n_frames
+def chain_counts(test, md, n_chains=None, n_steps=None, slowest_frames=np.inf):
+    """How many chains, and how many frames of each.
+
+    By default as long as a test trajectory, or ten times the slowest timescale where that is less: many short chains are
+    drawn at once, a few long ones token by token. In all four times the MD, up to four million frames, beyond as much
+    as the MD: more would not tell more, as the noise is then that of the MD.
+    """
+    n_md = sum(map(len, md))
+    n_frames = n_steps or int(min(np.median([len(dtraj) for dtraj in test]), max(_SHORTEST_CHAIN, 10 * slowest_frames)))
+    return n_chains or max(20, -(-max(n_md, min(4 * n_md, _MOST_SAMPLED)) // n_frames)), n_frames
+
+
+def slowest_frames(md, protocol):
+    """The slowest timescale of the MD at the longest lag."""
+    lag = max(protocol.lagtimes)
+    fit = fit_reversible(count_matrix([d for d in md if len(d) > lag], lag, protocol.n_states))
+    return float(Processes.of(fit, 1).timescales(lag)[0])
 
 
 def _rank(rows, held_out, seed):

@@ -64,7 +64,7 @@ def write_report(
     >>> dtraj = np.cumsum(np.random.default_rng(7).random(4000) < 0.05) % 2     # hops between two states
     >>> card = mdtok.score(
     ...     {"msm": mdtok.MarkovModel()}, [dtraj[:3000]], [dtraj[3000:]], dt_ps=1.0, lagtimes=[1, 2], n_splits=10,
-    ...     n_posterior_samples=10, progress=False)
+    ...     n_bootstrap=10, progress=False)
     >>> write_report(card, tempfile.mkdtemp(), title="Two states").name
     'report.html'
     """

@@ -18,7 +18,7 @@ def passes(model, seed):
         1.0,
         lagtimes=[1, 5, 10],
         lagtime=5,
-        n_posterior_samples=2,
+        n_bootstrap=2,
         seed=seed,
         progress=False,
     )

@@ -32,7 +32,7 @@ def scored(chains):
         lagtime=4,
         macrostate_names=["A", "B", "C"],
         n_splits=10,
-        n_posterior_samples=20,
+        n_bootstrap=20,
         seed=7,
         progress=False,
     )

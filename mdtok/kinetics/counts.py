@@ -1,0 +1,180 @@
+"""Everything that is counted in trajectories, one row a trajectory, so that groups and resamples are weighted sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from mdtok.errors import DataError
+from mdtok.kinetics.passages import Passages
+from mdtok.kinetics.processes import Processes, timescales_of_eigenvalues
+from mdtok.kinetics.reversible import ReversibleFit, fit_reversible
+
+
+@dataclass
+class Protocol:
+    """What is estimated: the same for MD, for its halves and for every model.
+
+    Attributes
+    ----------
+    macrostates : int array, shape (n_states,)
+        Macrostate of each token.
+    lagtimes : list of int
+        Frames; timescales are compared at each of them.
+    lagtime : int
+        Frames; that of populations and of the Chapman-Kolmogorov steps.
+    n_steps : int
+        Chapman-Kolmogorov steps.
+    n_timescales : int
+    """
+
+    macrostates: np.ndarray
+    lagtimes: list
+    lagtime: int
+    n_steps: int
+    n_timescales: int
+
+    @property
+    def n_states(self):
+        return len(self.macrostates)
+
+    @property
+    def n_macrostates(self):
+        return int(self.macrostates.max()) + 1
+
+    @property
+    def counted_lagtimes(self):
+        """All lags that transitions are counted at."""
+        return sorted({*self.lagtimes, self.lagtime})
+
+    def every(self, stride):
+        """The same protocol for trajectories that keep one frame in `stride`; lags that do not divide are left out."""
+        if stride == 1:
+            return self
+        lagtimes = [lag // stride for lag in self.lagtimes if lag % stride == 0]
+        if self.lagtime % stride:
+            raise DataError(
+                f"The lag time {self.lagtime} of the scorecard is no multiple of a model's lag of {stride} frames; "
+                "choose one that is."
+            )
+        return Protocol(self.macrostates, lagtimes, self.lagtime // stride, self.n_steps, self.n_timescales)
+
+
+class Counts:
+    """Transitions, propagations, dwells and first passages of some trajectories.
+
+    Parameters
+    ----------
+    dtrajs : list of int arrays, shape (n_frames,) each
+        The units: each can be left out or count several times.
+    protocol : Protocol
+
+    Attributes
+    ----------
+    transitions : dict of int -> sparse array, shape (n_units, n_states ** 2)
+        Sliding-window counts at each lag.
+    visits : ndarray, shape (n_units, n_macrostates)
+        Frames.
+    propagations : ndarray, shape (n_units, n_steps, n_macrostates, n_macrostates)
+        Pairs of macrostates k lag times apart.
+    dwells : list of (int array (n_lengths,), sparse array (n_units, n_lengths))
+        For each macrostate, lengths of complete dwells in frames, and how many there are.
+    passages : Passages
+    """
+
+    def __init__(self, dtrajs, protocol):
+        self.protocol, self.n_units, self.n_frames = protocol, len(dtrajs), sum(map(len, dtrajs))
+        n_macrostates = protocol.n_macrostates
+        macro = [protocol.macrostates[dtraj] for dtraj in dtrajs]
+        self.transitions = {lag: pair_counts(dtrajs, lag, protocol.n_states) for lag in protocol.counted_lagtimes}
+        self.visits = np.array([np.bincount(unit, minlength=n_macrostates) for unit in macro])
+        steps = [pair_counts(macro, protocol.lagtime * k, n_macrostates) for k in range(1, protocol.n_steps + 1)]
+        self.propagations = np.stack([step.toarray() for step in steps], axis=1).reshape(
+            len(dtrajs), protocol.n_steps, n_macrostates, n_macrostates
+        )
+        self.dwells = _dwells(macro, n_macrostates)
+        self.passages = Passages(macro, n_macrostates)
+
+    @property
+    def everything(self) -> np.ndarray:
+        """Weights with which each unit counts once."""
+        return np.ones(self.n_units)
+
+    def takes_long(self, n_estimates: int) -> bool:
+        """Whether so many estimates take seconds."""
+        return n_estimates * len(self.protocol.counted_lagtimes) * max(self.protocol.n_states, 30) ** 2 > 2_000_000
+
+    def transition_counts(self, lagtime: int, weights: np.ndarray) -> np.ndarray:
+        """Shape (n_states, n_states)."""
+        return (self.transitions[lagtime].T @ weights).reshape(self.protocol.n_states, self.protocol.n_states)
+
+
+def pair_counts(dtrajs, lagtime, n_states):
+    """Sliding-window counts of every trajectory, sparse, shape (n_trajectories, n_states ** 2)."""
+    return vstack([_pairs(dtraj, lagtime, n_states) for dtraj in dtrajs], format="csr")
+
+
+def _pairs(dtraj, lagtime, n_states):
+    pairs = dtraj[:-lagtime] * n_states + dtraj[lagtime:] if len(dtraj) > lagtime else np.empty(0, dtype=np.int64)
+    if n_states**2 < 4 * len(pairs):
+        counted = np.bincount(pairs, minlength=n_states**2)
+        seen = np.flatnonzero(counted)
+        counted = counted[seen]
+    else:
+        seen, counted = np.unique(pairs, return_counts=True)
+    return csr_array((counted.astype(float), seen, [0, len(seen)]), shape=(1, n_states**2))
+
+
+def _dwells(macro, n_macrostates):
+    """Complete dwells in each macrostate: the first and the last of a trajectory are cut by its ends."""
+    edges = [np.flatnonzero(np.diff(unit)) + 1 for unit in macro]
+    lengths = np.concatenate([np.diff(edge) for edge in edges])
+    states = np.concatenate([unit[edge[:-1]] for unit, edge in zip(macro, edges)])
+    units = np.repeat(np.arange(len(macro)), [max(len(edge) - 1, 0) for edge in edges])
+    found = []
+    for state in range(n_macrostates):
+        here = states == state
+        seen, position = np.unique(lengths[here], return_inverse=True)
+        counted = csr_array((np.ones(here.sum()), (units[here], position)), shape=(len(macro), len(seen)))
+        found.append((seen, counted))
+    return found
+
+
+@dataclass
+class Ground:
+    """What all data sets of one scorecard are compared on: the MSMs of all MD, and their slow processes."""
+
+    fits: dict  # lag -> ReversibleFit
+    processes: dict  # lag -> Processes
+
+    @classmethod
+    def of(cls, counts: Counts) -> Ground:
+        """From all units of some MD; lags at which nothing is connected are left out."""
+        fits, processes = {}, {}
+        for lag in counts.protocol.counted_lagtimes:
+            fit = fit_or_none(counts.transition_counts(lag, counts.everything), keep_factor=True)
+            if fit is not None:
+                fits[lag], processes[lag] = fit, Processes.of(fit, counts.protocol.n_timescales)
+        return cls(fits, processes)
+
+    def timescales_frames(self, fit: ReversibleFit | None, lagtime: int, n_timescales: int) -> np.ndarray:
+        """Timescales of the processes of all MD in another fit; NaN for those that it does not resolve.
+
+        What is faster than the lag is not resolved either.
+        """
+        if fit is None or lagtime not in self.processes:
+            return np.full(n_timescales, np.nan)
+        own = self.processes[lagtime]
+        eigenvalues = own.matched(Processes.of(fit, n_timescales), n_timescales)
+        frames = timescales_of_eigenvalues(eigenvalues, lagtime)
+        return np.where(frames >= lagtime, frames, np.nan)
+
+
+def fit_or_none(counts, start=None, keep_factor=False):
+    """A reversible MSM, or None where no two states are connected both ways."""
+    try:
+        return fit_reversible(counts, start, keep_factor)
+    except DataError:
+        return None
