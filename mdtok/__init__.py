@@ -61,6 +61,7 @@ __getattr__, _names = lazy_names(
         "kinetics": [
             "score",
             "Scorecard",
+            "judge",
             "populations",
             "implied_timescales",
             "chapman_kolmogorov",

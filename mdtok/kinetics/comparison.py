@@ -16,14 +16,15 @@ METRICS = ("populations_jsd", "timescales_ps", "mfpt_ps", "dwell_ks", "ck_rmse")
 RATIOS = ("timescales_ps", "mfpt_ps")
 _MIN_DWELLS = 10
 _COARSEST = 10.0  # halves of the MD that typically differ by more than this factor leave nothing to judge
-#: The most that may be allowed for a check to say anything: a factor of 3, and what such a factor does to two states of
+#: The most that may be allowed for a check to say anything: a factor of 2, and what such a factor does to two states of
 #: odds 1 (a divergence in nats, a probability) and to exponential dwell times (a Kolmogorov-Smirnov distance).
+COARSEST_FACTOR = 2.0
 COARSEST_ALLOWED = {
-    "timescales_ps": np.log(3.0),
-    "mfpt_ps": np.log(3.0),
-    "populations_jsd": jensenshannon([1 / 2, 1 / 2], [3 / 4, 1 / 4]) ** 2,  # 0.034
-    "ck_rmse": 1 / 4,
-    "dwell_ks": 3**-0.5 - 3**-1.5,  # 0.385
+    "timescales_ps": np.log(COARSEST_FACTOR),
+    "mfpt_ps": np.log(COARSEST_FACTOR),
+    "populations_jsd": jensenshannon([1 / 2, 1 / 2], [2 / 3, 1 / 3]) ** 2,  # 0.0144
+    "ck_rmse": 1 / 6,
+    "dwell_ks": 1 / 4,
 }
 #: Share of perfect models that pass one metric; six metrics together then let about 95 % of them pass.
 LEVEL = 0.99
@@ -185,6 +186,24 @@ class NoiseFloor:
             testable &= np.sqrt(squares.sum(axis=0) / np.maximum(told.sum(axis=0), 1)) <= np.log(_COARSEST)
         return testable
 
+    def allowed(self, metric):
+        """What is allowed for each item of a metric, whether that is little enough to tell or not; NaN where halves do
+        not tell."""
+        testable = self._testable(metric)
+        allowed = np.full(testable.shape, np.nan)
+        if testable.any():
+            spread, critical = self._critical(metric, testable)
+            allowed[testable] = critical * spread
+        return allowed
+
+    def _critical(self, metric, testable):
+        """Spread of each item between halves, and how many of them the largest one of a perfect model stays within."""
+        halves = np.abs(self.differences[metric][:, testable])  # (n_splits, n_items)
+        told = np.isfinite(halves)
+        halves = np.where(told, halves, 0.0)
+        spread = np.maximum(np.sqrt((halves**2).sum(axis=0) / told.sum(axis=0)), 1e-12)
+        return spread, np.quantile((halves / spread).max(axis=1), LEVEL)
+
     def judge(self, metric, difference):
         """Hold a difference against the floor, all items of a metric at once (family-wise error ``1 - LEVEL``).
 
@@ -198,11 +217,7 @@ class NoiseFloor:
         testable = self._testable(metric) & ~np.isnan(difference)
         if not testable.any():
             return Judgement(None, None, None, np.zeros(np.shape(difference), dtype=bool))
-        halves = np.abs(self.differences[metric][:, testable])  # (n_splits, n_items)
-        told = np.isfinite(halves)
-        halves = np.where(told, halves, 0.0)
-        spread = np.maximum(np.sqrt((halves**2).sum(axis=0) / told.sum(axis=0)), 1e-12)
-        critical = np.quantile((halves / spread).max(axis=1), LEVEL)
+        spread, critical = self._critical(metric, testable)
         size = np.abs(difference[testable])
         off, told = size > critical * spread, critical * spread <= COARSEST_ALLOWED[metric]
         items = np.zeros(np.shape(difference), dtype=bool)
@@ -218,7 +233,7 @@ class NoiseFloor:
 @dataclass
 class Judgement:
     """Whether a difference is within the noise (None: the MD cannot tell), its worst item, what was allowed there, and
-    which items were tested: those of which no more than ×3 was allowed."""
+    which items were tested: those of which no more than ×2 was allowed."""
 
     within: bool | None
     worst_item: tuple | None

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from mdtok.errors import DataError
+from mdtok.kinetics.count_table import count_table
 from mdtok.kinetics.passages import Passages
 from mdtok.kinetics.processes import Processes, timescales_of_eigenvalues
 from mdtok.kinetics.reversible import ReversibleFit, fit_reversible
@@ -91,7 +92,7 @@ class Counts:
         self.transitions = {lag: pair_counts(dtrajs, lag, protocol.n_states) for lag in protocol.counted_lagtimes}
         self.visits = np.array([np.bincount(unit, minlength=n_macrostates) for unit in macro])
         steps = [pair_counts(macro, protocol.lagtime * k, n_macrostates) for k in range(1, protocol.n_steps + 1)]
-        self.propagations = np.stack([step.toarray() for step in steps], axis=1).reshape(
+        self.propagations = np.stack([step if isinstance(step, np.ndarray) else step.toarray() for step in steps], axis=1).reshape(
             len(dtrajs), protocol.n_steps, n_macrostates, n_macrostates
         )
         self.dwells = _dwells(macro, n_macrostates)
@@ -112,7 +113,11 @@ class Counts:
 
 
 def pair_counts(dtrajs, lagtime, n_states):
-    """Sliding-window counts of every trajectory, sparse, shape (n_trajectories, n_states ** 2)."""
+    """Sliding-window counts of every trajectory, shape (n_trajectories, n_states ** 2); sparse if that is large."""
+    if len(dtrajs) * n_states**2 <= 100_000:
+        pairs = [d[:-lagtime] * n_states + d[lagtime:] for d in dtrajs]
+        units = np.repeat(np.arange(len(dtrajs)), [len(of_unit) for of_unit in pairs])
+        return count_table(units, np.concatenate(pairs), len(dtrajs), n_states**2)
     return vstack([_pairs(dtraj, lagtime, n_states) for dtraj in dtrajs], format="csr")
 
 
@@ -137,8 +142,7 @@ def _dwells(macro, n_macrostates):
     for state in range(n_macrostates):
         here = states == state
         seen, position = np.unique(lengths[here], return_inverse=True)
-        counted = csr_array((np.ones(here.sum()), (units[here], position)), shape=(len(macro), len(seen)))
-        found.append((seen, counted))
+        found.append((seen, count_table(units[here], position, len(macro), len(seen))))
     return found
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from mdtok.errors import DataError
+from mdtok.kinetics.count_table import count_table
 from mdtok.kinetics.estimate import Estimate, poisson_interval
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, cut_in_blocks
 
@@ -111,13 +111,8 @@ class Waits:
         waited, arrived = (np.concatenate(columns) for columns in zip(*units))
         unit = np.repeat(np.arange(len(units)), [len(frames_of_unit) for frames_of_unit, _ in units])
         frames, length = np.unique(waited, return_inverse=True)
-        return cls(
-            frames,
-            *(
-                csr_array((np.ones(kind.sum()), (unit[kind], length[kind])), shape=(len(units), len(frames)))
-                for kind in (arrived, ~arrived)
-            ),
-        )
+        tables = (count_table(unit[kind], length[kind], len(units), len(frames)) for kind in (arrived, ~arrived))
+        return cls(frames, *tables)
 
     def mean(self, weights):
         """Mean wait in frames for each row of `weights`: Kaplan-Meier up to the median arrival, a constant rate after it.
@@ -125,24 +120,24 @@ class Waits:
         Without censoring this is the plain mean. With it, the rate after the median arrival stands for the tail that no
         trajectory was long enough to see.
         """
-        arrivals, cut_off = weights @ self.arrived, weights @ self.cut_off  # (n_draws, n_lengths)
+        arrivals, waits = weights @ self.arrived, weights @ (self.arrived + self.cut_off)  # (n_draws, n_lengths)
         total = np.cumsum(arrivals, axis=1)
-        n_arrived = total[:, -1]
-        median = self.frames[np.argmax(total >= n_arrived[:, None] / 2, axis=1)]
-        cut = np.where(n_arrived >= _FEW_EVENTS, median, 0)[:, None]
-        cut = np.where(n_arrived > (arrivals * (self.frames <= cut)).sum(axis=1), cut.T, 0).T  # some have to come later
-        waiting = (arrivals + cut_off)[:, ::-1].cumsum(axis=1)[:, ::-1]
+        n_arrived, n_waits = total[:, -1], waits.sum(axis=1)
+        median = np.where(n_arrived >= _FEW_EVENTS, (total < n_arrived[:, None] / 2).sum(axis=1), -1)  # its position
+        draws = np.arange(len(arrivals))
+        median[total[draws, median] >= n_arrived] = -1  # some have to come later
+        waiting = n_waits[:, None] - np.cumsum(waits, axis=1) + waits
         survival = np.cumprod(1 - np.divide(arrivals, waiting, out=np.zeros_like(arrivals), where=waiting > 0), axis=1)
-        before = np.concatenate([np.ones((len(arrivals), 1)), survival[:, :-1]], axis=1)
-        seen = (before * np.diff(np.minimum(self.frames, cut), axis=1, prepend=0)).sum(axis=1)
-        at_cut = np.clip(np.searchsorted(self.frames, cut.ravel(), side="right") - 1, 0, None)
-        surviving = np.where(cut.ravel() > 0, survival[np.arange(len(survival)), at_cut], 1.0)
-        later = ((arrivals + cut_off) * np.maximum(self.frames - cut, 0)).sum(axis=1)
-        arrived_later = (arrivals * (self.frames > cut)).sum(axis=1)
+        # the mean wait up to the median: the area under the survival function
+        areas = np.cumsum(np.diff(self.frames, prepend=0) * np.insert(survival[:, :-1], 0, 1.0, axis=1), axis=1)
+        cut = np.where(median >= 0, self.frames[median], 0)
+        seen, surviving = (np.where(median >= 0, part[draws, median], start) for part, start in ((areas, 0), (survival, 1)))
+        beyond = self.frames > cut[:, None]
+        later = (np.where(beyond, waits, 0.0) @ self.frames) - cut * (waits * beyond).sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = seen + surviving * later / arrived_later
+            mean = seen + surviving * later / (arrivals * beyond).sum(axis=1)
         mean[n_arrived == 0] = np.inf
-        mean[(arrivals + cut_off) @ self.frames == 0] = np.nan
+        mean[waits @ self.frames == 0] = np.nan
         return mean
 
 

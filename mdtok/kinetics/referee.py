@@ -8,7 +8,7 @@ from mdtok.errors import DataError
 from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, Kinetics, NoiseFloor, compare, estimate_kinetics
 from mdtok.kinetics.counts import Counts, Ground, Protocol
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.equivalent_time import Yardstick
 from mdtok.kinetics.kinetics_intervals import inverse_of_rate, population_intervals, resample_kinetics
 from mdtok.kinetics.passages import independent_units, mfpt_counted
 from mdtok.kinetics.rollout_checks import check_rollout
@@ -30,7 +30,7 @@ class Referee:
     def __init__(self, protocol, names, train, md, test, dt_ps, n_splits, n_bootstrap, seed):
         self.protocol, self.names, self.train, self.md, self.test, self.dt_ps = protocol, names, train, md, test, dt_ps
         self.n_splits, self.n_bootstrap, self.seed = n_splits, n_bootstrap, seed
-        self._references = {}
+        self._references, self._yardsticks = {}, {}
 
     def describe(self, dtrajs, stride=1, generated=False):
         """The facts of a group of trajectories with intervals; times in ps of MD.
@@ -79,7 +79,7 @@ class Referee:
         reference, frame_ps = self.reference(stride), self.dt_ps * stride
         protocol = reference.protocol
         kinetics, described = self.describe(rollout.dtrajs, stride, generated=True)
-        floor = reference.floor.scaled(*self._sizes(), rollout.n_tokens * stride)
+        floor = reference.floor.scaled(*filter(None, self._sizes()), rollout.n_tokens * stride)
         differences = compare(kinetics, reference.kinetics)
         checks = {
             metric: verdicts.judge_difference(
@@ -93,17 +93,22 @@ class Referee:
             pairs = {"expected": expected, "observed": observed, **ratio.to_dict()}
             calibration = likelihood.transition_calibration(held_out, seed=self.seed)
             checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
+        macro, yardstick = [protocol.macrostates[d] for d in rollout.dtrajs], self.yardstick(stride)
         row = {
             "lagtime_frames": stride,
-            "n_parameters": int(model.n_parameters),
+            "generated": model is None,
+            "n_parameters": None if model is None else int(model.n_parameters),
             "train_seconds": getattr(model, "train_seconds_", None),
             "n_sampled_tokens": rollout.n_tokens,
             "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
+            "equivalent_md_ps": {m: (e * frame_ps).to_dict() for m, e in yardstick.equivalent(macro).items()},
+            "error": yardstick.error_of(macro),
+            "more_md": verdicts.more_md_needed(floor),
             **described,
             "transition_calibration": calibration and calibration.to_dict(),
             "pair_calibration": pairs,
             "rollout_checks": check_rollout(
-                rollout.dtrajs, self.train, protocol.macrostates, stride, self.seed
+                rollout.dtrajs, self.train or self.test, protocol.macrostates, stride, self.seed
             ).to_dict(),
             "checks": checks,
         }
@@ -129,13 +134,25 @@ class Referee:
             self._references[stride] = Reference(protocol, ground, estimate_kinetics(test, ground), floor)
         return self._references[stride]
 
+    def yardstick(self, stride):
+        """Errors of MD pieces of growing length, in macrostates and at one frame in `stride`."""
+        if stride not in self._yardsticks:
+            protocol = self.protocol.every(stride)
+            md, test = (
+                [protocol.macrostates[d[::stride]] for d in dtrajs if len(d) > stride] for dtrajs in (self.md, self.test)
+            )
+            n = protocol.n_macrostates
+            of_macrostates = Protocol(np.arange(n), [protocol.lagtime], protocol.lagtime, protocol.n_steps, min(3, n - 1))
+            self._yardsticks[stride] = Yardstick.of(md, test, of_macrostates, self.n_splits, self.seed)
+        return self._yardsticks[stride]
+
     def _sizes(self):
         n_test = sum(map(len, self.test))
         return n_test, sum(map(len, self.md)) - n_test
 
     def floor_summary(self):
         """The floor of a perfect model with endless rollouts, frame by frame where there is such a model."""
-        floor = self.reference(min(self._references)).floor.scaled(*self._sizes())
+        floor = self.reference(min(self._references)).floor.scaled(*filter(None, self._sizes()))
         return {metric: floor.summary(metric) for metric in METRICS}
 
 

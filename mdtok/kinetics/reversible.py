@@ -166,7 +166,7 @@ def _solve(both, left, log_v, factor, scale):
         if not fresh and size > _STALE * last:
             factor, fresh, last = None, True, np.inf
             continue
-        log_v = log_v + step * min(1.0, 2.0 / size)  # a long step is cut: the likelihood is concave, not quadratic
+        log_v = log_v + step * (1.0 if size <= 2.0 else 2.0 / size)  # a long step is cut: the likelihood is concave, not quadratic
         if size < _TOLERANCE:
             break
         if fresh and size > 0.1:  # far away the equations change with every step

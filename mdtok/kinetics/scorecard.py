@@ -6,37 +6,29 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import likelihood, verdicts
-from mdtok.kinetics.counts import Protocol
+from mdtok.kinetics.contestants import gather
 from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.estimators import check_lagtime, count_matrix, implied_timescales, populations
-from mdtok.kinetics.processes import Processes
+from mdtok.kinetics.protocol import make_protocol
 from mdtok.kinetics.referee import Referee
-from mdtok.kinetics.reversible import fit_reversible
-from mdtok.models.rollout import roll_out
-from mdtok.models.trajectory_model import TrajectoryModel
+from mdtok.kinetics.scored_rollouts import roll_out_like
+from mdtok.models.dynamics import DynamicsModel
+from mdtok.models.rollout import Rollout
 from mdtok.storage import damage_in_one_line, read_json, write_json
 from mdtok.tokens.connected import require_connected
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.tokens.held_out import check_held_out
 
-if TYPE_CHECKING:
-    from mdtok.models.dynamics import DynamicsModel
-    from mdtok.models.rollout import Rollout
-
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
-_CK_STEPS = 5
-_SHORTEST_CHAIN = 2000  # frames; shorter ones only where test trajectories are
-_MOST_SAMPLED = 4_000_000  # frames of a rollout, unless the MD has more
+SCHEMA = 2
 _SHORT = {verdicts.WITHIN: "ok", verdicts.UNTESTED: "?"}
 
 
@@ -91,8 +83,8 @@ class Scorecard:
 
 
 def score(
-    models: Mapping[str, DynamicsModel],
-    train: list[np.ndarray],
+    models: Mapping[str, Any],
+    train: list[np.ndarray] | None,
     test: list[np.ndarray],
     dt_ps: float,
     *,
@@ -116,10 +108,13 @@ def score(
 
     Parameters
     ----------
-    models : dict of str -> DynamicsModel
-        Fitted or not. A fitted TrajectoryModel is judged by its rollout alone, which has to be given, in tokens.
+    models : dict of str -> object
+        A DynamicsModel, fitted or not; an MSM that deeptime fitted; trajectories that anything generated, a list of int
+        arrays, which are judged by themselves. A fitted TrajectoryModel is judged by its rollout alone, which has to
+        be given, in tokens.
     train, test : lists of int arrays, shape (n_frames,) each
-        Discrete trajectories; models are judged on `test` only.
+        Discrete trajectories; models are judged on `test` only. Where nothing has to be fitted, `train` may be None:
+        what was learnt from is not known then.
     dt_ps : float
         Time between frames.
     validation : list of int arrays, optional
@@ -135,7 +130,8 @@ def score(
     n_timescales : int, optional
         Number of macrostates minus one (at most 3) if not given.
     rollouts : dict of str -> Rollout, optional
-        Trajectories generated before; models without one are rolled out here.
+        Trajectories generated before; models without one are rolled out here. A name that is no model's is judged by
+        its trajectories alone.
     n_chains, n_steps : int, optional
         Chains and frames of each rollout: by default chains as long as a test trajectory, four times the MD in all.
     n_splits : int
@@ -160,47 +156,51 @@ def score(
         Nothing to judge, a lag longer than the trajectories, tokens without a macrostate, test tokens no model can
         know, a piece of the test trajectories that is in the training data too.
     """
-    train, test, validation = (
-        as_dtrajs(train),
-        as_dtrajs(test, min_length=2),
-        as_dtrajs(validation) if validation else None,
-    )
-    check_held_out([*train, *(validation or [])], test)
-    if not models:
-        raise SettingsError("No model was given to score; pass a dict such as {'msm': mdtok.MarkovModel()}.")
-    md = [*train, *(validation or []), *test]
-    macrostates = np.arange(count_states(md)) if macrostates is None else np.asarray(macrostates, dtype=np.int64)
-    if count_states(md) > len(macrostates):
+    test = as_dtrajs(test, min_length=2)
+    train, validation = (as_dtrajs(part) if part is not None and len(part) else [] for part in (train, validation))
+    if train:
+        check_held_out([*train, *validation], test)
+    md = [*train, *validation, *test]
+    n_states = count_states(md) if macrostates is None else len(macrostates)
+    if count_states(md) > n_states:
         raise DataError(
-            f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. "
-            f"{len(macrostates) - 1} only."
+            f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. {n_states - 1} only."
         )
+    if macrostates is None:  # what was generated may visit states that MD never does
+        n_states = max([n_states, *(count_states(given) for given in _generated(models, rollouts or {}))])
+    macrostates = np.arange(n_states) if macrostates is None else np.asarray(macrostates, dtype=np.int64)
+    contestants = gather(models, rollouts or {}, n_states)
+    unfitted = [one.name for one in contestants if one.model is not None and not one.model.is_fitted]
+    if unfitted and not train:
+        raise SettingsError(f"{unfitted[0]} is not fitted, and no training trajectories were given to fit it to.")
     protocol = make_protocol(md, test, macrostates, lagtimes, lagtime, n_timescales)
-    left_out = 1 - (1 - left_out) * (1 - require_connected(md, protocol.lagtime, "MD", len(macrostates)))
+    left_out = 1 - (1 - left_out) * (1 - require_connected(md, protocol.lagtime, "MD", n_states))
     names = list(macrostate_names or [f"{k}" for k in range(protocol.n_macrostates)])
     if len(names) != protocol.n_macrostates:
         raise SettingsError(f"{len(names)} macrostate names were given for {protocol.n_macrostates} macrostates.")
     referee = Referee(protocol, names, train, md, test, dt_ps, n_splits, n_bootstrap, seed)
 
-    rows, held_out, rollouts = {}, {}, dict(rollouts or {})
-    with tqdm(models.items(), desc="scoring", unit="model", disable=not progress) as bar:
-        for name, model in bar:
-            bar.set_postfix_str(name)
-            model.progress = model.progress and progress
-            if isinstance(model, TrajectoryModel):
-                rows[name] = referee.judge(model, _rollout_given(rollouts, name), None)
-                continue
-            if not model.is_fitted:
-                model.fit(train, validation, n_states=len(macrostates))
-            held_out[name] = likelihood.evaluate_held_out(model, test, macrostates)
-            if name not in rollouts:
-                rollouts[name] = roll_out_like(model, train, test, md, protocol, n_chains, n_steps, seed)
-            rows[name] = referee.judge(model, rollouts[name], held_out[name])
+    rows, held_out, made = {}, {}, {}
+    with tqdm(contestants, desc="scoring", unit="model", disable=not progress) as bar:
+        for one in bar:
+            bar.set_postfix_str(one.name)
+            model, said = one.model, None
+            if model is not None:
+                model.progress = model.progress and progress
+            if isinstance(model, DynamicsModel):
+                if not model.is_fitted:
+                    model.fit(train, validation or None, n_states=n_states)
+                held_out[one.name] = said = likelihood.evaluate_held_out(model, test, macrostates)
+            made[one.name] = one.rollout or roll_out_like(
+                model, train or test, test, md, protocol, n_chains, n_steps, seed
+            )
+            rows[one.name] = referee.judge(model, made[one.name], said)
     _rank(rows, held_out, seed)
     for name, row in rows.items():
         row["verdicts"] = {metric: check["verdict"] for metric, check in row["checks"].items()}
         row["passes"] = verdicts.passes(row["checks"])
-        row["summary"] = verdicts.summary_sentence(name, row, left_out)
+        row["same_as"] = next((other for other in rows if other != name and _same(row, rows[other])), None)
+        row["summary"] = verdicts.summary_sentence(name, row, left_out, sum(map(len, md)) * dt_ps)
     content = {
         "schema": SCHEMA,
         "remarks": list(remarks),
@@ -212,87 +212,34 @@ def score(
         "lagtime_frames": protocol.lagtime,
         "ck_steps": protocol.n_steps,
         "reference": {
-            "n_train_tokens": sum(map(len, train)) + sum(map(len, validation or [])),
+            "n_train_tokens": sum(map(len, [*train, *validation])),
             "n_test_tokens": sum(map(len, test)),
-            "n_train_trajectories": len(train) + len(validation or []),
+            "n_train_trajectories": len(train) + len(validation),
             "n_test_trajectories": len(test),
             "left_out": left_out,
             **referee.describe(test)[1],
         },
         "md": referee.describe(md)[1],
         "noise_floor": referee.floor_summary(),
+        "error_against_md_length": referee.yardstick(1).curve(dt_ps),
         "models": rows,
     }
-    return Scorecard(content, rollouts)
+    return Scorecard(content, made)
 
 
-def _rollout_given(rollouts, name):
-    if name not in rollouts:
-        raise SettingsError(
-            f"{name} models coordinates, not tokens: pass its trajectories, as tokens, in rollouts={{{name!r}: ...}}."
-        )
-    return rollouts[name]
+def _generated(models, rollouts):
+    """Whatever trajectories were given, for the states that they visit."""
+    for given in [*models.values(), *rollouts.values()]:
+        if isinstance(given, Rollout):
+            yield as_dtrajs(given.dtrajs)
+        elif isinstance(given, (list, tuple, np.ndarray)) and len(given):
+            yield as_dtrajs(given)
 
 
-def make_protocol(md, test, macrostates, lagtimes=None, lagtime=None, n_timescales=None):
-    """Choose the lags and check them against the test trajectories."""
-    longest = max(map(len, test))
-    lagtimes = sorted({int(lag) for lag in lagtimes}) if lagtimes else _default_lagtimes(md, test, len(macrostates))
-    lagtime = int(lagtime or min(lagtimes, key=lambda lag: abs(np.log(lag / 10))))
-    for lag in [*lagtimes, lagtime]:
-        check_lagtime(test, lag)
-    n_steps = min(_CK_STEPS, (longest - 1) // lagtime)
-    n_macrostates = int(macrostates.max()) + 1
-    if n_macrostates < 2:
-        raise DataError("There is one macrostate only, so there are no kinetics between states; use more macrostates.")
-    return Protocol(macrostates, lagtimes, lagtime, n_steps, n_timescales or min(3, n_macrostates - 1))
-
-
-def _default_lagtimes(md, test, n_states):
-    """1, 2, 5, 10, … as far as the data tell.
-
-    That is up to a tenth of the longest test trajectory, to twice the slowest timescale, and to ten independent
-    transitions a state in the test MD: beyond, eigenvalues (and their Bayesian posterior) are those of noise.
-    """
-    longest, enough = max(map(len, test)), sum(map(len, test)) / (10 * n_states)
-    chosen = [1]
-    for lag in (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000):
-        slowest = implied_timescales(md, chosen[-1:], 1, n_samples=0, n_states=n_states).estimates[chosen[-1]].value[0]
-        if lag > min(longest // 10, 2 * slowest, enough):
-            break
-        chosen.append(lag)
-    return chosen
-
-
-def roll_out_like(
-    model, train, test, md, protocol, n_chains=None, n_steps=None, seed=0, pieces_folder=None, weights=None
-):
-    """A rollout of chains as long as the test trajectories, started from the equilibrium of the training MD.
-
-    `weights` of the states at the ends of prompts, shape (n_states,), replace that equilibrium.
-    """
-    n_chains, n_frames = chain_counts(test, md, n_chains, n_steps, slowest_frames(md, protocol))
-    weights = populations(train, protocol.n_states, protocol.lagtime) if weights is None else weights
-    return roll_out(model, train, n_chains, max(2, n_frames // model.lagtime), seed, weights, pieces_folder)
-
-
-def chain_counts(test, md, n_chains=None, n_steps=None, slowest_frames=np.inf):
-    """How many chains, and how many frames of each.
-
-    By default as long as a test trajectory, or ten times the slowest timescale where that is less: many short chains are
-    drawn at once, a few long ones token by token. In all four times the MD, up to four million frames, beyond as much
-    as the MD: more would not tell more, as the noise is then that of the MD.
-    """
-    n_md = sum(map(len, md))
-    n_frames = n_steps or int(min(np.median([len(dtraj) for dtraj in test]), max(_SHORTEST_CHAIN, 10 * slowest_frames)))
-    return n_chains or max(20, -(-max(n_md, min(4 * n_md, _MOST_SAMPLED)) // n_frames)), n_frames
-
-
-def slowest_frames(md, protocol):
-    """The slowest timescale of the MD at the longest lag."""
-    lag = max(protocol.lagtimes)
-    fit = fit_reversible(count_matrix([d for d in md if len(d) > lag], lag, protocol.n_states))
-    return float(Processes.of(fit, 1).timescales(lag)[0])
+def _same(row, other):
+    """Whether two models said the same of every held-out token, to the digits that are shown."""
+    ours, theirs = row["nll_nats_per_token"], other["nll_nats_per_token"]
+    return bool(ours and theirs and np.isclose(float(ours["value"]), float(theirs["value"]), rtol=1e-7, atol=0))
 
 
 def _rank(rows, held_out, seed):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import norm
 
-from mdtok.kinetics.comparison import LEVEL
+from mdtok.kinetics.comparison import COARSEST_ALLOWED, COARSEST_FACTOR, LEVEL
 from mdtok.kinetics.estimate import Estimate
 from mdtok.tokens.connected import SAID
 
@@ -18,7 +18,8 @@ _TITLES = {
     "transition_calibration": "held-out transitions",
     "nll_nats_per_token": "held-out nats per token",
 }
-_COARSEST = 3.0  # the most that a factor may be uncertain by for a check to say anything
+_NEEDED = {"timescales_ps": "the slowest process", "mfpt_ps": "the mean first passage times", "populations_jsd": "the populations"}
+_MOST_MD = 1000.0  # times as much; beyond, a number says nothing
 KINETIC_METRICS = tuple(metric for metric in _TITLES if metric != "nll_nats_per_token")
 
 
@@ -101,10 +102,10 @@ def judge_calibration(estimate, n_test, n_train):
     value, low, high = (float(x) for x in (estimate.value, estimate.low, estimate.high))
     if not (np.isfinite(value) and low > 0):
         return {"verdict": UNTESTED, "sentence": "held-out transitions: too few observed"}
-    widening = norm.isf((1 - LEVEL) / 2) / norm.isf(0.025) * np.sqrt(1 + n_test / n_train)
+    widening = norm.isf((1 - LEVEL) / 2) / norm.isf(0.025) * np.sqrt(1 + n_test / n_train if n_train else 1.0)
     low, high = (value * (limit / value) ** widening for limit in (low, high))
     within = low <= 1 <= high
-    if within and max(high / value, value / low) > _COARSEST:
+    if within and max(high / value, value / low) > COARSEST_FACTOR:
         return {"verdict": UNTESTED, "sentence": "held-out transitions: too few observed"}
     sentence = f"expects {Estimate(value, low, high):.3g} times the held-out transitions between macrostates"
     return {"verdict": WITHIN if within else f"off by {factor(value)}", "sentence": sentence, "ratio": value}
@@ -120,41 +121,95 @@ def judge_nats(difference, best):
 
 
 def passes(checks):
-    """Whether the kinetics pass: nothing off, and the slowest process and the MFPT tested. Nats per token only rank."""
+    """Whether the kinetics pass: nothing off, and the slowest process, the MFPT and the populations tested to a factor of
+    two. Nats per token only rank."""
     kinetic = [checks[metric]["verdict"] for metric in KINETIC_METRICS if metric in checks]
-    return all(v in (WITHIN, UNTESTED) for v in kinetic) and not _untested(checks)
+    return all(v in (WITHIN, UNTESTED) for v in kinetic) and not untested(checks)
 
 
-def _untested(checks):
-    """What has to be tested for a model to pass, and was not."""
-    times = checks.get("timescales_ps", {})
-    slowest = times.get("verdict", UNTESTED) != UNTESTED and times.get("tests_slowest", False)
-    mfpt = checks.get("mfpt_ps", {}).get("verdict", UNTESTED) != UNTESTED
-    return [*(["the slowest process"] * (not slowest)), *(["the mean first passage times"] * (not mfpt))]
+def untested(checks):
+    """Metrics that have to be tested for a model to pass, and were not."""
+    missing = [metric for metric in _NEEDED if checks.get(metric, {}).get("verdict", UNTESTED) == UNTESTED]
+    if "timescales_ps" not in missing and not checks["timescales_ps"].get("tests_slowest", False):
+        missing.insert(0, "timescales_ps")
+    return missing
 
 
-def summary_sentence(name, row, left_out=0.0):
-    """One sentence: passes, or fails in what and by how much; and what share of the frames is left out, if it is over
-    5 %."""
-    sentence = _what_it_comes_to(name, row)
+def more_md_needed(floor):
+    """How many times as much MD (and as long rollouts) would let each of the needed checks tell a factor of two.
+
+    What is allowed falls with the square root of the length, that of a divergence with the length. NaN where the halves
+    of the MD do not even tell a factor of ten.
+    """
+    needed = {}
+    for metric in _NEEDED:
+        allowed = floor.allowed(metric)
+        allowed = allowed[:, 0] if metric == "timescales_ps" else allowed  # of the slowest process, the best lag
+        told = allowed[np.isfinite(allowed)]
+        power = 1 if metric == "populations_jsd" else 2
+        needed[metric] = float((told.min() / COARSEST_ALLOWED[metric]) ** power) if len(told) else np.nan
+    return needed
+
+
+def summary_sentence(name, row, left_out=0.0, md_ps=None):
+    """One sentence: what it is worth, passes, or fails in what and by how much; and what share of the frames is left out,
+    if it is over 5 %."""
+    sentence = _what_it_comes_to(name, row, md_ps)
+    worth = equivalent_words(row)
+    if worth:
+        sentence += f" {worth}"
+    if row.get("same_as"):
+        sentence += f" It says the same of every held-out token as {row['same_as']}: it is the same model here."
     if left_out > SAID:
         sentence += f" {100 * left_out:.0f} % of the frames, in states that are not connected, are left out of this."
     return sentence
 
 
-def _what_it_comes_to(name, row):
+def equivalent_words(row):
+    """``As near to long MD as 12 ns [5, 30] of MD.``; empty where none is known."""
+    of_row = row.get("equivalent_md_ps")
+    return f"As near to long MD as {equivalent_time(of_row['all'])} of MD itself." if of_row else ""
+
+
+def equivalent_time(estimate):
+    """An equivalent MD time in words: ``12 ns [5 ns, 30 ns]``, ``≥ 40 ns``, ``less than 10 ps``, ``cannot tell``."""
+    estimate = Estimate.of(estimate)
+    value, low, high = (float(x) for x in (estimate.value, estimate.low, estimate.high))
+    if np.isnan(low):
+        return "cannot tell how much"
+    if low == 0 and value == 0:
+        return f"less than {picoseconds(high)}"
+    if np.isinf(value):
+        return f"≥ {picoseconds(low)}"
+    return f"{picoseconds(value)} [{picoseconds(low)}, {picoseconds(high) if np.isfinite(high) else '∞'}]"
+
+
+def _what_it_comes_to(name, row, md_ps):
     checks = {metric: row["checks"][metric] for metric in KINETIC_METRICS if metric in row["checks"]}
     off = [metric for metric, check in checks.items() if check["verdict"] not in (WITHIN, UNTESTED)]
-    untested = [title(metric) for metric, check in checks.items() if check["verdict"] == UNTESTED]
-    caveat = f" (not testable with this MD: {', '.join(untested)})" if untested else ""
+    not_tested = [title(metric) for metric, check in checks.items() if check["verdict"] == UNTESTED]
+    caveat = f" (not testable with this MD: {', '.join(not_tested)})" if not_tested else ""
     if row["passes"]:
         return f"{name} passes: all that was tested is within the MD noise{caveat}."
     if not off:
-        missing = " and ".join(_untested(checks))
-        return f"{name} is open: nothing is off, but this MD is too short to tell {missing} within ×3{caveat}."
+        missing = untested(row["checks"])
+        words = " and ".join(_NEEDED[metric] for metric in missing)
+        return (
+            f"{name} cannot be told yet: nothing is off, but this MD is too short to tell {words} within "
+            f"×{COARSEST_FACTOR:.0f}; {_how_much_more(row, missing, md_ps)}."
+        )
     first = "; ".join(checks[metric]["sentence"] for metric in off[:2])
     more = f"; also off: {', '.join(title(metric) for metric in off[2:])}" if off[2:] else ""
-    return f"{name} fails {len(off)} of {len(checks) - len(untested)} checks: {first}{more}{caveat}."
+    return f"{name} fails {len(off)} of {len(checks) - len(not_tested)} checks: {first}{more}{caveat}."
+
+
+def _how_much_more(row, missing, md_ps):
+    times = [row.get("more_md", {}).get(metric, np.nan) for metric in missing]
+    if not times or not np.isfinite(times).all() or max(times) > _MOST_MD:
+        return "far more MD is needed, as its halves do not agree within a factor of ten"
+    factor_needed = max(1.1, *times)
+    in_all = f" ({picoseconds(factor_needed * md_ps)} in all)" if md_ps else ""
+    return f"about {factor_needed:.2g} times as much MD{in_all}, and as much more of the model, would tell"
 
 
 def picoseconds(time_ps):

@@ -7,6 +7,7 @@ from pathlib import Path
 from mdtok.kinetics.scorecard import Scorecard
 from mdtok.report.plots import maps
 from mdtok.report.plots import scorecard as plots
+from mdtok.report.plots.md_length import plot_error_against_length
 from mdtok.report.plots.parity import plot_mfpt_parity
 from mdtok.report.plots.style import rows_with_md
 
@@ -56,13 +57,25 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
                 lambda: maps.free_energy_maps(projection, card.rollouts, lagtime=content["lagtime_frames"]),
             )
         )
+    if not content.get("time", True):
+        return [*chosen, _populations(content)]
     chosen += [
+        ReportFigure(
+            "md_length",
+            "What the models are worth",
+            "Error of pieces of MD against their length: the black line is the typical piece, the band holds 95 % of them. "
+            "Each model is a level line; where it meets the black one is the MD time that it is worth. The error is the "
+            "geometric mean over populations, timescales, first passages, dwells and Chapman-Kolmogorov, each in units of "
+            "what the halves of the MD differ by.",
+            lambda: plot_error_against_length(content),
+        ),
         ReportFigure(
             "timescales",
             "Implied timescales",
             "Relaxation times of Markov models fitted in the same way, at many lag times, to MD and to what each "
             "model generated. A good model's line runs along that of the held-out MD and within its band; level "
-            "lines mean that the tokens are Markovian at that lag. Bands are 95 % Bayesian intervals. In the grey "
+            "lines mean that the tokens are Markovian at that lag. Bands are 95 % intervals from resampled trajectories; where a "
+            "data set does not resolve a process nothing is drawn. In the grey "
             "corner a process is faster than the lag and nothing is known of it, so nothing is drawn.",
             lambda: plots.plot_timescales(rows_with_md(content, "timescales_ps"), content["dt_ps"]),
         ),
@@ -75,14 +88,7 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
             "trajectories, exact where fewer than ten passages were seen)." + _SPARSE_PAIRS * sparse,
             lambda: plot_mfpt_parity(content),
         ),
-        ReportFigure(
-            "populations",
-            "Populations",
-            "Share of time in each macrostate in equilibrium: the stationary distribution of a Markov model at the "
-            "scorecard's lag time, for MD and models alike. The difference between held-out MD (black) and all MD "
-            "(grey) is a measure of the statistical error. The axis is logarithmic where a state has less than 2 %.",
-            lambda: plots.plot_populations(content),
-        ),
+        _populations(content),
         ReportFigure(
             "dwell_times",
             "Dwell times",
@@ -114,7 +120,18 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
     return chosen
 
 
-NAMES = ("states", "free_energy", "timescales", "mfpt", "populations", "dwell_times", "chapman_kolmogorov", "training")
+def _populations(content):
+    return ReportFigure(
+        "populations",
+        "Populations",
+        "Share of time in each macrostate in equilibrium: the stationary distribution of a Markov model at the "
+        "scorecard's lag time, for MD and models alike, with 95 % intervals; no bar where the data cannot tell it. The "
+        "axis is logarithmic where a state has less than 2 %.",
+        lambda: plots.plot_populations(content),
+    )
+
+
+NAMES = ("states", "free_energy", "md_length", "timescales", "mfpt", "populations", "dwell_times", "chapman_kolmogorov", "training")
 _SPARSE_PAIRS = (
     " A model marked “sees every … ps” misses short visits; its points stand against MD looked at as rarely."
 )

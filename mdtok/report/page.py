@@ -13,7 +13,8 @@ from mdtok.kinetics.verdicts import picoseconds
 from mdtok.report import tables
 from mdtok.report.figures import DPI, NAMES, report_figures
 from mdtok.report.glossary import REFERENCES, TERMS
-from mdtok.report.parts import Chapter
+from mdtok.report.field_tables import field_table
+from mdtok.report.parts import Chapter, Table
 from mdtok.report.plots.maps import Projection
 from mdtok.storage import whole
 
@@ -106,7 +107,8 @@ def _template() -> Template:
 
 def _page(card, title, figures, images, projection, run, chapters):
     content, n_states = card.content, len(card.content["macrostate_names"])
-    mfpt = tables.mfpt_table(content)
+    timed = content.get("time", True)  # an ensemble without time has no kinetics
+    mfpt = tables.mfpt_table(content) if timed else Table([], [])
     return _template().render(
         title=title,
         style=(_HERE / "page.css").read_text(encoding="utf-8"),
@@ -121,9 +123,12 @@ def _page(card, title, figures, images, projection, run, chapters):
         checks=tables.check_table(content),
         mfpt=mfpt,
         n_pairs_left_out=n_states * (n_states - 1) - len(mfpt.rows),
-        timescale_lag=picoseconds(tables.timescale_lag(content) * content["dt_ps"]),
-        timescales=tables.timescale_table(content),
-        calibration=tables.calibration_table(content),
+        timed=timed,
+        worth=tables.worth_table(content),
+        field=field_table(content),
+        timescale_lag=picoseconds(tables.timescale_lag(content) * content["dt_ps"]) if timed else "",
+        timescales=tables.timescale_table(content) if timed else None,
+        calibration=tables.calibration_table(content) if timed else None,
         pairs=tables.pair_table(content),
         rollouts=tables.rollout_table(content),
         glossary=TERMS,
@@ -139,6 +144,12 @@ def _data_line(content):
     n_train, n_test = reference["n_train_trajectories"], reference["n_test_trajectories"]
     grouped = f" in {content['n_macrostates']} macrostates" if content["n_macrostates"] < content["n_states"] else ""
     trajectories = "trajectory" if n_train == 1 else "trajectories"
+    if not n_train:
+        lag = f", lag time {picoseconds(content['lagtime_frames'] * dt_ps)}" if content.get("time", True) else ""
+        return (
+            f"Reference: {picoseconds(n_frames * dt_ps)} of MD in {n_test} trajectories, one frame every "
+            f"{picoseconds(dt_ps)}; {content['n_states']} states{grouped}{lag}."
+        )
     return (
         f"{picoseconds(n_frames * dt_ps)} of MD, one frame every {picoseconds(dt_ps)}: {n_train} {trajectories} to "
         f"learn from and {n_test} held out ({picoseconds(reference['n_test_tokens'] * dt_ps)}); "

@@ -38,11 +38,30 @@ def score_table(content: dict) -> Table:
     for name, row in content["models"].items():
         nats, above = row["nll_nats_per_token"], row.get("nats_above_best")
         behind = MISSING if nats is None else "best" if above is None else shown(above, "+.4f")
-        rows.append([name, shown(nats, ".4f"), behind, *(_verdict_cell(row, metric) for metric in _COLUMNS)])
+        worth = row.get("equivalent_md_ps")
+        cells = [name, MISSING if worth is None else verdicts.equivalent_time(worth["all"])]
+        rows.append([*cells, shown(nats, ".4f"), behind, *(_verdict_cell(row, metric) for metric in _COLUMNS)])
     floor = [_floor(content["noise_floor"].get(metric), metric) for metric in _COLUMNS]
-    rows.append(["MD noise floor", MISSING, MISSING, *floor])
-    header = ["model", "held-out nats/token", "above the best", *_COLUMNS.values()]
+    rows.append(["MD noise floor", MISSING, MISSING, MISSING, *floor])
+    header = ["model", "equivalent MD time", "held-out nats/token", "above the best", *_COLUMNS.values()]
     return Table(header, rows, look="score")
+
+
+def worth_table(content: dict) -> Table:
+    """The MD time that each model is worth, metric by metric."""
+    metrics = {metric: title for metric, title in _COLUMNS.items() if metric != "transition_calibration"}
+    rows = [
+        [
+            name,
+            *(
+                verdicts.equivalent_time(row["equivalent_md_ps"][metric]).replace(" how much", "")
+                for metric in ("all", *metrics)
+            ),
+        ]
+        for name, row in content["models"].items()
+        if row.get("equivalent_md_ps")
+    ]
+    return Table(["model", "all together", *metrics.values()], rows)
 
 
 def _verdict_cell(row, metric):
@@ -92,7 +111,7 @@ def state_table(content: dict, projection: Projection | None = None) -> Table:
     at = peaks(projection) if projection is not None else []
     rows = []
     for state, name in enumerate(content["macrostate_names"]):
-        cells = [name, *(_percent(content[key]["populations"][state]) for key in ("reference", "md"))]
+        cells = [name, *(_share(content[key], state) for key in ("reference", "md"))]
         if projection is not None:
             cells.append(_place(at[state], projection) if state < len(at) else MISSING)
         rows.append(cells)
@@ -102,9 +121,13 @@ def state_table(content: dict, projection: Projection | None = None) -> Table:
     return Table(header, rows)
 
 
-def _percent(value):
-    value = numbers(value)
-    return f"{100 * value:.3g} %" if np.isfinite(value) else MISSING
+def _share(described, state):
+    """A population with its interval; in words where the MD cannot tell it."""
+    interval = Estimate.of(described["populations_interval"])
+    if not np.isfinite(float(interval.value[state])):
+        counted = float(numbers(described["populations_counted"])[state])
+        return Markup("not estimable") + small(f" {100 * counted:.3g} % of the frames")
+    return shown(interval[state], ".3g", 100, "%")
 
 
 def _place(peak, projection):
@@ -137,7 +160,7 @@ def _timescale(estimate, process):
     if estimate is None:  # a lag that the model does not have
         return MISSING
     time = Estimate.of(estimate)[process]
-    return _time(time) if np.isfinite(time.value) else MISSING
+    return _time(time) if np.isfinite(time.value) else "not resolved"
 
 
 def mfpt_table(content: dict) -> Table:
@@ -176,15 +199,20 @@ def calibration_table(content: dict) -> Table:
                 name,
                 shown(ratio, number),
                 MISSING if ratio is None else row["checks"]["transition_calibration"]["verdict"],
-                f"{row['n_parameters']:,}",
+                MISSING if row["n_parameters"] is None else f"{row['n_parameters']:,}",
                 MISSING if seconds is None else f"{seconds:.3g} s",
                 f"{row['n_sampled_tokens']:,}",
-                f"{numbers(row['sample_tokens_per_second']):,.0f}",
+                _rate(row["sample_tokens_per_second"]),
                 verdicts.picoseconds(row["lagtime_frames"] * content["dt_ps"]),
             ]
         )
     header = ["model", "transitions expected / observed", "verdict", "parameters", "training", "tokens generated"]
     return Table([*header, "tokens/s", "time a token"], rows)
+
+
+def _rate(per_second):
+    per_second = float(numbers(per_second))
+    return f"{per_second:,.0f}" if np.isfinite(per_second) else MISSING
 
 
 def pair_table(content: dict) -> Table:

@@ -85,6 +85,25 @@ def check_no_overlap(trajectories: list[np.ndarray], names: list[str]) -> None:
         )
 
 
+def find_shared_frames(arrays: list[np.ndarray], others: list[np.ndarray]) -> Overlap | None:
+    """A stretch of some trajectories that is in others too, and cannot be alike by chance; None if there is none.
+
+    Parameters
+    ----------
+    arrays, others : lists of arrays, shape (n_frames,) or (n_frames, n_features) each
+        Tokens, or features of which equal frames are equal in every digit.
+
+    Returns
+    -------
+    Overlap or None
+        The second of its pair is counted on from the first list.
+    """
+    both = [*arrays, *others]
+    coded = _code_frames(both) if np.ndim(both[0]) == 2 else [np.asarray(t) for t in both]
+    n = len(arrays)
+    return find_overlap(coded, [(a, n + b) for a in range(n) for b in range(len(others))])
+
+
 def _code_frames(arrays):
     """A number for each different frame."""
     rows = np.concatenate([np.ascontiguousarray(array) for array in arrays])

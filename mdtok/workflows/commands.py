@@ -47,6 +47,7 @@ COMMANDS = {
         "Your trajectories or features, from tokens to the report.", "runs.own_trajectories:run_trajectories"
     ),
     "tokens": Command("Your discrete trajectories: models, scorecard, report.", "runs.own_tokens:run_tokens"),
+    "judge": Command("What anything generated against MD: verdict, worth, the field's metrics.", "judging:run_judge"),
     "compare": Command("Do two runs agree? Their MD side by side.", "studies.agreement:run_agreement"),
     "ablate": Command(
         "What each part of a model is worth: variants with several seeds.", "studies.ablation:run_ablation"

@@ -14,7 +14,8 @@ import numpy as np
 from mdtok.errors import DataError, RunFolderError
 from mdtok.kinetics import Scorecard, populations
 from mdtok.kinetics import score as score_models
-from mdtok.kinetics.scorecard import chain_counts, make_protocol, roll_out_like
+from mdtok.kinetics.protocol import make_protocol, slowest_frames
+from mdtok.kinetics.scored_rollouts import chain_counts, roll_out_like
 from mdtok.models import load_model
 from mdtok.models.rollout import Rollout
 from mdtok.storage import read_json, read_numbers, write_json, write_numbers
@@ -193,7 +194,11 @@ def roll_out(run, settings) -> None:
     with run.stage("rollout"):
         weights = prompt_weights(judged)
         n_chains, n_tokens = chain_counts(
-            test, tokens.dtrajs, settings.n_chains or None, settings.n_chain_tokens or None
+            test,
+            tokens.dtrajs,
+            settings.n_chains or None,
+            settings.n_chain_tokens or None,
+            slowest_frames(tokens.dtrajs, max(protocol.lagtimes), protocol.n_states),
         )
         prompts = draw_prompts(judged, n_chains, weights) if judged.models_of_features() else []
         for name, model in judged.models.items():

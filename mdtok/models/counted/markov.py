@@ -102,6 +102,34 @@ class MarkovModel(DynamicsModel):
         self.n_states_ = n_states
         return self
 
+    @classmethod
+    def of(cls, msm: Any, n_states: int) -> MarkovModel:
+        """A model of an MSM that deeptime fitted; ``count_model`` tells its states, or they are 0 to n - 1.
+
+        Parameters
+        ----------
+        msm : deeptime.markov.msm.MarkovStateModel
+        n_states : int
+            Size of the alphabet.
+        """
+        n_known = len(msm.transition_matrix)
+        counts = msm.count_model
+        symbols = np.arange(n_known) if counts is None else np.asarray(counts.state_symbols)
+        if n_known > n_states or symbols.max() >= n_states:
+            raise DataError(f"The MSM has states up to {symbols.max()}; the trajectories have {n_states}.")
+        model = cls(lagtime=int(msm.lagtime), reversible=bool(msm.reversible))
+        events = np.zeros((n_states, n_states))
+        known = np.ix_(symbols, symbols)
+        events[known] = msm.stationary_distribution[:, None] * msm.transition_matrix * 1e6 if counts is None else dense(
+            counts.count_matrix
+        )
+        model.count_model_ = TransitionCountModel(events, counting_mode="sliding", lagtime=model.lagtime)
+        connected = model.count_model_.submodel(symbols)
+        model.msm_ = make_msm(msm.transition_matrix, msm.stationary_distribution, connected, model.reversible)
+        model.n_states_ = n_states
+        model.predictive_matrix_ = model._predictive_matrix(msm.transition_matrix)
+        return model
+
     @property
     def stationary_distribution_(self):
         """Of `msm_`, shape (n_states_,): zero outside the connected set."""

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 
 from mdtok.errors import DataError
 from mdtok.report.plots.style import (
+    ALL_MD,
+    HELD_OUT_MD,
     MD_COLOURS,
     columns_for,
     label,
@@ -231,10 +233,14 @@ def plot_populations(content: dict, ax: Axes | None = None) -> Axes:
     names = [label(content["macrostate_names"][state]) for state in shown]
     series = {name: numbers(values)[shown] for name, values in rows_with_md(content, "populations").items()}
     ax = one_axes(ax, max(5.6, 0.16 * len(series) * len(shown) + 1.5), 3.4)
-    width = 0.8 / len(series)
+    width, intervals = 0.8 / len(series), _population_intervals(content)
     for place, (name, look) in enumerate(looks_of(series).items()):
         positions = np.arange(len(shown)) - 0.4 + (place + 0.5) * width
         ax.bar(positions, series[name], 0.9 * width, color=look["color"], label=label(name))
+        low, high = intervals.get(name, (None, None))
+        if low is not None:
+            reach = np.abs([series[name] - low[shown], high[shown] - series[name]])
+            ax.errorbar(positions, series[name], reach, fmt="none", ecolor="#555555", elinewidth=0.7)
     seen = np.concatenate(list(series.values()))
     seen = seen[seen > 0]
     if len(seen) and seen.min() < 0.02:
@@ -247,6 +253,13 @@ def plot_populations(content: dict, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("population")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
+
+
+def _population_intervals(content):
+    """Lower and upper ends by the name of the series, where they are known."""
+    rows = {HELD_OUT_MD: content["reference"], ALL_MD: content["md"], **content["models"]}
+    known = {name: row["populations_interval"] for name, row in rows.items() if "populations_interval" in row}
+    return {name: tuple(numbers(interval[part]) for part in ("low", "high")) for name, interval in known.items()}
 
 
 def has_training_curves(content):

@@ -1,0 +1,253 @@
+"""The metrics that papers on generators of MD report, side by side for generators and for MD itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from deeptime.decomposition import TICA
+from scipy.spatial.distance import jensenshannon
+
+from mdtok.features import encode_periodic
+from mdtok.features.streaming import fit_in_chunks
+from mdtok.kinetics.correlations import autocorrelation, decorrelation_time, flux_correlation, vamp2_gap
+from mdtok.kinetics.counts import pair_counts
+from mdtok.kinetics.distributions import (
+    MAP_BINS,
+    TORSION_BINS,
+    bin_edges,
+    histogram,
+    jensen_shannon_distance,
+    log_population_error,
+    state_coverage,
+    surface_errors,
+)
+from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
+
+REPLICATE, SHORTER = "MD replicate", "MD ten times shorter"
+_CIRCLE = (-np.pi, np.pi)
+_N_DRAWS = 6  # pieces of MD whose mean stands in the table
+_N_POSITIONS = 10
+_MOST_LAGS = 20_000
+
+#: Of each metric: its name, its unit, and the value of perfect agreement.
+TITLES = {
+    "js_torsions": ("JS distance of torsions", "", 0.0),
+    "js_ramachandran": ("JS distance of Ramachandran maps", "", 0.0),
+    "js_columns": ("JS distance of features", "", 0.0),
+    "js_tica0": ("JS distance of TICA-0", "", 0.0),
+    "js_tica01": ("JS distance of TICA-0,1", "", 0.0),
+    "js_macrostates": ("JS distance of macrostates", "", 0.0),
+    "surface_mae_kt": ("free-energy surface MAE", "kT", 0.0),
+    "surface_rmse_kt": ("free-energy surface RMSE", "kT", 0.0),
+    "surface_coverage": ("coverage of the surface", "", 1.0),
+    "log_population_mae_kt": ("MAE of macrostates' free energies", "kT", 0.0),
+    "log_population_mae_kj_per_mol": ("MAE of macrostates' free energies", "kJ/mol", 0.0),
+    "state_coverage": ("coverage of states", "", 1.0),
+    "state_precision": ("precision of states", "", 1.0),
+    "state_recall": ("recall of states", "", 1.0),
+    "state_f1": ("F1 of states", "", 1.0),
+    "decorrelation_torsions": ("decorrelation time of torsions, ratio", "", 1.0),
+    "decorrelation_tica0": ("decorrelation time of TICA-0, ratio", "", 1.0),
+    "autocorrelation_error": ("mean error of TICA-0's autocorrelation", "", 0.0),
+    "flux_correlation": ("rank correlation of fluxes", "", 1.0),
+    "vamp2_gap": ("VAMP-2 gap", "", 0.0),
+}
+
+
+def field_metrics_table(md, samples, states, every, lagtime, time, temperature_kelvin, seed):
+    """All metrics of all samples, of halves of the MD, and of MD ten times shorter.
+
+    Returns
+    -------
+    dict
+        ``rows``: name -> key -> value (NaN where it cannot be estimated); ``by_position``: name -> JS distance of
+        macrostates in each tenth of the rollouts; ``columns``: name -> column -> JS distance.
+    """
+    found = {"rows": {}, "by_position": {}, "columns": {}}
+    known = _Reference(md, states, lagtime, temperature_kelvin)
+    for name, sample in samples.items():
+        found["rows"][name] = known.compare(sample, states.generated[name], every[name][1], time)
+        found["columns"][name] = known.by_column(sample)
+        if time:
+            found["by_position"][name] = known.by_position(states.generated[name])
+    rng = np.random.default_rng(seed)
+    for name, share in ((REPLICATE, 1 / 2), (SHORTER, 1 / 10)):
+        drawn = [known.of_md(share, rng, time) for _ in range(_N_DRAWS)]
+        found["rows"][name] = {key: _median([one[key] for one in drawn]) for key in drawn[0]}
+    return found
+
+
+def _median(values):
+    """Of several pieces of MD; infinite where most miss a state, NaN where most cannot tell."""
+    return float(np.nan if np.isnan(values).mean() > 0.5 else np.nanmedian(values))
+
+
+def _mean(values):
+    told = [value for value in values if np.isfinite(value)]
+    return float(np.mean(told)) if told else np.nan
+
+
+class _Reference:
+    """What the reference gives once: bins, TICA, tokens."""
+
+    def __init__(self, md, states, lagtime, temperature_kelvin):
+        self.md, self.states, self.lagtime = md, states, lagtime
+        self.kj_per_kt = GAS_CONSTANT_KJ_MOL_K * temperature_kelvin
+        self.tica = _fit_tica(md, lagtime)
+
+    def compare(self, sample, dtrajs, stride, time, md=None, reference=None):
+        """All metrics of one sample against the reference (or a part of it, and its tokens)."""
+        md, reference = md or self.md, reference if reference is not None else self.states.reference
+        values = dict.fromkeys(TITLES, np.nan)
+        if md.kind == "features":
+            values |= self._of_distributions(sample, md)
+        values |= self._of_states(dtrajs, reference)
+        if time:
+            if md.kind == "features":
+                values |= self._of_correlations(sample, md.every(stride), stride)
+            values |= self._of_transitions(dtrajs, reference, stride)
+        return values
+
+    def of_md(self, share, rng, time):
+        """The same of a piece of the reference against the rest of it."""
+        whole, dtrajs, n = self.md, self.states.reference, self.md.n_frames
+        pieces, rest = _split(whole.arrays, int(share * n), rng)
+        part, others = replace(whole, arrays=pieces), replace(whole, arrays=rest)
+        tokens, other_tokens = _split(dtrajs, int(share * sum(map(len, dtrajs))), rng)
+        return self.compare(part, tokens, 1, time, others, other_tokens)
+
+    def by_column(self, sample):
+        """JS distance of each column."""
+        if self.md.kind != "features":
+            return {}
+        ours, theirs = np.concatenate(sample.arrays), np.concatenate(self.md.arrays)
+        return {
+            name: jensen_shannon_distance(ours[:, k], theirs[:, k], TORSION_BINS, _CIRCLE if angle else None)
+            for k, (name, angle) in enumerate(zip(self.md.names, self.md.periodic))
+        }
+
+    def by_position(self, dtrajs):
+        """JS distance of macrostates in each tenth of the rollouts from the reference."""
+        reference = self._shares(self.states.reference)
+        tenths = [np.array_split(dtraj, _N_POSITIONS) for dtraj in dtrajs if len(dtraj) >= _N_POSITIONS]
+        return [_distance(self._shares(list(part)), reference) for part in zip(*tenths)]
+
+    def _shares(self, dtrajs):
+        counted = np.bincount(self.states.macrostates[np.concatenate(dtrajs)], minlength=len(self.states.names))
+        return counted / counted.sum()
+
+    def _of_distributions(self, sample, md):
+        ours, theirs = np.concatenate(sample.arrays), np.concatenate(md.arrays)
+        columns = [
+            jensen_shannon_distance(ours[:, k], theirs[:, k], TORSION_BINS, _CIRCLE if angle else None)
+            for k, angle in enumerate(md.periodic)
+        ]
+        angles = [js for js, angle in zip(columns, md.periodic) if angle]
+        others = [js for js, angle in zip(columns, md.periodic) if not angle]
+        pairs = ramachandran_pairs(md)
+        maps = [jensen_shannon_distance(ours[:, pair], theirs[:, pair], MAP_BINS, _CIRCLE) for pair in pairs]
+        found = {"js_torsions": _mean(angles), "js_columns": _mean(others), "js_ramachandran": _mean(maps)}
+        surface = (ours[:, pairs[0]], theirs[:, pairs[0]], _CIRCLE) if pairs else None
+        if self.tica is not None:
+            ours, theirs = (self._project(part) for part in (ours, theirs))
+            found["js_tica0"] = jensen_shannon_distance(ours[:, 0], theirs[:, 0], TORSION_BINS)
+            if ours.shape[1] > 1:
+                found["js_tica01"] = jensen_shannon_distance(ours, theirs, MAP_BINS)
+                surface = surface or (ours, theirs, None)
+        if surface is not None:
+            edges = bin_edges(surface[1], MAP_BINS, surface[2])
+            errors = surface_errors(histogram(surface[0], edges), histogram(surface[1], edges))
+            found |= {
+                "surface_mae_kt": errors.mae_kt,
+                "surface_rmse_kt": errors.rmse_kt,
+                "surface_coverage": errors.coverage,
+            }
+        return found
+
+    def _project(self, array):
+        return self.tica.transform(encode_periodic(array, self.md.periodic)[0])[:, :2]
+
+    def _of_states(self, dtrajs, reference):
+        ours, theirs = self._shares(dtrajs), self._shares(reference)
+        error, n_states = log_population_error(ours, theirs), len(self.states.macrostates)
+        covered = state_coverage(*(np.bincount(np.concatenate(d), minlength=n_states) for d in (dtrajs, reference)))
+        return {
+            "js_macrostates": _distance(ours, theirs),
+            "log_population_mae_kt": error,
+            "log_population_mae_kj_per_mol": error * self.kj_per_kt,
+            "state_coverage": covered.coverage,
+            "state_precision": covered.precision,
+            "state_recall": covered.recall,
+            "state_f1": covered.f1,
+        }
+
+    def _of_correlations(self, sample, md, stride):
+        dt_ps = self.md.dt_ps * stride
+        max_lag = min(_MOST_LAGS, max(map(len, sample.arrays)) - 1, max(map(len, md.arrays)) - 1)
+        ratios = []
+        for k in np.flatnonzero(md.periodic):
+            ours, theirs = (
+                decorrelation_time(autocorrelation([a[:, k] for a in one.arrays], max_lag, periodic=True), dt_ps)
+                for one in (sample, md)
+            )
+            ratios.append(np.log(ours / theirs))
+        found = {"decorrelation_torsions": float(np.exp(_mean(ratios)))}
+        if self.tica is not None:
+            ours, theirs = (
+                autocorrelation([self._project(a)[:, 0] for a in one.arrays], max_lag) for one in (sample, md)
+            )
+            times = [decorrelation_time(curve, dt_ps) for curve in (ours, theirs)]
+            reach = int(5 * times[1] / dt_ps) + 1 if np.isfinite(times[1]) else max_lag
+            found["decorrelation_tica0"] = times[0] / times[1]
+            found["autocorrelation_error"] = _mean(np.abs(ours - theirs)[: reach + 1])
+        return found
+
+    def _of_transitions(self, dtrajs, reference, stride):
+        macro, n = self.states.macrostates, len(self.states.names)
+        counts = []
+        for trajectories, thinned in ((dtrajs, 1), (reference, stride)):
+            lag = max(1, self.lagtime // stride)
+            found = pair_counts([macro[d[::thinned]] for d in trajectories], lag, n).sum(axis=0)
+            counts.append(np.asarray(found).reshape(n, n))
+        if not all(count.sum() for count in counts):
+            return {}
+        return {"flux_correlation": flux_correlation(*counts), "vamp2_gap": vamp2_gap(*counts)}
+
+
+def _distance(p, q):
+    return float(jensenshannon(p, q))
+
+
+def _split(arrays, n_frames, rng):
+    """A piece of so many frames in a row, and the rest."""
+    order = list(rng.permutation(len(arrays)))
+    piece, rest, missing = [], [], n_frames
+    for k in order:
+        array = arrays[k]
+        if missing <= 0:
+            rest.append(array)
+        elif len(array) <= missing:
+            piece.append(array)
+            missing -= len(array)
+        else:
+            start = int(rng.integers(len(array) - missing + 1))
+            piece.append(array[start : start + missing])
+            rest += [part for part in (array[:start], array[start + missing :]) if len(part) > 1]
+            missing = 0
+    return piece, rest
+
+
+def ramachandran_pairs(md):
+    """Columns of φ and ψ of the same residue, by their names."""
+    at = {str(name).lower(): k for k, name in enumerate(md.names) if md.periodic[k]}
+    return [[at[name], at["psi" + name[3:]]] for name in at if name.startswith("phi") and "psi" + name[3:] in at]
+
+
+def _fit_tica(md, lagtime):
+    if md.kind != "features":
+        return None
+    encoded = encode_periodic([array for array in md.arrays if len(array) > lagtime], md.periodic)
+    if encoded[0].shape[1] < 2:
+        return None
+    return fit_in_chunks(TICA(lagtime=lagtime, dim=2), encoded)
