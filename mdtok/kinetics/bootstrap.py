@@ -1,6 +1,7 @@
 """Bootstrap over trajectories, the independent units of everything that is estimated from them."""
 
 import numpy as np
+from scipy.stats import norm, t
 
 from mdtok.errors import DataError
 from mdtok.kinetics.estimate import Estimate
@@ -31,9 +32,33 @@ def bootstrap_weights(n_units, n_bootstrap=500, seed=0):
     return np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), size=n_bootstrap)
 
 
+def few_units_factor(n_units, confidence=0.95):
+    """By how much a bootstrap of few units is too narrow: their scatter is underestimated, and is itself uncertain.
+
+    The factor is ``sqrt(n / (n - 1))`` times that of Student's t to a normal distribution.
+
+    Examples
+    --------
+    >>> [round(few_units_factor(n), 2) for n in (8, 20, 100)]
+    [1.29, 1.1, 1.02]
+    """
+    tail = (1 - confidence) / 2
+    return float(np.sqrt(n_units / (n_units - 1)) * t.isf(tail, n_units - 1) / norm.isf(tail))
+
+
+def widened(estimate, n_units):
+    """An estimate whose interval comes from resampling so few units, made as wide as they are few."""
+    factor = few_units_factor(n_units)
+    return Estimate(
+        estimate.value,
+        estimate.value - factor * (estimate.value - estimate.low),
+        estimate.value + factor * (estimate.high - estimate.value),
+    )
+
+
 def bootstrap_mean(values, weights):
     """Mean over trajectories (first axis of `values`), with its 95 % interval."""
-    return Estimate.from_samples(values.mean(axis=0), weights @ values / len(values))
+    return widened(Estimate.from_samples(values.mean(axis=0), weights @ values / len(values)), len(values))
 
 
 def bootstrap_ratio(values, others, weights):

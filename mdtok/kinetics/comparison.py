@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import gamma
 
+from mdtok.kinetics.bootstrap import few_units_factor
 from mdtok.kinetics.cores import map_on_cores
 from mdtok.kinetics.counts import fit_or_none
 
@@ -138,10 +140,13 @@ class NoiseFloor:
         All frames of the MD.
     differences : dict of str -> ndarray, shape (n_splits, ...)
         What `compare` gives for each split.
+    n_units : int
+        Trajectories (or blocks) that the halves are made of.
     """
 
     n_frames: int
     differences: dict
+    n_units: int
 
     @classmethod
     def from_halves(cls, counts, ground, n_splits, seed):
@@ -154,7 +159,8 @@ class NoiseFloor:
             return compare(*(estimate_kinetics(counts, ground, half) for half in (first, ~first)))
 
         splits = map_on_cores(difference, orders, counts.takes_long(2 * n_splits))
-        return cls(counts.n_frames, {metric: np.array([split[metric] for split in splits]) for metric in METRICS})
+        differences = {metric: np.array([split[metric] for split in splits]) for metric in METRICS}
+        return cls(counts.n_frames, differences, counts.n_units)
 
     def scaled(self, *compared):
         """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's
@@ -163,7 +169,8 @@ class NoiseFloor:
             sum(1 / n for n in compared) / (4 / self.n_frames)
         )  # two halves differ with variance 4/n_frames
         powers = {"populations_jsd": 2}  # a divergence goes with the square of the difference
-        return NoiseFloor(self.n_frames, {m: d * scale ** powers.get(m, 1) for m, d in self.differences.items()})
+        scaled = {m: d * scale ** powers.get(m, 1) for m, d in self.differences.items()}
+        return NoiseFloor(self.n_frames, scaled, self.n_units)
 
     def summary(self, metric):
         """Median and `LEVEL` quantile of the largest difference in a split, factors for ratios; NaN if MD cannot
@@ -202,7 +209,7 @@ class NoiseFloor:
         told = np.isfinite(halves)
         halves = np.where(told, halves, 0.0)
         spread = np.maximum(np.sqrt((halves**2).sum(axis=0) / told.sum(axis=0)), 1e-12)
-        return spread, np.quantile((halves / spread).max(axis=1), LEVEL)
+        return spread, few_units_factor(self.n_units, LEVEL) * upper_quantile((halves / spread).max(axis=1), LEVEL)
 
     def judge(self, metric, difference):
         """Hold a difference against the floor, all items of a metric at once (family-wise error ``1 - LEVEL``).
@@ -228,6 +235,21 @@ class NoiseFloor:
         worst = int(np.argmax(np.where(off, size, -1.0) if off.any() else np.where(told, size / spread, -1.0)))
         item = tuple(int(i) for i in np.argwhere(testable)[worst])
         return Judgement(not off.any(), item, float(critical * spread[worst]), items)
+
+
+def upper_quantile(sizes, level):
+    """A far quantile of positive numbers, by the gamma distribution of their mean and spread.
+
+    Of a hundred numbers the 99th percentile is hardly more than the largest, and as uncertain.
+
+    Examples
+    --------
+    >>> sizes = np.abs(np.random.default_rng(0).normal(size=(100_000, 5))).max(axis=1)
+    >>> round(upper_quantile(sizes, 0.99), 1), round(float(np.quantile(sizes, 0.99)), 1)
+    (3.1, 3.1)
+    """
+    mean, variance = float(np.mean(sizes)), float(np.var(sizes))
+    return mean if variance <= 0 else float(gamma.ppf(level, mean**2 / variance, scale=variance / mean))
 
 
 @dataclass

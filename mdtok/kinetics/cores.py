@@ -44,7 +44,8 @@ def map_on_cores(function: Callable[[Any], Any], items: Sequence[Any], worth_it:
     [0, 1, 4, 9, 16]
     """
     items, n_processes = list(items), min(n_cores(), len(items))
-    if not (worth_it and _CAN_FORK and n_processes > 1):
+    in_child = multiprocessing.current_process().daemon  # it may have none of its own
+    if not (worth_it and _CAN_FORK and n_processes > 1) or in_child:
         return [function(item) for item in items]
     context = multiprocessing.get_context("fork")
     running = []

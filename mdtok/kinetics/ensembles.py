@@ -46,7 +46,7 @@ def judge_ensembles(rollouts, states, dt_ps, n_splits=100, seed=0):
     allowed_of_halves, typical = np.quantile(halves, LEVEL), np.median(halves)
     draws = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), size=200) @ visits
     reference = shares(states.reference)
-    of_reference = population_intervals(reference, draws / draws.sum(axis=1, keepdims=True))
+    of_reference = population_intervals(reference, draws / draws.sum(axis=1, keepdims=True), len(units))
     n_md, rows = sum(map(len, states.reference)), {}
     for name, rollout in rollouts.items():
         populations = shares(rollout.dtrajs)

@@ -18,7 +18,8 @@ from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.passages import independent_units
 
 ALL = "all"  # the metrics together
-_N_PIECES = 100
+_N_PIECES = 80
+_SPACING = 2.5  # of the lengths of pieces
 _LARGEST_SHARE = 1 / 4  # of the MD; of longer pieces there are too few, and halves of the MD stand for them
 _N_LONGER = 8  # lengths beyond, the last without end
 _MAX_RATIO = np.log(10.0)  # what is off by more, or never happens, counts as off by ten
@@ -126,7 +127,8 @@ class Yardstick:
         low, value, high = (self._length_where(below, share) for share in (_TAIL, 0.5, 1 - _TAIL))
         if low == 0 and np.isinf(high):
             return unknown
-        return Estimate(*(np.array(np.inf if x > self.n_md_frames else x) for x in (value, low, high)))
+        value, high = (np.inf if x > self.n_md_frames else x for x in (value, high))
+        return Estimate(np.array(value), np.array(min(low, self.n_md_frames)), np.array(high))
 
     def _length_where(self, below, share):
         """The length at which so many pieces are better than the model: 0 before the shortest, else infinite."""
@@ -159,10 +161,11 @@ class Yardstick:
 
 
 def _lengths(n_md, protocol):
-    """Lengths of pieces, a factor of two apart: from a few lag times up to a quarter of the MD."""
+    """Lengths of pieces, evenly on a logarithmic scale: from a few lag times up to a quarter of the MD."""
     longest = int(n_md * _LARGEST_SHARE)
     shortest = min(max(10 * protocol.lagtime, n_md // 1000, 20), max(longest // 2, 2))
-    return np.unique(np.geomspace(shortest, longest, 1 + max(1, round(np.log2(longest / shortest)))).astype(int))
+    n_lengths = 1 + max(1, round(np.log(longest / shortest) / np.log(_SPACING)))
+    return np.unique(np.geomspace(shortest, longest, n_lengths).astype(int))
 
 
 def cut_piece(dtrajs, n_frames, rng):

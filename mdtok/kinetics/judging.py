@@ -48,6 +48,7 @@ def judge(
     lagtime: int | None = None,
     lagtimes: Sequence[int] | None = None,
     temperature_kelvin: float = 300.0,
+    equivalent: bool = True,
     seed: int = 0,
     progress: bool = True,
 ) -> Scorecard:
@@ -78,6 +79,8 @@ def judge(
     lagtimes : list of int, optional
     temperature_kelvin : float
         Of free-energy differences in kJ/mol.
+    equivalent : bool
+        Whether the MD time that each is worth is measured, which takes some seconds.
     seed : int
     progress : bool
 
@@ -137,6 +140,7 @@ def judge(
             lagtimes=lagtimes or (_multiples(common, md, lagtime) if common > 1 else None),
             lagtime=lagtime,
             left_out=states.left_out,
+            equivalent=equivalent,
             seed=seed,
             progress=progress,
         )

@@ -7,16 +7,15 @@ recrossing counts as news there.
 
 import numpy as np
 from scipy.special import expit, logit
-from scipy.stats import chi2, norm
+from scipy.stats import norm
 
-from mdtok.kinetics.bootstrap import bootstrap_weights
+from mdtok.kinetics.bootstrap import bootstrap_weights, few_units_factor
 from mdtok.kinetics.comparison import macro_populations
 from mdtok.kinetics.cores import map_on_cores
 from mdtok.kinetics.counts import fit_or_none
 from mdtok.kinetics.estimate import Estimate
 
 _CONFIDENCE = 0.95
-_LEAST_EVENTS = 0.5  # below, a rate has no lower limit worth a number
 
 
 def resample_kinetics(counts, ground, n_samples, seed=0):
@@ -52,41 +51,7 @@ def resample_kinetics(counts, ground, n_samples, seed=0):
     return np.nan_to_num(1 / timescales), np.array(populations)
 
 
-def inverse_of_rate(time, rates):
-    """A time with its 95 % interval, from resamples of its inverse (first axis).
-
-    The relative scatter of a rate is that of a count of events: ``n = (mean / standard deviation)²`` of them were seen,
-    in effect. The interval is the exact one of a Poisson count of n, so that it is as lopsided as few events make it.
-
-    References
-    ----------
-    F. Garwood, Biometrika 28, 437 (1936).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rates = np.random.default_rng(0).poisson(5, 20_000) / 5  # five events in all
-    >>> f"{inverse_of_rate(np.array(1.0), rates):.1f}"
-    '1.0 [0.4, 3.1]'
-    """
-    n_events = effective_events(time, rates)
-    tail = (1 - _CONFIDENCE) / 2
-    most = chi2.isf(tail, 2 * n_events + 2) / 2
-    fewest = chi2.ppf(tail, 2 * np.maximum(n_events, _LEAST_EVENTS)) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = time * n_events / most, np.where(n_events > _LEAST_EVENTS, time * n_events / fewest, np.inf)
-        sure = np.isinf(n_events)
-        low, high = np.where(sure, time, low), np.where(sure, time, high)
-    return Estimate(time, np.where(np.isfinite(time), low, np.nan), np.where(np.isfinite(time), high, np.nan))
-
-
-def effective_events(time, rates):
-    """How many events a time's inverse rests on, by its relative scatter; NaN where the time is not known."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return 1 / (np.asarray(rates).var(axis=0, ddof=1) * np.asarray(time) ** 2)
-
-
-def population_intervals(populations, samples):
+def population_intervals(populations, samples, n_units=None):
     """Populations with their 95 % intervals, from resamples: normal in the log-odds, so that they stay in 0 to 1.
 
     A state that a resample cannot tell has the odds that it has in the most extreme one that can.
@@ -95,7 +60,7 @@ def population_intervals(populations, samples):
     least = np.where(populations > 0, populations / 20, 0.5)
     told = np.clip(np.where(np.isfinite(told), told, least), least, 1 - 1e-9)
     middle, spread = logit(np.clip(populations, 1e-12, 1 - 1e-12)), logit(told).std(axis=0, ddof=1)
-    reach = norm.isf((1 - _CONFIDENCE) / 2) * spread
+    reach = norm.isf((1 - _CONFIDENCE) / 2) * spread * (1.0 if n_units is None else few_units_factor(n_units))
     known = np.isfinite(populations) & (populations > 0)
     return Estimate(
         np.where(known, populations, np.nan),

@@ -6,7 +6,7 @@ from itertools import permutations
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.bootstrap import bootstrap_weights
+from mdtok.kinetics.bootstrap import bootstrap_weights, widened
 from mdtok.kinetics.estimate import Estimate, poisson_interval
 from mdtok.kinetics.passages import independent_units
 from mdtok.tokens.dtrajs import as_dtrajs
@@ -85,20 +85,21 @@ def _resampled_sums(arrays, n_bootstrap, seed):
     sums = np.array([[unit.sum() for unit in column] for column in columns]).T  # (n_units, n_arrays)
     lengths = np.array([len(unit) for unit in columns[0]])
     weights = bootstrap_weights(len(lengths), n_bootstrap, seed)
-    return weights @ sums, weights @ lengths
+    return weights @ sums, weights @ lengths, len(lengths)
 
 
 def nats_per_token(held_out, n_bootstrap=500, seed=0):
     """Mean negative log-probability a token with its 95 % interval (lower is better)."""
-    sums, lengths = _resampled_sums([held_out.log_prob], n_bootstrap, seed)
-    return Estimate.from_samples(-np.concatenate(held_out.log_prob).mean(), -sums[:, 0] / lengths)
+    sums, lengths, n_units = _resampled_sums([held_out.log_prob], n_bootstrap, seed)
+    mean = -np.concatenate(held_out.log_prob).mean()
+    return widened(Estimate.from_samples(mean, -sums[:, 0] / lengths), n_units)
 
 
 def nats_difference(held_out, other, n_bootstrap=500, seed=0):
     """Paired difference in nats per token of two models on the same tokens, with its 95 % interval; positive: worse."""
     difference = [b - a for a, b in zip(held_out.log_prob, other.log_prob)]
-    sums, lengths = _resampled_sums([difference], n_bootstrap, seed)
-    return Estimate.from_samples(np.concatenate(difference).mean(), sums[:, 0] / lengths)
+    sums, lengths, n_units = _resampled_sums([difference], n_bootstrap, seed)
+    return widened(Estimate.from_samples(np.concatenate(difference).mean(), sums[:, 0] / lengths), n_units)
 
 
 def transition_calibration(held_out, n_bootstrap=500, seed=0):
@@ -108,7 +109,7 @@ def transition_calibration(held_out, n_bootstrap=500, seed=0):
     """
     leaving, left = held_out.leaving_probability, held_out.left
     expected, observed = np.concatenate(leaving).sum(), np.concatenate(left).sum()
-    sums, _ = _resampled_sums([leaving, left], n_bootstrap, seed)
+    sums, _, _ = _resampled_sums([leaving, left], n_bootstrap, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan)
         return Estimate.from_samples(expected / observed if observed else np.nan, ratios)
@@ -134,7 +135,7 @@ def pair_calibration(held_out, n_bootstrap=500, seed=0):
         expected[i, j], observed[i, j] = np.concatenate(said).sum(dtype=float), np.concatenate(seen).sum()
         if observed[i, j] == 0:
             continue
-        sums, _ = _resampled_sums([said, seen], n_bootstrap, seed)
+        sums, _, _ = _resampled_sums([said, seen], n_bootstrap, seed)
         sums = sums[sums[:, 1] > 0]
         limits = np.quantile(sums[:, 0] / sums[:, 1], [0.025, 0.975]) if len(sums) else [np.inf, -np.inf]
         least, most = poisson_interval(observed[i, j])

@@ -9,6 +9,7 @@ import numpy as np
 from mdtok.errors import DataError
 from mdtok.kinetics.count_table import count_table
 from mdtok.kinetics.estimate import Estimate, poisson_interval
+from mdtok.kinetics.rates import inverse_of_rate
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, cut_in_blocks
 
 _FEW_EVENTS = 10  # a bootstrap cannot see what did not happen; below this, the exact Poisson interval counts too
@@ -185,8 +186,8 @@ def mfpt_counted(
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(units.n_units, np.full(units.n_units, 1 / units.n_units), size=n_bootstrap)
     samples = units.mfpt_frames(draws)
-    samples[np.isinf(samples)] = np.nan
-    estimate = Estimate.from_samples(passages.mfpt_frames(), samples)
+    with np.errstate(divide="ignore"):
+        estimate = inverse_of_rate(passages.mfpt_frames(), np.where(samples > 0, 1 / samples, np.nan), units.n_units)
     return _widen_where_few(estimate, passages) * dt_ps
 
 

@@ -83,7 +83,7 @@ class Processes:
 def timescales_of_eigenvalues(eigenvalues: np.ndarray, lagtime: float) -> np.ndarray:
     """``-lagtime / ln λ``; NaN where λ is not positive, infinite where it is 1."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return -lagtime / np.log(np.clip(np.where(eigenvalues > 0, eigenvalues, np.nan), None, 1.0))
+        return lagtime / np.abs(np.log(np.clip(np.where(eigenvalues > 0, eigenvalues, np.nan), None, 1.0)))
 
 
 def _largest(symmetric, n_wanted, root):

@@ -9,8 +9,9 @@ from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, Kinetics, NoiseFloor, compare, estimate_kinetics
 from mdtok.kinetics.counts import Counts, Ground, Protocol
 from mdtok.kinetics.equivalent_time import Yardstick
-from mdtok.kinetics.kinetics_intervals import inverse_of_rate, population_intervals, resample_kinetics
+from mdtok.kinetics.kinetics_intervals import population_intervals, resample_kinetics
 from mdtok.kinetics.passages import independent_units, mfpt_counted
+from mdtok.kinetics.rates import inverse_of_rate, without_bias
 from mdtok.kinetics.rollout_checks import check_rollout
 
 
@@ -30,6 +31,7 @@ class Referee:
     def __init__(self, protocol, names, train, md, test, dt_ps, n_splits, n_bootstrap, seed):
         self.protocol, self.names, self.train, self.md, self.test, self.dt_ps = protocol, names, train, md, test, dt_ps
         self.n_splits, self.n_bootstrap, self.seed = n_splits, n_bootstrap, seed
+        self.md_name = "held-out MD" if train else "the reference"
         self._references, self._yardsticks = {}, {}
 
     def describe(self, dtrajs, stride=1, generated=False):
@@ -40,16 +42,15 @@ class Referee:
         """
         reference, frame_ps = self.reference(stride), self.dt_ps * stride
         protocol, counts = reference.protocol, Counts(dtrajs, reference.protocol)
-        kinetics = estimate_kinetics(counts, reference.ground)
+        kinetics, rates, populations, n_units = self._estimate(dtrajs, counts, reference.ground, generated)
         counted = counts.visits.sum(axis=0) / counts.n_frames
         if generated and not np.nansum(kinetics.populations) > 0:
             kinetics.populations = counted
-        rates, populations = self._resample(dtrajs, counts, reference, generated)
-        timescales = inverse_of_rate(kinetics.timescales, rates) * frame_ps
+        timescales = inverse_of_rate(kinetics.timescales, rates, n_units) * frame_ps
         macro = [protocol.macrostates[d] for d in dtrajs]
         return kinetics, {
             "populations": kinetics.populations,
-            "populations_interval": population_intervals(kinetics.populations, populations).to_dict(),
+            "populations_interval": population_intervals(kinetics.populations, populations, n_units).to_dict(),
             "populations_counted": counted,
             "timescales_ps": {
                 str(int(lag) * stride): timescales[row].to_dict() for row, lag in enumerate(protocol.lagtimes)
@@ -60,20 +61,22 @@ class Referee:
             "dwell_survival": [_survival(lengths * frame_ps, n.sum(axis=0)) for lengths, n in counts.dwells],
         }
 
-    def _resample(self, dtrajs, counts, reference, generated):
+    def _estimate(self, dtrajs, counts, ground, generated=False):
+        """Kinetics, timescales without bias; and rates and populations of resamples, of so many units."""
+        kinetics, protocol = estimate_kinetics(counts, ground), counts.protocol
         try:
             units = independent_units(dtrajs)
         except DataError:  # one short chain: no scatter, no interval
             if not generated:
                 raise
-            protocol = reference.protocol
-            return np.full((2, len(protocol.lagtimes), protocol.n_timescales), np.nan), np.full(
-                (2, protocol.n_macrostates), np.nan
-            )
-        of_units = counts if len(units) == len(dtrajs) else Counts(units, reference.protocol)
-        return resample_kinetics(of_units, reference.ground, self.n_bootstrap, self.seed)
+            rates = np.full((2, len(protocol.lagtimes), protocol.n_timescales), np.nan)
+            return kinetics, rates, np.full((2, protocol.n_macrostates), np.nan), 2
+        of_units = counts if len(units) == len(dtrajs) else Counts(units, protocol)
+        rates, populations = resample_kinetics(of_units, ground, self.n_bootstrap, self.seed)
+        kinetics.timescales = without_bias(kinetics.timescales, rates)
+        return kinetics, rates, populations, len(units)
 
-    def judge(self, model, rollout, held_out):
+    def judge(self, model, rollout, held_out, equivalent=True):
         """The row of one model: facts, and a check a metric."""
         stride = rollout.lagtime
         reference, frame_ps = self.reference(stride), self.dt_ps * stride
@@ -83,7 +86,7 @@ class Referee:
         differences = compare(kinetics, reference.kinetics)
         checks = {
             metric: verdicts.judge_difference(
-                metric, difference, floor, kinetics, reference.kinetics, protocol, self.names, frame_ps
+                metric, difference, floor, kinetics, reference.kinetics, protocol, self.names, frame_ps, self.md_name
             )
             for metric, difference in differences.items()
         }
@@ -93,7 +96,11 @@ class Referee:
             pairs = {"expected": expected, "observed": observed, **ratio.to_dict()}
             calibration = likelihood.transition_calibration(held_out, seed=self.seed)
             checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
-        macro, yardstick = [protocol.macrostates[d] for d in rollout.dtrajs], self.yardstick(stride)
+        worth = error = None
+        if equivalent:
+            macro, yardstick = [protocol.macrostates[d] for d in rollout.dtrajs], self.yardstick(stride)
+            worth = {metric: (time * frame_ps).to_dict() for metric, time in yardstick.equivalent(macro).items()}
+            error = yardstick.error_of(macro)
         row = {
             "lagtime_frames": stride,
             "generated": model is None,
@@ -101,8 +108,8 @@ class Referee:
             "train_seconds": getattr(model, "train_seconds_", None),
             "n_sampled_tokens": rollout.n_tokens,
             "sample_tokens_per_second": rollout.n_tokens / max(rollout.seconds, 1e-9),
-            "equivalent_md_ps": {m: (e * frame_ps).to_dict() for m, e in yardstick.equivalent(macro).items()},
-            "error": yardstick.error_of(macro),
+            "equivalent_md_ps": worth,
+            "error": error,
             "more_md": verdicts.more_md_needed(floor),
             **described,
             "transition_calibration": calibration and calibration.to_dict(),
@@ -124,14 +131,13 @@ class Referee:
         """The MD at one frame in `stride`, its processes and its noise."""
         if stride not in self._references:
             protocol = self.protocol.every(stride)
-            md, test = (
-                Counts([unit[::stride] for unit in independent_units(dtrajs)], protocol)
-                for dtrajs in (self.md, self.test)
-            )
+            md = Counts([unit[::stride] for unit in independent_units(self.md)], protocol)
             ground = Ground.of(md)
             floor = NoiseFloor.from_halves(md, ground, self.n_splits, self.seed)
             floor.n_frames = sum(map(len, self.md))
-            self._references[stride] = Reference(protocol, ground, estimate_kinetics(test, ground), floor)
+            test = [dtraj[::stride] for dtraj in self.test if len(dtraj) > stride]
+            kinetics, *_ = self._estimate(test, Counts(test, protocol), ground)
+            self._references[stride] = Reference(protocol, ground, kinetics, floor)
         return self._references[stride]
 
     def yardstick(self, stride):

@@ -69,7 +69,9 @@ class Scorecard:
         metrics = ("timescales_ps", "mfpt_ps", "populations_jsd", "dwell_ks", "ck_rmse", "transition_calibration")
         titles = ("timescales", "MFPT", "populations", "dwells", "CK", "transitions")
         width = max(12, *(len(name) for name in self.content["models"]))
-        header = f"{'model':<{width}}  {'held-out nats/token':<24}" + "".join(f"{t:>13}" for t in titles)
+        with_nats = any(row["nll_nats_per_token"] for row in self.content["models"].values())
+        column = "held-out nats/token" if with_nats else "equivalent MD time"
+        header = f"{'model':<{width}}  {column:<34}" + "".join(f"{t:>13}" for t in titles)
         lines = [header, "-" * len(header)]
         for name, row in self.content["models"].items():
             nats = row["nll_nats_per_token"]
@@ -77,8 +79,10 @@ class Scorecard:
                 _SHORT.get(v, v.removeprefix("off by "))
                 for v in (row["verdicts"].get(metric, "-") for metric in metrics)
             ]
-            interval = f"{Estimate.of(nats):.4f}" if nats else "-"
-            lines.append(f"{name:<{width}}  {interval:<24}" + "".join(f"{s:>13}" for s in shown))
+            worth = row.get("equivalent_md_ps")
+            text = verdicts.equivalent_time(worth["all"]) if worth and not with_nats else "-"
+            text = f"{Estimate.of(nats):.4f}" if nats else text
+            lines.append(f"{name:<{width}}  {text:<34}" + "".join(f"{s:>13}" for s in shown))
         return "\n".join([*lines, "", *self.sentences, *self.content.get("remarks", [])])
 
 
@@ -99,6 +103,7 @@ def score(
     n_steps: int | None = None,
     n_splits: int = 100,
     n_bootstrap: int = 100,
+    equivalent: bool = True,
     left_out: float = 0.0,
     remarks: Sequence[str] = (),
     seed: int = 0,
@@ -138,6 +143,8 @@ def score(
         Random halvings of the MD behind the noise floor.
     n_bootstrap : int
         Resamplings of trajectories behind the intervals of timescales and populations.
+    equivalent : bool
+        Whether the MD time that each model is worth is measured, which takes some seconds.
     left_out : float
         Share of the frames that were given and are in no token. With those in states that are not connected, the card
         says so above 5 %.
@@ -194,7 +201,7 @@ def score(
             made[one.name] = one.rollout or roll_out_like(
                 model, train or test, test, md, protocol, n_chains, n_steps, seed
             )
-            rows[one.name] = referee.judge(model, made[one.name], said)
+            rows[one.name] = referee.judge(model, made[one.name], said, equivalent)
     _rank(rows, held_out, seed)
     for name, row in rows.items():
         row["verdicts"] = {metric: check["verdict"] for metric, check in row["checks"].items()}
@@ -221,7 +228,7 @@ def score(
         },
         "md": referee.describe(md)[1],
         "noise_floor": referee.floor_summary(),
-        "error_against_md_length": referee.yardstick(1).curve(dt_ps),
+        "error_against_md_length": referee.yardstick(1).curve(dt_ps) if equivalent else None,
         "models": rows,
     }
     return Scorecard(content, made)

@@ -36,7 +36,7 @@ def factor(ratio):
     return f"×{ratio:.3g}" if ratio < 1.1 else f"×{ratio:.2g}" if ratio < 10 else f"×{ratio:.0f}"
 
 
-def judge_difference(metric, difference, floor, model, reference, protocol, names, frame_ps):
+def judge_difference(metric, difference, floor, model, reference, protocol, names, frame_ps, md="held-out MD"):
     """Verdict and sentence for one of the metrics of `comparison.compare`.
 
     Parameters
@@ -52,6 +52,8 @@ def judge_difference(metric, difference, floor, model, reference, protocol, name
         Of the macrostates.
     frame_ps : float
         Time between the frames of `protocol`.
+    md : str
+        What the MD is called.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def judge_difference(metric, difference, floor, model, reference, protocol, name
     if judgement.within is None:
         return {"verdict": UNTESTED, "sentence": f"{title(metric)}: the MD is too short to tell", **tests}
     if metric in ("timescales_ps", "mfpt_ps"):
-        return _judge_times(metric, difference, judgement, model, reference, protocol, names, frame_ps) | tests
+        return _judge_times(metric, difference, judgement, model, reference, protocol, names, frame_ps, md) | tests
     value = float(difference[judgement.worst_item])
     where = f" of {names[judgement.worst_item[0]]}" if metric == "dwell_ks" else ""
     ratio = value / judgement.allowed if judgement.allowed else np.inf
@@ -75,7 +77,7 @@ def judge_difference(metric, difference, floor, model, reference, protocol, name
     return {"verdict": verdict, "sentence": sentence, "ratio": ratio, "allowed": judgement.allowed}
 
 
-def _judge_times(metric, difference, judgement, model, reference, protocol, names, frame_ps):
+def _judge_times(metric, difference, judgement, model, reference, protocol, names, frame_ps, md):
     item = judgement.worst_item
     ratio, allowed = float(np.exp(difference[item])), float(np.exp(judgement.allowed))
     if metric == "timescales_ps":
@@ -88,7 +90,7 @@ def _judge_times(metric, difference, judgement, model, reference, protocol, name
     how = f"{picoseconds(seen)}" if np.isfinite(seen) else "never"
     way = "too slow" if ratio > 1 else "too fast"
     by_how_much = f"({factor(ratio)} {way}, {factor(allowed)} allowed)"
-    sentence = f"{what}: {how} against {picoseconds(expected)} in held-out MD {by_how_much}"
+    sentence = f"{what}: {how} against {picoseconds(expected)} in {md} {by_how_much}"
     verdict = WITHIN if judgement.within else f"off by {factor(ratio)}"
     return {"verdict": verdict, "sentence": sentence, "ratio": ratio, "allowed": allowed}
 
@@ -179,7 +181,7 @@ def equivalent_time(estimate):
         return "cannot tell how much"
     if low == 0 and value == 0:
         return f"less than {picoseconds(high)}"
-    if np.isinf(value):
+    if not np.isfinite(value):  # null in JSON
         return f"≥ {picoseconds(low)}"
     return f"{picoseconds(value)} [{picoseconds(low)}, {picoseconds(high) if np.isfinite(high) else '∞'}]"
 

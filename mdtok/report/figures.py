@@ -59,16 +59,9 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
         )
     if not content.get("time", True):
         return [*chosen, _populations(content)]
+    if content.get("error_against_md_length"):
+        chosen.append(_md_length(content))
     chosen += [
-        ReportFigure(
-            "md_length",
-            "What the models are worth",
-            "Error of pieces of MD against their length: the black line is the typical piece, the band holds 95 % of them. "
-            "Each model is a level line; where it meets the black one is the MD time that it is worth. The error is the "
-            "geometric mean over populations, timescales, first passages, dwells and Chapman-Kolmogorov, each in units of "
-            "what the halves of the MD differ by.",
-            lambda: plot_error_against_length(content),
-        ),
         ReportFigure(
             "timescales",
             "Implied timescales",
@@ -118,6 +111,18 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
             )
         )
     return chosen
+
+
+def _md_length(content):
+    return ReportFigure(
+        "md_length",
+        "What the models are worth",
+        "Error of pieces of MD against their length: the black line is the typical piece, the band holds 95 % of them. "
+        "Each model is a level line; where it meets the black one is the MD time that it is worth. The error is the "
+        "geometric mean over populations, timescales, first passages, dwells and Chapman-Kolmogorov, each in units of "
+        "what the halves of the MD differ by.",
+        lambda: plot_error_against_length(content),
+    )
 
 
 def _populations(content):

@@ -9,7 +9,7 @@ from mdtok.kinetics import verdicts
 from mdtok.kinetics.estimate import MISSING, PARTS, Estimate
 from mdtok.report.parts import Cell, Table, mark, number, shown, small
 from mdtok.report.plots.maps import Projection, peaks
-from mdtok.report.plots.style import numbers, titled
+from mdtok.report.plots.style import md_rows, numbers, titled
 
 _COLUMNS = {
     "timescales_ps": "timescales",
@@ -111,11 +111,11 @@ def state_table(content: dict, projection: Projection | None = None) -> Table:
     at = peaks(projection) if projection is not None else []
     rows = []
     for state, name in enumerate(content["macrostate_names"]):
-        cells = [name, *(_share(content[key], state) for key in ("reference", "md"))]
+        cells = [name, *(_share(row, state) for row in md_rows(content).values())]
         if projection is not None:
             cells.append(_place(at[state], projection) if state < len(at) else MISSING)
         rows.append(cells)
-    header = ["macrostate", "population, held-out MD", "population, all MD"]
+    header = ["macrostate", *(f"population, {name}" for name in md_rows(content))]
     if projection is not None:
         header.append(f"densest at ({', '.join(projection.names)})")
     return Table(header, rows)
@@ -153,7 +153,7 @@ def timescale_table(content: dict) -> Table:
 
 
 def _columns(content):
-    return {"held-out MD": content["reference"], "all MD": content["md"], **content["models"]}
+    return {**md_rows(content), **content["models"]}
 
 
 def _timescale(estimate, process):

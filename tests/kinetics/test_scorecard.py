@@ -70,7 +70,7 @@ def test_nats_rank_the_models_on_the_same_tokens(card):
 def test_the_file_keeps_its_contract(card, tmp_path):
     card.save(tmp_path)
     content = json.loads((tmp_path / "scorecard.json").read_text(encoding="utf-8"))
-    assert content["schema"] == 1 and content["dt_ps"] == 0.5 and content["n_states"] == 3
+    assert content["schema"] == 2 and content["dt_ps"] == 0.5 and content["n_states"] == 3
     assert {"n_train_tokens", "n_test_tokens", "populations", "timescales_ps", "mfpt_ps"} <= set(content["reference"])
     assert set(content["reference"]["timescales_ps"]["5"]) == {"value", "low", "high"}
     assert set(content["noise_floor"]) == {"populations_jsd", "timescales_ps", "mfpt_ps", "dwell_ks", "ck_rmse"}

@@ -62,7 +62,7 @@ def test_the_page_stands_alone(written):
 def test_figures_are_written_and_not_blank(written):
     folder, page = written
     files = sorted(path.name for path in (folder / "figures").iterdir())
-    assert files == ["chapman_kolmogorov.png", "dwell_times.png", "mfpt.png", "populations.png", "timescales.png"]
+    assert files == ["chapman_kolmogorov.png", "dwell_times.png", "md_length.png", "mfpt.png", "populations.png", "timescales.png"]
     for name in files:
         image = imread(folder / "figures" / name)[..., :3]
         assert image.std() > 0.03 and min(image.shape[:2]) > 300
@@ -198,6 +198,7 @@ def test_many_states_still_make_a_page(card, tmp_path):
     for part in (content["reference"], content["md"], *content["models"].values()):
         part.update(
             populations=np.full(n, 1 / n),
+            populations_interval=dict.fromkeys(("value", "low", "high"), np.full(n, 1 / n)),
             mfpt_ps=mfpt,
             reference_mfpt_ps=mfpt,
             passages=np.full((n, n), 20),

@@ -5,10 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from mdtok.report.plots.style import (
-    HELD_OUT_MD,
     label,
     label_log_axis,
     looks_of,
+    md_rows,
     numbers,
     one_axes,
     styled,
@@ -53,7 +53,8 @@ def plot_mfpt_parity(content: dict, ax: Axes | None = None) -> Axes:
         _draw_model(ax, at_lag.get(name, reference), models[name], size, look, label(titled(content, name)))
     _draw_guides(ax, [times.place / size for times in (reference, *models.values())])
     _label_pairs(ax, reference, models, size, content["macrostate_names"])
-    ax.set_xlabel(f"MFPT in {HELD_OUT_MD} ({unit})" + _unseen(reference, models, content["macrostate_names"]))
+    md = next(iter(md_rows(content)))
+    ax.set_xlabel(f"MFPT in {md} ({unit})" + _unseen(md, reference, models, content["macrostate_names"]))
     ax.set_ylabel(f"MFPT of the model ({unit})")
     _draw_legend(ax)
     return ax
@@ -158,10 +159,10 @@ def _spread(places, gap):
     return np.concatenate([np.mean(crowd) + gap * (np.arange(len(crowd)) - (len(crowd) - 1) / 2) for crowd in crowds])
 
 
-def _unseen(reference, models, names):
+def _unseen(md, reference, models, names):
     """A line that names the pairs which cannot be drawn, by who did not see them."""
     lines = []
-    for who, times in {HELD_OUT_MD: reference, **models}.items():
+    for who, times in {md: reference, **models}.items():
         missing = [f"{names[i]} → {names[j]}" for i, j in np.argwhere(~times.known) if i != j]
         if missing:
             more = f" and {len(missing) - 4} more" if len(missing) > 4 else ""

@@ -11,8 +11,6 @@ from matplotlib.axes import Axes
 
 from mdtok.errors import DataError
 from mdtok.report.plots.style import (
-    ALL_MD,
-    HELD_OUT_MD,
     MD_COLOURS,
     columns_for,
     label,
@@ -20,6 +18,7 @@ from mdtok.report.plots.style import (
     legend_above,
     looks_of,
     many_axes,
+    md_rows,
     numbers,
     one_axes,
     only_left,
@@ -197,7 +196,8 @@ def plot_dwell_times(content: dict, axes: Sequence[Axes] | None = None) -> np.nd
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_ylim(_LEAST_SURVIVAL, 1.4)
-        ax.set_title(f"{label(names[state])} ({series['held-out MD'][state]['n_dwells']} dwells)")
+        n_dwells = next(iter(series.values()))[state]["n_dwells"]
+        ax.set_title(f"{label(names[state])} ({n_dwells} dwells)")
         ax.set_xlabel(f"dwell time ({unit})")
         label_log_axis(ax.xaxis)
         label_log_axis(ax.yaxis)
@@ -257,7 +257,7 @@ def plot_populations(content: dict, ax: Axes | None = None) -> Axes:
 
 def _population_intervals(content):
     """Lower and upper ends by the name of the series, where they are known."""
-    rows = {HELD_OUT_MD: content["reference"], ALL_MD: content["md"], **content["models"]}
+    rows = {**md_rows(content), **content["models"]}
     known = {name: row["populations_interval"] for name, row in rows.items() if "populations_interval" in row}
     return {name: tuple(numbers(interval[part]) for part in ("low", "high")) for name, interval in known.items()}
 

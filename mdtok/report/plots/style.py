@@ -11,8 +11,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from mdtok.errors import SettingsError
 
-HELD_OUT_MD, ALL_MD = "held-out MD", "all MD"
-MD_COLOURS = {"MD": "#1a1a1a", HELD_OUT_MD: "#1a1a1a", ALL_MD: "#9a9a9a"}
+HELD_OUT_MD, ALL_MD, REFERENCE_MD = "held-out MD", "all MD", "reference MD"
+MD_COLOURS = {"MD": "#1a1a1a", HELD_OUT_MD: "#1a1a1a", REFERENCE_MD: "#1a1a1a", ALL_MD: "#9a9a9a"}
 # Okabe and Ito (2008): told apart with every common colour blindness; markers tell models apart without colour
 MODEL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6A3D9A", "#8C510A")
 MODEL_MARKERS = ("s", "D", "v", "P", "X", "h", "p")
@@ -174,7 +174,13 @@ def only_left(axes):
             ax.set_ylabel("")
 
 
-def rows_with_md(content, key, all_md=True):
-    """``{name: figures}`` of held-out MD, of all MD and of every model, for one key of the scorecard."""
-    md = {HELD_OUT_MD: content["reference"][key], **({ALL_MD: content["md"][key]} if all_md else {})}
-    return {**md, **{name: row[key] for name, row in content["models"].items()}}
+def md_rows(content):
+    """What the scorecard says of MD, by its name: held-out MD and all MD, or a reference that is all there is."""
+    if content["reference"].get("n_train_tokens") == 0:
+        return {REFERENCE_MD: content["reference"]}
+    return {HELD_OUT_MD: content["reference"], ALL_MD: content["md"]}
+
+
+def rows_with_md(content, key):
+    """``{name: figures}`` of MD and of every model, for one key of the scorecard."""
+    return {name: row[key] for name, row in {**md_rows(content), **content["models"]}.items()}

@@ -1,0 +1,171 @@
+"""Anything generated is judged: tokens, features, mdtraj trajectories, a deeptime MSM, ensembles without time."""
+
+import json
+
+import numpy as np
+import pytest
+from chains import THREE_STATES, simulate
+from deeptime.markov.msm import MarkovStateModel
+
+import mdtok
+from mdtok.errors import DataError, SettingsError
+from mdtok.kinetics.field_metrics import REPLICATE, SHORTER
+
+HASTY = np.linalg.matrix_power(THREE_STATES, 2)
+
+
+def clouds(dtrajs, seed, spread=0.25):
+    """Two angles a frame: a cloud round a centre of its own for each state."""
+    rng = np.random.default_rng(seed)
+    centres = np.array([[-1.2, 2.6], [-1.2, -0.5], [1.0, 0.8]])
+    return [(centres[d] + spread * rng.standard_normal((len(d), 2))).astype(np.float32) for d in dtrajs]
+
+
+@pytest.fixture(scope="module")
+def md():
+    return simulate(THREE_STATES, 12, 4000, seed=1)
+
+
+@pytest.fixture(scope="module")
+def card(md):
+    generated = {
+        "good": simulate(THREE_STATES, 20, 4000, seed=2),
+        "fast": simulate(HASTY, 20, 4000, seed=3),
+        "msm": MarkovStateModel(THREE_STATES),
+        "every third": [d[::3] for d in simulate(THREE_STATES, 20, 6000, seed=4)],
+    }
+    return mdtok.judge(md, generated, dt_ps=2.0, generated_dt_ps={"every third": 6.0}, lagtime=6, progress=False)
+
+
+def test_the_right_ones_pass_and_the_fast_one_fails(card):
+    rows = card.content["models"]
+    assert {name: row["passes"] for name, row in rows.items()} == {
+        "good": True,
+        "fast": False,
+        "msm": True,
+        "every third": True,
+    }
+    assert "too fast" in rows["fast"]["summary"] and "the reference" in rows["fast"]["summary"]
+    assert 1.6 < 1 / rows["fast"]["checks"]["timescales_ps"]["ratio"] < 2.5
+
+
+def test_worth_is_in_every_row_and_the_fast_one_is_worth_little(card):
+    worth = {name: row["equivalent_md_ps"]["all"] for name, row in card.content["models"].items()}
+    assert float(worth["fast"]["high"]) < 48_000 * 2.0 / 4
+    assert np.isinf(float(worth["good"]["high"]))
+    assert "As near to long MD as" in card.sentences[0]
+
+
+def test_the_fields_metrics_stand_beside_md(card):
+    rows = card.content["field_metrics"]["rows"]
+    assert list(rows) == ["good", "fast", "every third", REPLICATE, SHORTER]
+    assert rows["good"]["js_macrostates"] < rows[SHORTER]["js_macrostates"]
+    assert rows["fast"]["vamp2_gap"] < rows["good"]["vamp2_gap"]
+    assert np.isnan(rows["good"]["js_torsions"])  # tokens have none
+    assert len(card.content["field_metrics"]["by_position"]["good"]) == 10
+
+
+def test_the_card_is_written_and_drawn(card, tmp_path):
+    page = card.save(tmp_path).read_text(encoding="utf-8")
+    content = json.loads((tmp_path / "scorecard.json").read_text(encoding="utf-8"))
+    assert content["models"]["good"]["generated"] and content["field_metrics"]["rows"]["fast"]
+    assert "rank correlation of fluxes" in page and "equivalent MD time" in page and "Reference:" in page
+
+
+def test_features_are_judged_in_states_of_the_reference(md):
+    generated = {
+        "good": clouds(simulate(THREE_STATES, 12, 4000, seed=5), 6),
+        "blurred": clouds(simulate(THREE_STATES, 12, 4000, seed=5), 6, spread=0.4),
+    }
+    found = mdtok.judge(clouds(md, 7), generated, dt_ps=1.0, n_states=20, n_macrostates=3, equivalent=False, progress=False)
+    rows = found.content["field_metrics"]["rows"]
+    assert rows["good"]["js_columns"] < 0.05 < rows["blurred"]["js_columns"]
+    assert rows["good"]["js_tica01"] < rows["blurred"]["js_tica01"]
+    assert rows["good"]["decorrelation_tica0"] == pytest.approx(1.0, abs=0.25)
+    assert found.content["models"]["good"]["passes"]
+
+
+def test_an_ensemble_without_time_is_judged_by_its_populations_only(md, tmp_path):
+    rng = np.random.default_rng(0)
+    generated = {
+        "shuffled": [rng.permutation(np.concatenate(simulate(THREE_STATES, 12, 4000, seed=8)))],
+        "flat": [rng.integers(0, 3, 40_000)],
+    }
+    found = mdtok.judge(md, generated, dt_ps=1.0, time=False, progress=False)
+    rows = found.content["models"]
+    assert rows["shuffled"]["passes"] and not rows["flat"]["passes"]
+    assert set(rows["flat"]["verdicts"]) == {"populations_jsd"}
+    assert "Nothing is said of its kinetics" in rows["shuffled"]["summary"]
+    assert "Mean first passage times" not in found.save(tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_state_that_the_reference_never_visits_is_judged(md):
+    wrong = [np.where(np.random.default_rng(9).random(len(d)) < 0.2, 3, d) for d in simulate(THREE_STATES, 12, 4000, 10)]
+    found = mdtok.judge(md, {"wrong": wrong}, dt_ps=1.0, equivalent=False, progress=False)
+    row, metrics = found.content["models"]["wrong"], found.content["field_metrics"]["rows"]["wrong"]
+    assert row["verdicts"]["populations_jsd"].startswith("off") and not row["passes"]
+    assert metrics["state_precision"] == pytest.approx(3 / 4)
+
+
+def test_training_md_is_one_more_row(md):
+    found = mdtok.judge(
+        md[:6], {"good": simulate(THREE_STATES, 12, 4000, 11)}, training=md[6:], dt_ps=1.0, equivalent=False, progress=False
+    )
+    assert list(found.content["models"]) == ["good", "training MD"]
+
+
+def test_score_takes_generated_trajectories_beside_models(md):
+    found = mdtok.score(
+        {"msm": mdtok.MarkovModel(), "mine": simulate(THREE_STATES, 10, 4000, 12)},
+        md[:8],
+        md[8:],
+        1.0,
+        rollouts={"also mine": simulate(HASTY, 10, 4000, 13)},
+        equivalent=False,
+        n_bootstrap=10,
+        progress=False,
+    )
+    rows = found.content["models"]
+    assert list(rows) == ["msm", "mine", "also mine"]
+    assert rows["mine"]["nll_nats_per_token"] is None and rows["also mine"]["verdicts"]["mfpt_ps"].startswith("off")
+
+
+def test_models_that_say_the_same_say_so(md):
+    models = {"one": mdtok.MarkovModel(), "two": mdtok.MarkovModel()}
+    found = mdtok.score(models, md[:8], md[8:], 1.0, equivalent=False, n_bootstrap=5, progress=False)
+    assert "the same model here" in found.content["models"]["one"]["summary"]
+
+
+@pytest.mark.parametrize(
+    "change, error, words",
+    [
+        ({"generated": {}}, SettingsError, "Nothing generated"),
+        ({"generated": {"a": []}}, DataError, "a: no trajectory was given"),
+        ({"generated": {"a": np.array([1])}}, DataError, "one frame"),
+        ({"generated": {"a": "text"}}, DataError, "a: "),
+        ({"dt_ps": None}, SettingsError, "give dt_ps"),
+        ({"generated_dt_ps": 1.5}, DataError, "every 1.5 ps, the reference every 1 ps; one has to be a multiple"),
+        ({"generated": {"a": np.zeros((50, 2))}}, DataError, "a is features, the reference tokens"),
+        ({"lagtime": 5, "generated_dt_ps": 2.0}, SettingsError, "a multiple of 2 was expected"),
+    ],
+)
+def test_wrong_input_is_one_clear_line(md, change, error, words):
+    arguments = {"reference": md, "generated": {"a": md[0][:1000] * 0 + 1}, "dt_ps": 1.0} | change
+    reference, generated = arguments.pop("reference"), arguments.pop("generated")
+    with pytest.raises(error, match=words) as raised:
+        mdtok.judge(reference, generated, progress=False, **arguments)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_reference_itself_is_no_model_of_it(md):
+    with pytest.raises(DataError, match="are frames .* of trajectory 3 of the reference .* word for word"):
+        mdtok.judge(md, {"copy": [md[3][500:3000]]}, dt_ps=1.0, progress=False)
+    with pytest.raises(DataError, match="training MD.* word for word"):
+        mdtok.judge(md[:6], {"copy": [md[8]]}, training=md[6:], dt_ps=1.0, progress=False)
+
+
+def test_nan_is_named(md):
+    wrong = clouds(md[:2], 3)
+    wrong[1][7] = np.nan
+    with pytest.raises(DataError, match="a: trajectory 1 holds NaN or infinity at frame 7"):
+        mdtok.judge(clouds(md, 1), {"a": wrong}, dt_ps=1.0, progress=False)

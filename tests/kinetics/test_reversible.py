@@ -1,0 +1,65 @@
+"""Newton's reversible estimate is deeptime's, to the digits, and knows which states are connected."""
+
+import numpy as np
+import pytest
+from chains import THREE_STATES, simulate, stationary
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mdtok.errors import DataError
+from mdtok.kinetics.estimators import count_matrix, fit_msm
+from mdtok.kinetics.reversible import connected_states, fit_reversible
+
+
+@pytest.mark.parametrize("n_frames, lagtime", [(300, 1), (3000, 5)])
+def test_the_estimate_is_that_of_deeptime(n_frames, lagtime):
+    counts = count_matrix(simulate(THREE_STATES, 5, n_frames, seed=1), lagtime, 3)
+    fit, msm = fit_reversible(counts), fit_msm(counts, lagtime, 1e-12)
+    assert fit.transition_matrix == pytest.approx(msm.transition_matrix, abs=1e-7)
+    assert fit.distribution == pytest.approx(msm.stationary_distribution, rel=1e-6)
+
+
+@given(arrays(np.int64, (6, 6), elements=st.integers(0, 50)))
+@settings(max_examples=60, deadline=None)
+def test_detailed_balance_and_rows_hold_for_any_counts(counts):
+    try:
+        fit = fit_reversible(counts.astype(float))
+    except DataError:
+        return
+    assert fit.flow == pytest.approx(fit.flow.T, abs=1e-12)
+    assert fit.transition_matrix.sum(axis=1) == pytest.approx(1.0)
+    # the likelihood is stationary: every state is left as often as its strength says (Bradley and Terry's equations)
+    seen = counts[np.ix_(fit.states, fit.states)].astype(float)
+    np.fill_diagonal(seen, 0.0)
+    strengths = np.exp(fit.log_strengths)
+    left = ((seen + seen.T) * strengths[:, None] / (strengths[:, None] + strengths)).sum(axis=1)
+    assert left == pytest.approx(seen.sum(axis=1), rel=1e-4, abs=1e-4)
+
+
+def test_a_start_from_other_counts_does_not_change_the_answer():
+    chains = simulate(THREE_STATES, 20, 500, seed=2)
+    pooled = fit_reversible(count_matrix(chains, 1, 3), keep_factor=True)
+    for part in (chains[:10], chains[:1]):
+        counts = count_matrix(part, 1, 3)
+        assert fit_reversible(counts, pooled).flow == pytest.approx(fit_reversible(counts).flow, abs=1e-6)
+
+
+def test_slow_processes_far_from_equilibrium_counts_converge():
+    # all trajectories start in one well and cross once: the counts say nothing of equilibrium, the rates do
+    matrix = np.array([[0.999, 0.001], [0.01, 0.99]])
+    counts = np.array([[99_900.0, 100.0], [1.0, 99.0]])
+    assert fit_reversible(counts).distribution == pytest.approx(stationary(matrix), rel=1e-5)
+
+
+def test_what_is_not_connected_is_left_out():
+    counts = np.array([[5.0, 2, 0, 0], [2, 5, 1, 0], [0, 0, 9, 0], [0, 0, 0, 9]])
+    assert connected_states(counts).tolist() == [0, 1]
+    fit = fit_reversible(counts)
+    assert fit.spread(fit.distribution)[2:].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("counts", [np.eye(3), np.triu(np.ones((3, 3))), np.zeros((2, 2))])
+def test_nothing_connected_is_one_line(counts):
+    with pytest.raises(DataError, match="no two are visited back and forth"):
+        fit_reversible(counts)
