@@ -5,17 +5,39 @@ holds where tokens are not Markovian too, for which the posterior of an MSM at a
 recrossing counts as news there.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from mdtok.kinetics.bootstrap import bootstrap_weights, few_units_factor
+from mdtok.kinetics.bootstrap import bootstrap_weights, few_units_factor, widened
 from mdtok.kinetics.comparison import macro_populations
 from mdtok.kinetics.cores import map_on_cores
-from mdtok.kinetics.counts import fit_or_none
+from mdtok.kinetics.counts import Counts, fit_or_none
 from mdtok.kinetics.estimate import Estimate
 
 _CONFIDENCE = 0.95
+_N_DRAWS = 200
+
+
+@dataclass
+class Resamples:
+    """Rates of the slow processes and populations in resamples of so many units, and the counts of the units.
+
+    Attributes
+    ----------
+    rates : ndarray, shape (n_samples, n_lags, n_timescales)
+    populations : ndarray, shape (n_samples, n_macrostates)
+    n_units : int
+    counts : Counts or None
+        None for a chain too short to be cut in units.
+    """
+
+    rates: np.ndarray
+    populations: np.ndarray
+    n_units: int
+    counts: Counts | None
 
 
 def resample_kinetics(counts, ground, n_samples, seed=0):
@@ -67,3 +89,62 @@ def population_intervals(populations, samples, n_units=None):
         np.where(known, expit(middle - reach), np.nan),
         np.where(known, expit(middle + reach), np.nan),
     )
+
+
+def propagator_intervals(counts, propagators, seed=0):
+    """95 % intervals of counted propagators, shape (n_steps, n_macrostates, n_macrostates); NaN without units."""
+    if counts is None:
+        return Estimate(propagators, *(np.full(propagators.shape, np.nan) for _ in range(2)))
+    drawn = np.tensordot(bootstrap_weights(counts.n_units, _N_DRAWS, seed), counts.propagations, axes=1)
+    visits = drawn.sum(axis=-1, keepdims=True)
+    samples = np.divide(drawn, visits, out=np.full(drawn.shape, np.nan), where=visits > 0)
+    found = widened(Estimate.from_samples(propagators, samples), counts.n_units)
+    return Estimate(propagators, np.maximum(found.low, 0.0), np.minimum(found.high, 1.0))
+
+
+def survival_functions(counts, units, frame_ps, seed=0):
+    """Survival of the dwells in each macrostate at logarithmic times, with 95 % intervals: what a figure needs.
+
+    Parameters
+    ----------
+    counts : Counts
+        Of whole trajectories.
+    units : Counts or None
+        Of what is resampled.
+    frame_ps : float
+    seed : int
+
+    Returns
+    -------
+    list of dict
+        ``time_ps``, ``survival``, ``low``, ``high``, ``n_dwells`` and ``mean_ps``, one a macrostate.
+    """
+    resampled = counts.dwells if units is None else units.dwells
+    weights = None if units is None else bootstrap_weights(units.n_units, _N_DRAWS, seed)
+    return [_survival(*dwells, *of_units, weights, frame_ps) for dwells, of_units in zip(counts.dwells, resampled)]
+
+
+def _survival(lengths, counted, unit_lengths, of_units, weights, frame_ps, n_points=60):
+    counted = counted.sum(axis=0)
+    n_dwells = int(counted.sum())
+    if not n_dwells:
+        return {"time_ps": [], "survival": [], "low": [], "high": [], "n_dwells": 0}
+    times = np.unique(np.geomspace(lengths.min(), lengths.max(), n_points))
+    survival = _share_lasting(lengths, counted[None], times)[0]
+    low = high = np.full(len(times), np.nan)
+    if weights is not None:
+        samples = _share_lasting(unit_lengths, weights @ of_units, times)
+        found = widened(Estimate.from_samples(survival, samples), len(weights[0]))
+        low, high = np.maximum(found.low, 0.0), np.minimum(found.high, 1.0)
+    mean_ps = lengths @ counted / n_dwells * frame_ps
+    ends = {"low": low, "high": high}
+    return {"time_ps": times * frame_ps, "survival": survival, **ends, "n_dwells": n_dwells, "mean_ps": mean_ps}
+
+
+def _share_lasting(lengths, counted, times):
+    """Share of the dwells that last at least so long, shape (n_draws, n_times); NaN in draws without any."""
+    n_draws = len(counted)
+    shorter = np.concatenate([np.zeros((n_draws, 1)), np.cumsum(counted, axis=1)], axis=1)
+    total = shorter[:, -1:]
+    shares = np.divide(shorter, total, out=np.full(shorter.shape, np.nan), where=total > 0)
+    return 1 - shares[:, np.searchsorted(lengths, times, side="left")]

@@ -9,7 +9,13 @@ from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, Kinetics, NoiseFloor, compare, estimate_kinetics
 from mdtok.kinetics.counts import Counts, Ground, Protocol
 from mdtok.kinetics.equivalent_time import Yardstick
-from mdtok.kinetics.kinetics_intervals import population_intervals, resample_kinetics
+from mdtok.kinetics.kinetics_intervals import (
+    Resamples,
+    population_intervals,
+    propagator_intervals,
+    resample_kinetics,
+    survival_functions,
+)
 from mdtok.kinetics.passages import independent_units, mfpt_counted
 from mdtok.kinetics.rates import inverse_of_rate, without_bias
 from mdtok.kinetics.rollout_checks import check_rollout
@@ -42,15 +48,16 @@ class Referee:
         """
         reference, frame_ps = self.reference(stride), self.dt_ps * stride
         protocol, counts = reference.protocol, Counts(dtrajs, reference.protocol)
-        kinetics, rates, populations, n_units = self._estimate(dtrajs, counts, reference.ground, generated)
+        kinetics, drawn = self._estimate(dtrajs, counts, reference.ground, generated)
         counted = counts.visits.sum(axis=0) / counts.n_frames
         if generated and not np.nansum(kinetics.populations) > 0:
             kinetics.populations = counted
-        timescales = inverse_of_rate(kinetics.timescales, rates, n_units) * frame_ps
+        timescales = inverse_of_rate(kinetics.timescales, drawn.rates, drawn.n_units) * frame_ps
+        interval = population_intervals(kinetics.populations, drawn.populations, drawn.n_units)
         macro = [protocol.macrostates[d] for d in dtrajs]
         return kinetics, {
             "populations": kinetics.populations,
-            "populations_interval": population_intervals(kinetics.populations, populations, n_units).to_dict(),
+            "populations_interval": interval.to_dict(),
             "populations_counted": counted,
             "timescales_ps": {
                 str(int(lag) * stride): timescales[row].to_dict() for row, lag in enumerate(protocol.lagtimes)
@@ -58,11 +65,12 @@ class Referee:
             "mfpt_ps": mfpt_counted(macro, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict(),
             "passages": counts.passages.events,
             "propagators": kinetics.propagators,
-            "dwell_survival": [_survival(lengths * frame_ps, n.sum(axis=0)) for lengths, n in counts.dwells],
+            "propagators_interval": propagator_intervals(drawn.counts, kinetics.propagators, self.seed).to_dict(),
+            "dwell_survival": survival_functions(counts, drawn.counts, frame_ps, self.seed),
         }
 
     def _estimate(self, dtrajs, counts, ground, generated=False):
-        """Kinetics, timescales without bias; and rates and populations of resamples, of so many units."""
+        """Kinetics, timescales without bias, and what their intervals are made of."""
         kinetics, protocol = estimate_kinetics(counts, ground), counts.protocol
         try:
             units = independent_units(dtrajs)
@@ -70,11 +78,11 @@ class Referee:
             if not generated:
                 raise
             rates = np.full((2, len(protocol.lagtimes), protocol.n_timescales), np.nan)
-            return kinetics, rates, np.full((2, protocol.n_macrostates), np.nan), 2
+            return kinetics, Resamples(rates, np.full((2, protocol.n_macrostates), np.nan), 2, None)
         of_units = counts if len(units) == len(dtrajs) else Counts(units, protocol)
         rates, populations = resample_kinetics(of_units, ground, self.n_bootstrap, self.seed)
         kinetics.timescales = without_bias(kinetics.timescales, rates)
-        return kinetics, rates, populations, len(units)
+        return kinetics, Resamples(rates, populations, len(units), of_units)
 
     def judge(self, model, rollout, held_out, equivalent=True):
         """The row of one model: facts, and a check a metric."""
@@ -136,7 +144,7 @@ class Referee:
             floor = NoiseFloor.from_halves(md, ground, self.n_splits, self.seed)
             floor.n_frames = sum(map(len, self.md))
             test = [dtraj[::stride] for dtraj in self.test if len(dtraj) > stride]
-            kinetics, *_ = self._estimate(test, Counts(test, protocol), ground)
+            kinetics, _ = self._estimate(test, Counts(test, protocol), ground)
             self._references[stride] = Reference(protocol, ground, kinetics, floor)
         return self._references[stride]
 
@@ -156,18 +164,12 @@ class Referee:
         n_test = sum(map(len, self.test))
         return n_test, sum(map(len, self.md)) - n_test
 
+    def allowed_mfpt(self):
+        """By what factor each MFPT of a perfect model with endless rollouts may be off; NaN where MD does not tell."""
+        floor = self.reference(min(self._references)).floor.scaled(*filter(None, self._sizes()))
+        return np.exp(floor.allowed("mfpt_ps"))
+
     def floor_summary(self):
         """The floor of a perfect model with endless rollouts, frame by frame where there is such a model."""
         floor = self.reference(min(self._references)).floor.scaled(*filter(None, self._sizes()))
         return {metric: floor.summary(metric) for metric in METRICS}
-
-
-def _survival(lengths_ps, counted, n_points=60):
-    """Survival function of dwell times at logarithmic times: what a figure needs."""
-    if not counted.sum() > 0:
-        return {"time_ps": [], "survival": [], "n_dwells": 0}
-    times = np.unique(np.geomspace(lengths_ps.min(), lengths_ps.max(), n_points))
-    shorter = np.append(0.0, np.cumsum(counted))[np.searchsorted(lengths_ps, times, side="left")]
-    n_dwells = int(counted.sum())
-    mean_ps = lengths_ps @ counted / n_dwells
-    return {"time_ps": times, "survival": 1 - shorter / n_dwells, "n_dwells": n_dwells, "mean_ps": mean_ps}

@@ -76,7 +76,8 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
             "mfpt",
             "Mean first passage times",
             "Each point is one ordered pair of macrostates, named above: held-out MD across, model up. Perfect "
-            "models lie on the diagonal; the grey band is a factor of two either way. Bars are 95 % intervals "
+            "models lie on the diagonal; a grey bar is how far off the verdict lets a model be in that pair (none where the MD is "
+            "too short to tell). Bars are 95 % intervals "
             "(bootstrap over "
             "trajectories, exact where fewer than ten passages were seen)." + _SPARSE_PAIRS * sparse,
             lambda: plot_mfpt_parity(content),
@@ -86,7 +87,7 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
             "dwell_times",
             "Dwell times",
             "Share of the stays in a macrostate that last at least so long. Compare with the black line "
-            "(held-out MD, number of its stays in the title), and take its distance to the grey one (all MD) as the "
+            "(held-out MD, number of its stays in the title), and take its band (95 % interval) as the "
             "statistical error. Stays cut off by a trajectory's end are left out." + _SPARSE * sparse,
             lambda: plots.plot_dwell_times(content),
         ),
@@ -95,7 +96,7 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
             "Chapman-Kolmogorov",
             "Probability of being in the second macrostate so long after being in the first, counted in MD "
             "(markers) and in what the models generated (lines). Lines through the black markers are right; black "
-            "against grey is the statistical error.",
+            "against grey is the statistical error, and so are the bars (95 % intervals).",
             lambda: plots.plot_chapman_kolmogorov(content),
         ),
     ]

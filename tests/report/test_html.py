@@ -194,6 +194,7 @@ def test_many_states_still_make_a_page(card, tmp_path):
     n, content = 12, card.content
     content.update(n_states=n, n_macrostates=n, macrostate_names=[str(state) for state in range(n)])
     times = 10.0 + np.arange(n * n, dtype=float).reshape(n, n)
+    content["mfpt_allowed"] = np.full((n, n), 1.5)
     mfpt = {"value": times, "low": times * 0.9, "high": times * 1.1}
     for part in (content["reference"], content["md"], *content["models"].values()):
         part.update(
@@ -203,6 +204,7 @@ def test_many_states_still_make_a_page(card, tmp_path):
             reference_mfpt_ps=mfpt,
             passages=np.full((n, n), 20),
             propagators=np.full((content["ck_steps"], n, n), 1 / n),
+            propagators_interval=dict.fromkeys(("low", "high"), np.full((content["ck_steps"], n, n), 1 / n)),
             dwell_survival=[part["dwell_survival"][0]] * n,
         )
     page = Page(write_report(card, tmp_path))

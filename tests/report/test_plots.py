@@ -155,6 +155,7 @@ def test_chapman_kolmogorov_shows_all_pairs_of_three_and_the_diagonal_of_more(ca
     for part in (content["reference"], content["md"], *content["models"].values()):
         part["populations"] = [0.25] * 4
         part["propagators"] = np.full((content["ck_steps"], 4, 4), 0.25)
+        part["propagators_interval"] = dict.fromkeys(("low", "high"), part["propagators"])
     assert [ax.get_title() for ax in report.plot_chapman_kolmogorov(content)] == ["A → A", "B → B", "C → C", "D → D"]
 
 

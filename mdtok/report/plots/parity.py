@@ -18,13 +18,13 @@ from mdtok.report.plots.style import (
 
 UP, RIGHT = r"$\uparrow$", r"$\rightarrow$"
 _ARROW = {"markersize": 11, "markeredgewidth": 0.3, "linestyle": "none"}
-_BAND = "factor of 2"
+_BAND = "allowed by the MD noise"
 _MOST_LABELS = 20
 
 
 @styled
 def plot_mfpt_parity(content: dict, ax: Axes | None = None) -> Axes:
-    """MFPT of every model against held-out MD, with 95 % intervals, the diagonal and the band of a factor of two.
+    """MFPT of every model against held-out MD, with 95 % intervals, the diagonal and how far off the verdict allows.
 
     A passage that was waited for but never seen stands at its lower limit: an arrow up where the model never got there,
     an arrow to the right where MD did not. Pairs of which nothing is known are named below the axis.
@@ -51,7 +51,8 @@ def plot_mfpt_parity(content: dict, ax: Axes | None = None) -> Axes:
     unit, size = time_unit([reference.place, *(times.place for times in models.values())])
     for name, look in looks_of(models).items():
         _draw_model(ax, at_lag.get(name, reference), models[name], size, look, label(titled(content, name)))
-    _draw_guides(ax, [times.place / size for times in (reference, *models.values())])
+    allowed = numbers(content.get("mfpt_allowed", np.full(reference.place.shape, np.nan)))
+    _draw_guides(ax, [times.place / size for times in (reference, *models.values())], reference.place / size, allowed)
     _label_pairs(ax, reference, models, size, content["macrostate_names"])
     md = next(iter(md_rows(content)))
     ax.set_xlabel(f"MFPT in {md} ({unit})" + _unseen(md, reference, models, content["macrostate_names"]))
@@ -112,12 +113,16 @@ def _draw_legend(ax):
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _draw_guides(ax, places):
+def _draw_guides(ax, places, reference, allowed):
+    """The diagonal, and for each pair how far off the verdict lets a model be."""
     places = np.concatenate([place.ravel() for place in places])
     places = places[places > 0]  # NaN compares false
     low, high = (places.min() / 2, places.max() * 2) if len(places) else (1.0, 10.0)
     ends = np.array([low, high])
-    ax.fill_between(ends, ends / 2, ends * 2, color="#eeeeee", linewidth=0, zorder=0, label=_BAND)
+    for x, factor in zip(reference[np.isfinite(reference)], allowed[np.isfinite(reference)]):
+        if np.isfinite(factor):
+            ax.plot([x, x], [x / factor, x * factor], color="#e4e4e4", linewidth=7, solid_capstyle="butt", zorder=0)
+    ax.plot([], [], color="#e4e4e4", linewidth=7, label=_BAND)
     ax.plot(ends, ends, color="#888888", linewidth=0.8, zorder=1)
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
     label_log_axis(ax.xaxis)

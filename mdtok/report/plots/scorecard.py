@@ -136,6 +136,7 @@ def plot_chapman_kolmogorov(content: dict, axes: Sequence[Axes] | None = None) -
     steps_ps = content["lagtime_frames"] * content["dt_ps"] * np.arange(content["ck_steps"] + 1)
     unit, size = time_unit(steps_ps)
     series = {name: numbers(propagators) for name, propagators in rows_with_md(content, "propagators").items()}
+    md_intervals = {name: row.get("propagators_interval") for name, row in md_rows(content).items()}
     for ax, (i, j) in zip(axes, pairs):
         for name, look in looks_of(series).items():
             probability = np.concatenate([[float(i == j)], series[name][:, i, j]])
@@ -150,6 +151,9 @@ def plot_chapman_kolmogorov(content: dict, axes: Sequence[Axes] | None = None) -
                 zorder=2 if is_md else 3,
                 markersize=5 if is_md else None,
             )
+            if md_intervals.get(name):
+                low, high = (numbers(md_intervals[name][part])[:, i, j] for part in ("low", "high"))
+                ax.vlines(steps_ps[1:] / size, low, high, color=look["color"], linewidth=0.9, zorder=2)
         ax.set_title(f"{label(names[i])} → {label(names[j])}")
         ax.set_xlabel(f"time ({unit})")
         ax.set_ylabel("probability")
@@ -193,6 +197,9 @@ def plot_dwell_times(content: dict, axes: Sequence[Axes] | None = None) -> np.nd
                 linewidth=2.2 if is_md else 1.3,
                 zorder=2 if is_md else 3,
             )
+            if "low" in dwells:
+                times, low, high = (numbers(dwells[key]) for key in ("time_ps", "low", "high"))
+                ax.fill_between(times / size, low, high, color=look["color"], alpha=0.14, linewidth=0, zorder=1)
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_ylim(_LEAST_SURVIVAL, 1.4)
