@@ -206,7 +206,7 @@ def verdicts(chain, protocol, seed):
         macrostates=chain.macrostates,
         lagtimes=protocol.lagtimes,
         lagtime=protocol.lagtime,
-        n_bootstrap=2,
+        n_bootstrap=40,
         equivalent=False,
         seed=seed,
         progress=False,

@@ -43,6 +43,7 @@ __getattr__, _names = lazy_names(
             "BayesianMarkovModel",
             "OrderKModel",
             "SemiMarkovModel",
+            "HistoryMarkovModel",
             "AgeOddsModel",
             "HiddenMarkovModel",
             "RunLengthModel",

@@ -42,6 +42,7 @@ from mdtok.kinetics import fit_tica as fit_tica
 from mdtok.kinetics import fit_vamp as fit_vamp
 from mdtok.kinetics import forecast_errors as forecast_errors
 from mdtok.kinetics import implied_timescales as implied_timescales
+from mdtok.kinetics import judge as judge
 from mdtok.kinetics import mfpt_counted as mfpt_counted
 from mdtok.kinetics import mfpt_from_msm as mfpt_from_msm
 from mdtok.kinetics import nats_per_frame as nats_per_frame
@@ -56,7 +57,6 @@ from mdtok.md import open_trajectories as open_trajectories
 from mdtok.md import run_replicas as run_replicas
 from mdtok.md import run_simulation as run_simulation
 from mdtok.md import select_platform as select_platform
-from mdtok.models import LSTM as LSTM
 from mdtok.models import AgeOddsModel as AgeOddsModel
 from mdtok.models import BayesianMarkovModel as BayesianMarkovModel
 from mdtok.models import CopyLast as CopyLast
@@ -64,6 +64,8 @@ from mdtok.models import DynamicsModel as DynamicsModel
 from mdtok.models import EventChainModel as EventChainModel
 from mdtok.models import GridMarkov as GridMarkov
 from mdtok.models import HiddenMarkovModel as HiddenMarkovModel
+from mdtok.models import HistoryMarkovModel as HistoryMarkovModel
+from mdtok.models import LSTM as LSTM
 from mdtok.models import LaggedModel as LaggedModel
 from mdtok.models import MarkovModel as MarkovModel
 from mdtok.models import NanoGPT as NanoGPT

@@ -20,6 +20,7 @@ __getattr__, __all__ = lazy_names(
         "free_energy": ["free_energy_profile", "FreeEnergyProfile"],
         "scorecard": ["score", "Scorecard"],
         "judging": ["judge"],
+        "master_equations": ["propagator_baselines"],
         "distributions": ["jensen_shannon_distance", "surface_errors", "state_coverage"],
         "correlations": ["autocorrelation", "decorrelation_time", "flux_correlation", "vamp2_gap"],
         "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_facts", "estimate_figures"],

@@ -7,6 +7,13 @@ from mdtok.kinetics.classification import nearest_at_start as nearest_at_start
 from mdtok.kinetics.collective_variables import compare_cvs as compare_cvs
 from mdtok.kinetics.collective_variables import fit_tica as fit_tica
 from mdtok.kinetics.collective_variables import fit_vamp as fit_vamp
+from mdtok.kinetics.correlations import autocorrelation as autocorrelation
+from mdtok.kinetics.correlations import decorrelation_time as decorrelation_time
+from mdtok.kinetics.correlations import flux_correlation as flux_correlation
+from mdtok.kinetics.correlations import vamp2_gap as vamp2_gap
+from mdtok.kinetics.distributions import jensen_shannon_distance as jensen_shannon_distance
+from mdtok.kinetics.distributions import state_coverage as state_coverage
+from mdtok.kinetics.distributions import surface_errors as surface_errors
 from mdtok.kinetics.estimate import Estimate as Estimate
 from mdtok.kinetics.estimators import chapman_kolmogorov as chapman_kolmogorov
 from mdtok.kinetics.estimators import equilibrium_populations as equilibrium_populations
@@ -20,10 +27,12 @@ from mdtok.kinetics.forecasting import forecast_errors as forecast_errors
 from mdtok.kinetics.forecasting import nats_per_frame as nats_per_frame
 from mdtok.kinetics.free_energy import FreeEnergyProfile as FreeEnergyProfile
 from mdtok.kinetics.free_energy import free_energy_profile as free_energy_profile
+from mdtok.kinetics.judging import judge as judge
 from mdtok.kinetics.known_answers import AgainstKnown as AgainstKnown
 from mdtok.kinetics.known_answers import KnownAnswers as KnownAnswers
 from mdtok.kinetics.known_answers import estimate_facts as estimate_facts
 from mdtok.kinetics.known_answers import estimate_figures as estimate_figures
+from mdtok.kinetics.master_equations import propagator_baselines as propagator_baselines
 from mdtok.kinetics.oracle import Oracle as Oracle
 from mdtok.kinetics.oracle_models import OracleForecast as OracleForecast
 from mdtok.kinetics.oracle_models import OracleTokens as OracleTokens

@@ -7,6 +7,7 @@ from mdtok.kinetics.bootstrap import few_units_factor
 from mdtok.kinetics.estimate import Estimate
 
 _CONFIDENCE = 0.95
+_FEWEST_FOR_BIAS = 20  # resamples; the mean of fewer is noise
 _LEAST_EVENTS = 0.5  # below, a rate has no lower limit worth a number
 
 
@@ -20,6 +21,8 @@ def without_bias(time, rates):
     ----------
     B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993), chapter 10.
     """
+    if len(rates) < _FEWEST_FOR_BIAS:
+        return time
     mean = np.asarray(rates).mean(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         corrected = time * (mean * time)

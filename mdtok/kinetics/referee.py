@@ -16,6 +16,7 @@ from mdtok.kinetics.kinetics_intervals import (
     resample_kinetics,
     survival_functions,
 )
+from mdtok.kinetics.master_equations import propagator_baselines, propagator_errors
 from mdtok.kinetics.passages import independent_units, mfpt_counted
 from mdtok.kinetics.rates import inverse_of_rate, without_bias
 from mdtok.kinetics.rollout_checks import check_rollout
@@ -163,6 +164,19 @@ class Referee:
     def _sizes(self):
         n_test = sum(map(len, self.test))
         return n_test, sum(map(len, self.md)) - n_test
+
+    def master_equations(self):
+        """Chapman-Kolmogorov errors of master equations with memory, fitted to training MD; None without any."""
+        protocol, macrostates = self.protocol, self.protocol.macrostates
+        if not self.train:
+            return None
+        try:
+            found = propagator_baselines(
+                [macrostates[d] for d in self.train], protocol.lagtime, protocol.n_steps, protocol.n_macrostates
+            )
+        except DataError:  # a macrostate that training MD does not know
+            return None
+        return propagator_errors(found, self.reference(1).kinetics.propagators)
 
     def allowed_mfpt(self):
         """By what factor each MFPT of a perfect model with endless rollouts may be off; NaN where MD does not tell."""

@@ -229,6 +229,7 @@ def score(
         "md": referee.describe(md)[1],
         "noise_floor": referee.floor_summary(),
         "mfpt_allowed": referee.allowed_mfpt(),
+        "master_equations": referee.master_equations(),
         "error_against_md_length": referee.yardstick(1).curve(dt_ps) if equivalent else None,
         "models": rows,
     }

@@ -16,6 +16,7 @@ __getattr__, __all__ = lazy_names(
         "counted.bayesian": ["BayesianMarkovModel"],
         "counted.backoff": ["OrderKModel"],
         "counted.semi_markov": ["SemiMarkovModel"],
+        "counted.history": ["HistoryMarkovModel"],
         "counted.age_odds": ["AgeOddsModel"],
         "counted.hidden": ["HiddenMarkovModel"],
         "counted.event_chain": ["EventChainModel"],

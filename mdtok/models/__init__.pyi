@@ -13,6 +13,7 @@ from mdtok.models.counted.backoff import OrderKModel as OrderKModel
 from mdtok.models.counted.bayesian import BayesianMarkovModel as BayesianMarkovModel
 from mdtok.models.counted.event_chain import EventChainModel as EventChainModel
 from mdtok.models.counted.hidden import HiddenMarkovModel as HiddenMarkovModel
+from mdtok.models.counted.history import HistoryMarkovModel as HistoryMarkovModel
 from mdtok.models.counted.markov import MarkovModel as MarkovModel
 from mdtok.models.counted.semi_markov import SemiMarkovModel as SemiMarkovModel
 from mdtok.models.dynamics import DynamicsModel as DynamicsModel

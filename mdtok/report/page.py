@@ -125,6 +125,7 @@ def _page(card, title, figures, images, projection, run, chapters):
         n_pairs_left_out=n_states * (n_states - 1) - len(mfpt.rows),
         timed=timed,
         worth=tables.worth_table(content),
+        equations=tables.master_equation_table(content),
         field=field_table(content),
         timescale_lag=picoseconds(tables.timescale_lag(content) * content["dt_ps"]) if timed else "",
         timescales=tables.timescale_table(content) if timed else None,

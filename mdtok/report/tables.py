@@ -19,6 +19,11 @@ _COLUMNS = {
     "ck_rmse": "CK",
     "transition_calibration": "transitions",
 }
+_EQUATIONS = {
+    "msm": "macrostate MSM: powers of the propagator",
+    "qmsm": "qMSM: memory kernel",
+    "igme": "IGME: long-time form",
+}
 _FACTORS = ("timescales_ps", "mfpt_ps")
 _MOST_PAIRS = 30  # all of 6 macrostates
 _UNITS = (("µs", 1e6), ("ns", 1e3))
@@ -45,6 +50,16 @@ def score_table(content: dict) -> Table:
     rows.append(["MD noise floor", MISSING, MISSING, MISSING, *floor])
     header = ["model", "equivalent MD time", "held-out nats/token", "above the best", *_COLUMNS.values()]
     return Table(header, rows, look="score")
+
+
+def master_equation_table(content: dict) -> Table:
+    """Chapman-Kolmogorov errors of master equations with memory, beside those of the models' rollouts."""
+    found = content.get("master_equations")
+    if not found:
+        return Table([], [])
+    rows = [[title, number(found[name])] for name, title in _EQUATIONS.items()]
+    rows += [[name, number(row["ck_rmse"])] for name, row in content["models"].items() if row["lagtime_frames"] == 1]
+    return Table(["", "Chapman-Kolmogorov RMSE (probability)"], rows)
 
 
 def worth_table(content: dict) -> Table:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, norm
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
-from mdtok.models import AgeOddsModel, MarkovModel, NanoGPT, OrderKModel, SemiMarkovModel, load_model
+from mdtok.models import AgeOddsModel, HistoryMarkovModel, MarkovModel, NanoGPT, OrderKModel, SemiMarkovModel, load_model
 
 N_STATES = 4
 MODELS = {
@@ -20,6 +20,7 @@ MODELS = {
     "order4": lambda: OrderKModel(order=4),
     "semi-markov": SemiMarkovModel,
     "semi-markov-macro": lambda: SemiMarkovModel(macrostates=[0, 0, 1, 1]),
+    "history-msm": lambda: HistoryMarkovModel(macrostates=[0, 0, 1, 1]),
     "age-odds": lambda: AgeOddsModel(macrostates=[0, 0, 1, 1]),
 }
 CALLS = {
