@@ -52,7 +52,9 @@ class Chain:
         flat = (jumps + np.arange(len(jumps))[:, None]).ravel()
         for t in range(1, n_frames):
             here = states[t - 1]
-            states[t] = np.minimum(np.searchsorted(flat, here + rng.random(n_chains)) - here * len(jumps), len(jumps) - 1)
+            states[t] = np.minimum(
+                np.searchsorted(flat, here + rng.random(n_chains)) - here * len(jumps), len(jumps) - 1
+            )
         return list(self.tokens[states.T])
 
 
@@ -110,7 +112,9 @@ def two_wells(n_events, n_frames):
     return Chain(fast + slow, n_frames, macrostates=[0, 0, 1, 1], slow=slow)
 
 
-FOUR = np.array([[0.97, 0.02, 0.005, 0.005], [0.02, 0.965, 0.015, 0.0], [0.005, 0.015, 0.96, 0.02], [0.005, 0, 0.02, 0.975]])
+FOUR = np.array(
+    [[0.97, 0.02, 0.005, 0.005], [0.02, 0.965, 0.015, 0.0], [0.005, 0.015, 0.96, 0.02], [0.005, 0, 0.02, 0.975]]
+)
 EIGHT = np.kron(FOUR, np.ones((2, 2)) / 2) * 0.4 + 0.6 * np.kron(np.eye(4), [[0.99, 0.01], [0.01, 0.99]])
 _MATRIX, _BASINS = torus()
 CHAINS = {
@@ -162,7 +166,8 @@ def _held(interval, truth):
 
 
 def nats_coverage(chain, seed):
-    """Whether the interval of a difference in nats holds its exact value: of a chain 1.5 times too fast, on Markov data."""
+    """Whether the interval of a difference in nats holds its exact value: of a chain 1.5 times too fast, on Markov
+    data."""
     true, fast = (_as_model(chain, factor) for factor in (1.0, 1.5))
     weights = chain.start[:, None] * chain.matrix
     with np.errstate(divide="ignore", invalid="ignore"):

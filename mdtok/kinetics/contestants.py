@@ -68,7 +68,9 @@ def gather(models: Mapping[str, Any], rollouts: Mapping[str, Rollout], n_states:
             found.append(Contestant(name, MarkovModel.of(given, n_states), rollout))
         else:
             found.append(Contestant(name, None, _as_rollout(name, given, n_states)))
-    found += [Contestant(name, None, _as_rollout(name, rollouts[name], n_states)) for name in rollouts if name not in models]
+    found += [
+        Contestant(name, None, _as_rollout(name, rollouts[name], n_states)) for name in rollouts if name not in models
+    ]
     if not found:
         raise SettingsError(
             "No model was given to score; pass a dict such as {'msm': mdtok.MarkovModel()} or {'mine': trajectories}."

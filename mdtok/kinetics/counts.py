@@ -92,9 +92,9 @@ class Counts:
         self.transitions = {lag: pair_counts(dtrajs, lag, protocol.n_states) for lag in protocol.counted_lagtimes}
         self.visits = np.array([np.bincount(unit, minlength=n_macrostates) for unit in macro])
         steps = [pair_counts(macro, protocol.lagtime * k, n_macrostates) for k in range(1, protocol.n_steps + 1)]
-        self.propagations = np.stack([step if isinstance(step, np.ndarray) else step.toarray() for step in steps], axis=1).reshape(
-            len(dtrajs), protocol.n_steps, n_macrostates, n_macrostates
-        )
+        self.propagations = np.stack(
+            [step if isinstance(step, np.ndarray) else step.toarray() for step in steps], axis=1
+        ).reshape(len(dtrajs), protocol.n_steps, n_macrostates, n_macrostates)
         self.dwells = _dwells(macro, n_macrostates)
         self.passages = Passages(macro, n_macrostates)
 

@@ -111,13 +111,16 @@ def _check(divergence, allowed):
         verdict = f"off by {verdicts.factor(ratio)}"
     else:
         verdict = verdicts.WITHIN if allowed <= COARSEST_ALLOWED["populations_jsd"] else verdicts.UNTESTED
-    sentence = f"populations: Jensen-Shannon divergence {divergence:.2g} nats from MD, {allowed:.2g} allowed by the noise floor"
+    distance = f"Jensen-Shannon divergence {divergence:.2g} nats from MD"
+    sentence = f"populations: {distance}, {allowed:.2g} allowed by the noise floor"
     return {"verdict": verdict, "sentence": sentence, "ratio": ratio, "allowed": allowed}
 
 
 def _sentence(name, check):
     if check["verdict"] == verdicts.WITHIN:
-        return f"{name} passes as an ensemble: its populations are within the MD noise. Nothing is said of its kinetics."
+        return (
+            f"{name} passes as an ensemble: its populations are within the MD noise. Nothing is said of its kinetics."
+        )
     if check["verdict"] == verdicts.UNTESTED:
         return f"{name} cannot be told yet: this MD is too short to tell populations within a factor of two."
     return f"{name} fails: {check['sentence']}. Nothing is said of its kinetics."

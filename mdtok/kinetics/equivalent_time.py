@@ -1,8 +1,8 @@
 """Equivalent MD time: how much MD is as far from long MD as a model is.
 
-Pieces of MD of growing length are held against the MD by the metrics that a model is held against it. The length at which
-they are off by as much as the model is what the model is worth. Each metric gives one, and all of them together the
-headline.
+Pieces of MD of growing length are held against the MD by the metrics that a model is held against it. The length at
+which they are off by as much as the model is what the model is worth. Each metric gives one, and all of them together
+the headline.
 """
 
 from __future__ import annotations

@@ -66,8 +66,8 @@ def judge(
     dt_ps : float, optional
         Picoseconds between frames of the reference, where it does not tell.
     generated_dt_ps : float or dict of str -> float, optional
-        The same of the generators, if it is another: a multiple of the reference's, or the reference's a multiple of it.
-        They are compared at the longer interval.
+        The same of the generators, if it is another: a multiple of the reference's, or the reference's a multiple of
+        it. They are compared at the longer interval.
     features : str
         For coordinates: words of `Featurizer`, such as ``"phi psi chi1"``.
     time : bool
@@ -155,7 +155,8 @@ def judge(
 
 
 def find_leaks(md: Sample, samples: Mapping[str, Sample]) -> None:
-    """Refuse generated frames, or training frames, that are frames of the reference, and generated ones of the training.
+    """Refuse generated frames, or training frames, that are frames of the reference, and generated ones of the
+    training.
 
     Raises
     ------
@@ -172,7 +173,8 @@ def find_leaks(md: Sample, samples: Mapping[str, Sample]) -> None:
             if shared is not None:
                 (a, c), (i, j), n = shared.pair, shared.starts, shared.n_frames
                 raise DataError(
-                    f"Frames {j} to {j + n - 1} of {two.files[c - len(one.arrays)]} ({name}) are frames {i} to {i + n - 1} "
+                    f"Frames {j} to {j + n - 1} of {two.files[c - len(one.arrays)]} ({name}) are frames {i} to "
+                    f"{i + n - 1} "
                     f"of {one.files[a]} ({other}) word for word; what is judged must not be what it is judged by."
                 )
 
@@ -217,7 +219,7 @@ def find_states(md, samples, n_states, n_macrostates, macrostates, lagtime, seed
         seed=seed,
     ).fit(read, progress=progress)
     transformed = tokenizer.transform(read)
-    origins, reference, kept = cut_outside(transformed, md.arrays, min_length=lagtime + 1)
+    _, reference, kept = cut_outside(transformed, md.arrays, min_length=lagtime + 1)
     macro = np.concatenate(tokenizer.to_macrostates(reference))
     names = name_macrostates(np.concatenate(kept), macro, md.names, md.periodic)
     generated, outside = {}, {}

@@ -1,7 +1,7 @@
 """Intervals of timescales and populations, from resampled trajectories.
 
-Whole trajectories (or time blocks of a few long ones) are drawn with replacement, and an MSM is fitted to each draw. That
-holds where tokens are not Markovian too, for which the posterior of an MSM at a short lag is far too sure: each
+Whole trajectories (or time blocks of a few long ones) are drawn with replacement, and an MSM is fitted to each draw.
+That holds where tokens are not Markovian too, for which the posterior of an MSM at a short lag is far too sure: each
 recrossing counts as news there.
 """
 

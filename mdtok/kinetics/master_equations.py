@@ -1,8 +1,8 @@
 """Master equations with memory over macrostates: propagators at long times from those up to a memory time.
 
 They are equations for probabilities, not processes: nothing can be drawn from them token by token, so that they are no
-`DynamicsModel`. What they can be held against is what a Chapman-Kolmogorov test holds an MSM against, and here they stand
-beside it.
+`DynamicsModel`. What they can be held against is what a Chapman-Kolmogorov test holds an MSM against, and here they
+stand beside it.
 """
 
 import numpy as np
@@ -31,8 +31,8 @@ def propagator_baselines(
     Returns
     -------
     dict of str -> ndarray, shape (n_steps, n_states, n_states)
-        ``msm``: powers of the propagator at the memory time. ``qmsm``: the memory kernel, as the transfer tensors of the
-        discrete-time Nakajima-Zwanzig equation, cut off at the memory time. ``igme``: ``A B^t`` fitted to the
+        ``msm``: powers of the propagator at the memory time. ``qmsm``: the memory kernel, as the transfer tensors of
+        the discrete-time Nakajima-Zwanzig equation, cut off at the memory time. ``igme``: ``A B^t`` fitted to the
         propagators of the second half of it.
 
     Raises
@@ -54,10 +54,14 @@ def propagator_baselines(
     {'msm': True, 'qmsm': True, 'igme': True}
     """
     n_states = n_states or 1 + max(int(dtraj.max()) for dtraj in dtrajs)
-    step = next(s for s in range(max(1, memory_frames // _STEPS_OF_MEMORY), memory_frames + 1) if memory_frames % s == 0)
+    step = next(
+        s for s in range(max(1, memory_frames // _STEPS_OF_MEMORY), memory_frames + 1) if memory_frames % s == 0
+    )
     n_memory = memory_frames // step
     if max(map(len, dtrajs)) <= memory_frames:
-        raise DataError(f"No trajectory is longer than the memory time of {memory_frames} frames; choose a shorter one.")
+        raise DataError(
+            f"No trajectory is longer than the memory time of {memory_frames} frames; choose a shorter one."
+        )
     seen = macro_propagators(dtrajs, step, n_memory, n_states)  # (n_memory, n_states, n_states)
     if not np.isfinite(seen).all():
         lost = int(np.flatnonzero(~np.isfinite(seen).all(axis=(0, 2)))[0])
@@ -71,7 +75,8 @@ def propagator_baselines(
 
 
 def _by_transfer_tensors(seen, n_wanted):
-    """``P_n = Σ_m P_{n-m} M_m`` over the memory: the tensors M from the propagators seen, and all propagators from them."""
+    """``P_n = Σ_m P_{n-m} M_m`` over the memory: the tensors M from the propagators seen, and all propagators from
+    them."""
     n_memory, n = len(seen), seen.shape[1]
     propagators = [np.eye(n), *seen]
     tensors = []

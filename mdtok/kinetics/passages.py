@@ -116,7 +116,8 @@ class Waits:
         return cls(frames, *tables)
 
     def mean(self, weights):
-        """Mean wait in frames for each row of `weights`: Kaplan-Meier up to the median arrival, a constant rate after it.
+        """Mean wait in frames for each row of `weights`: Kaplan-Meier up to the median arrival, a constant rate after
+        it.
 
         Without censoring this is the plain mean. With it, the rate after the median arrival stands for the tail that no
         trajectory was long enough to see.
@@ -132,7 +133,9 @@ class Waits:
         # the mean wait up to the median: the area under the survival function
         areas = np.cumsum(np.diff(self.frames, prepend=0) * np.insert(survival[:, :-1], 0, 1.0, axis=1), axis=1)
         cut = np.where(median >= 0, self.frames[median], 0)
-        seen, surviving = (np.where(median >= 0, part[draws, median], start) for part, start in ((areas, 0), (survival, 1)))
+        seen, surviving = (
+            np.where(median >= 0, part[draws, median], start) for part, start in ((areas, 0), (survival, 1))
+        )
         beyond = self.frames > cut[:, None]
         later = (np.where(beyond, waits, 0.0) @ self.frames) - cut * (waits * beyond).sum(axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):

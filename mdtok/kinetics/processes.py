@@ -1,7 +1,7 @@
 """Slow processes of an MSM, and which process of one data set is which of another.
 
-Timescales are matched by eigenvectors, not counted: where a data set has no crossing of the slowest barrier, its slowest
-timescale is that of another process, and the barrier's is *not resolved*.
+Timescales are matched by eigenvectors, not counted: where a data set has no crossing of the slowest barrier, its
+slowest timescale is that of another process, and the barrier's is *not resolved*.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Processes:
         common = np.isfinite(self.vectors[0]) & np.isfinite(others.vectors[0])
         weights = np.where(common, self.weights, 0.0)
         here, there = (_centred(np.where(common, p.vectors, 0.0), weights) for p in (self, others))
-        there = there / np.maximum(np.sqrt((there**2 @ weights)), 1e-300)[:, None]
+        there = there / np.maximum(np.sqrt(there**2 @ weights), 1e-300)[:, None]
         shares = ((here * weights) @ there.T) ** 2  # (n_here, n_there); of a variance of 1 among all states
         mine, yours = linear_sum_assignment(-shares)
         rates = -np.log(np.clip(others.eigenvalues, 1e-300, 1 - 1e-15))

@@ -154,10 +154,13 @@ class Referee:
         if stride not in self._yardsticks:
             protocol = self.protocol.every(stride)
             md, test = (
-                [protocol.macrostates[d[::stride]] for d in dtrajs if len(d) > stride] for dtrajs in (self.md, self.test)
+                [protocol.macrostates[d[::stride]] for d in dtrajs if len(d) > stride]
+                for dtrajs in (self.md, self.test)
             )
             n = protocol.n_macrostates
-            of_macrostates = Protocol(np.arange(n), [protocol.lagtime], protocol.lagtime, protocol.n_steps, min(3, n - 1))
+            of_macrostates = Protocol(
+                np.arange(n), [protocol.lagtime], protocol.lagtime, protocol.n_steps, min(3, n - 1)
+            )
             self._yardsticks[stride] = Yardstick.of(md, test, of_macrostates, self.n_splits, self.seed)
         return self._yardsticks[stride]
 

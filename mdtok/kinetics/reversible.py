@@ -1,10 +1,11 @@
 """The reversible maximum-likelihood MSM, fast enough for thousands of resamples.
 
-Detailed balance makes the likelihood of transition counts that of a tournament: with ``x_ij = π_i T_ij``, the estimate is
-``x_ij = (c_ij + c_ji) / (v_i + v_j)``, where the strengths v solve ``Σ_j (c_ij + c_ji) v_i / (v_i + v_j) = Σ_j c_ij``.
+Detailed balance makes the likelihood of transition counts that of a tournament: with ``x_ij = π_i T_ij``, the
+estimate is ``x_ij = (c_ij + c_ji) / (v_i + v_j)``, where the strengths v solve
+``Σ_j (c_ij + c_ji) v_i / (v_i + v_j) = Σ_j c_ij``.
 These are the equations of Bradley and Terry for players who meet ``c_ij + c_ji`` times, of which i wins ``c_ij``. Their
-likelihood is concave in ``ln v``, so Newton's method needs a handful of steps where the fixed-point iteration of the same
-equations, which deeptime has, needs thousands if a process is slow. Resamples start from the estimate of all data.
+likelihood is concave in ``ln v``, so Newton's method needs a handful of steps where the fixed-point iteration of the
+same equations, which deeptime has, needs thousands if a process is slow. Resamples start from the estimate of all data.
 
 References
 ----------
@@ -166,7 +167,8 @@ def _solve(both, left, log_v, factor, scale):
         if not fresh and size > _STALE * last:
             factor, fresh, last = None, True, np.inf
             continue
-        log_v = log_v + step * (1.0 if size <= 2.0 else 2.0 / size)  # a long step is cut: the likelihood is concave, not quadratic
+        # a long step is cut: the likelihood is concave, not quadratic
+        log_v = log_v + step * (1.0 if size <= 2.0 else 2.0 / size)
         if size < _TOLERANCE:
             break
         if fresh and size > 0.1:  # far away the equations change with every step

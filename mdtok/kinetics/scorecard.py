@@ -25,7 +25,6 @@ from mdtok.tokens.connected import require_connected
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.tokens.held_out import check_held_out
 
-
 log = logging.getLogger(__name__)
 
 SCHEMA = 2
@@ -171,7 +170,8 @@ def score(
     n_states = count_states(md) if macrostates is None else len(macrostates)
     if count_states(md) > n_states:
         raise DataError(
-            f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. {n_states - 1} only."
+            f"The trajectories hold the token {count_states(md) - 1}; macrostates are given for 0 .. {n_states - 1} "
+            "only."
         )
     if macrostates is None:  # what was generated may visit states that MD never does
         n_states = max([n_states, *(count_states(given) for given in _generated(models, rollouts or {}))])

@@ -17,7 +17,9 @@ def roll_out_like(
 
     `weights` of the states at the ends of prompts, shape (n_states,), replace that equilibrium.
     """
-    n_chains, n_frames = chain_counts(test, md, n_chains, n_steps, slowest_frames(md, max(protocol.lagtimes), protocol.n_states))
+    n_chains, n_frames = chain_counts(
+        test, md, n_chains, n_steps, slowest_frames(md, max(protocol.lagtimes), protocol.n_states)
+    )
     weights = populations(train, protocol.n_states, protocol.lagtime) if weights is None else weights
     return roll_out(model, train, n_chains, max(2, n_frames // model.lagtime), seed, weights, pieces_folder)
 
@@ -25,9 +27,9 @@ def roll_out_like(
 def chain_counts(test, md, n_chains=None, n_steps=None, slowest_frames=np.inf):
     """How many chains, and how many frames of each.
 
-    By default as long as a test trajectory, or ten times the slowest timescale where that is less: many short chains are
-    drawn at once, a few long ones token by token. In all four times the MD, up to four million frames, beyond as much
-    as the MD: more would not tell more, as the noise is then that of the MD.
+    By default as long as a test trajectory, or ten times the slowest timescale where that is less: many short chains
+    are drawn at once, a few long ones token by token. In all four times the MD, up to four million frames, beyond as
+    much as the MD: more would not tell more, as the noise is then that of the MD.
     """
     n_md = sum(map(len, md))
     n_frames = n_steps or int(min(np.median([len(dtraj) for dtraj in test]), max(_SHORTEST_CHAIN, 10 * slowest_frames)))

@@ -18,7 +18,11 @@ _TITLES = {
     "transition_calibration": "held-out transitions",
     "nll_nats_per_token": "held-out nats per token",
 }
-_NEEDED = {"timescales_ps": "the slowest process", "mfpt_ps": "the mean first passage times", "populations_jsd": "the populations"}
+_NEEDED = {
+    "timescales_ps": "the slowest process",
+    "mfpt_ps": "the mean first passage times",
+    "populations_jsd": "the populations",
+}
 _MOST_MD = 1000.0  # times as much; beyond, a number says nothing
 KINETIC_METRICS = tuple(metric for metric in _TITLES if metric != "nll_nats_per_token")
 
@@ -123,8 +127,8 @@ def judge_nats(difference, best):
 
 
 def passes(checks):
-    """Whether the kinetics pass: nothing off, and the slowest process, the MFPT and the populations tested to a factor of
-    two. Nats per token only rank."""
+    """Whether the kinetics pass: nothing off, and the slowest process, the MFPT and the populations tested to a
+    factor of two. Nats per token only rank."""
     kinetic = [checks[metric]["verdict"] for metric in KINETIC_METRICS if metric in checks]
     return all(v in (WITHIN, UNTESTED) for v in kinetic) and not untested(checks)
 
@@ -154,8 +158,8 @@ def more_md_needed(floor):
 
 
 def summary_sentence(name, row, left_out=0.0, md_ps=None):
-    """One sentence: what it is worth, passes, or fails in what and by how much; and what share of the frames is left out,
-    if it is over 5 %."""
+    """One sentence: what it is worth, passes, or fails in what and by how much; and what share of the frames is left
+    out, if it is over 5 %."""
     sentence = _what_it_comes_to(name, row, md_ps)
     worth = equivalent_words(row)
     if worth:

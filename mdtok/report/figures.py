@@ -67,19 +67,21 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
             "Implied timescales",
             "Relaxation times of Markov models fitted in the same way, at many lag times, to MD and to what each "
             "model generated. A good model's line runs along that of the held-out MD and within its band; level "
-            "lines mean that the tokens are Markovian at that lag. Bands are 95 % intervals from resampled trajectories; where a "
-            "data set does not resolve a process nothing is drawn. In the grey "
-            "corner a process is faster than the lag and nothing is known of it, so nothing is drawn.",
+            "lines mean that the tokens are Markovian at that lag. Bands are 95 % intervals from resampled "
+            "trajectories; where a data set does not resolve a process nothing is drawn. In the grey corner a "
+            "process is faster than the lag and nothing is known of it, so nothing is drawn.",
             lambda: plots.plot_timescales(rows_with_md(content, "timescales_ps"), content["dt_ps"]),
         ),
         ReportFigure(
             "mfpt",
             "Mean first passage times",
             "Each point is one ordered pair of macrostates, named above: held-out MD across, model up. Perfect "
-            "models lie on the diagonal; a grey bar is how far off the verdict lets a model be in that pair (none where the MD is "
-            "too short to tell). Bars are 95 % intervals "
-            "(bootstrap over "
-            "trajectories, exact where fewer than ten passages were seen)." + _SPARSE_PAIRS * sparse,
+            "models lie on the diagonal; a grey bar is how far off the verdict lets a model be in that pair (none "
+            "where "
+            "the MD is too short to tell). Bars are 95 % intervals (bootstrap over trajectories, exact where fewer "
+            "than ten passages were seen)."
+            + _SPARSE_PAIRS
+            * sparse,
             lambda: plot_mfpt_parity(content),
         ),
         _populations(content),
@@ -137,7 +139,17 @@ def _populations(content):
     )
 
 
-NAMES = ("states", "free_energy", "md_length", "timescales", "mfpt", "populations", "dwell_times", "chapman_kolmogorov", "training")
+NAMES = (
+    "states",
+    "free_energy",
+    "md_length",
+    "timescales",
+    "mfpt",
+    "populations",
+    "dwell_times",
+    "chapman_kolmogorov",
+    "training",
+)
 _SPARSE_PAIRS = (
     " A model marked “sees every … ps” misses short visits; its points stand against MD looked at as rarely."
 )

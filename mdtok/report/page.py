@@ -11,9 +11,9 @@ from tqdm.auto import tqdm
 from mdtok.kinetics.scorecard import Scorecard
 from mdtok.kinetics.verdicts import picoseconds
 from mdtok.report import tables
+from mdtok.report.field_tables import field_table
 from mdtok.report.figures import DPI, NAMES, report_figures
 from mdtok.report.glossary import REFERENCES, TERMS
-from mdtok.report.field_tables import field_table
 from mdtok.report.parts import Chapter, Table
 from mdtok.report.plots.maps import Projection
 from mdtok.storage import whole

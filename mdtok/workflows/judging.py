@@ -69,10 +69,11 @@ class JudgeSettings(OneStageSettings):
 
 
 def run_judge(settings: JudgeSettings) -> None:
-    """`judge` as the settings say: ``scorecard.json``, ``report.html`` and figures in the folder, sentences on the screen.
+    """`judge` as the settings say: ``scorecard.json``, ``report.html`` and figures in the folder, sentences on the
+    screen.
 
-    Where the reference is a folder, each ``NAME.xtc`` (with ``NAME.pdb``) in it is a system that is judged against files
-    of the same name, in a folder of its own; ``systems.json`` and the last table are over all of them.
+    Where the reference is a folder, each ``NAME.xtc`` (with ``NAME.pdb``) in it is a system that is judged against
+    files of the same name, in a folder of its own; ``systems.json`` and the last table are over all of them.
     """
     generated = by_name(settings.generated)
     folders = len(settings.reference) == 1 and Path(settings.reference[0]).is_dir()
@@ -212,7 +213,9 @@ def _judge_systems(settings, folder, generated):
         for name, given in generated.items():
             own = Path(given[0]) / path.name
             if len(given) != 1 or not Path(given[0]).is_dir():
-                raise DataError(f"--generated {name}: a folder with one file a system was expected, as the reference is.")
+                raise DataError(
+                    f"--generated {name}: a folder with one file a system was expected, as the reference is."
+                )
             if not own.is_file():
                 raise DataError(f"{own} is missing: the reference has a system {path.stem}.")
             files[name] = [str(own)]
@@ -255,5 +258,7 @@ def systems_text(found: dict) -> str:
         middle = [np.nanmedian(column) if np.isfinite(column).any() else np.nan for column in columns]
         passed = sum(rows[name]["passes"] for rows in found.values())
         label = f"median {name}"
-        lines.append(f"{label:<{width}}{f'{passed}/{len(found)}':<10}{'':<34}" + "".join(f"{_number(m):>15}" for m in middle))
+        lines.append(
+            f"{label:<{width}}{f'{passed}/{len(found)}':<10}{'':<34}" + "".join(f"{_number(m):>15}" for m in middle)
+        )
     return "\n".join(lines)

@@ -77,7 +77,9 @@ def test_features_are_judged_in_states_of_the_reference(md):
         "good": clouds(simulate(THREE_STATES, 12, 4000, seed=5), 6),
         "blurred": clouds(simulate(THREE_STATES, 12, 4000, seed=5), 6, spread=0.4),
     }
-    found = mdtok.judge(clouds(md, 7), generated, dt_ps=1.0, n_states=20, n_macrostates=3, equivalent=False, progress=False)
+    found = mdtok.judge(
+        clouds(md, 7), generated, dt_ps=1.0, n_states=20, n_macrostates=3, equivalent=False, progress=False
+    )
     rows = found.content["field_metrics"]["rows"]
     assert rows["good"]["js_columns"] < 0.05 < rows["blurred"]["js_columns"]
     assert rows["good"]["js_tica01"] < rows["blurred"]["js_tica01"]
@@ -100,7 +102,9 @@ def test_an_ensemble_without_time_is_judged_by_its_populations_only(md, tmp_path
 
 
 def test_a_state_that_the_reference_never_visits_is_judged(md):
-    wrong = [np.where(np.random.default_rng(9).random(len(d)) < 0.2, 3, d) for d in simulate(THREE_STATES, 12, 4000, 10)]
+    wrong = [
+        np.where(np.random.default_rng(9).random(len(d)) < 0.2, 3, d) for d in simulate(THREE_STATES, 12, 4000, 10)
+    ]
     found = mdtok.judge(md, {"wrong": wrong}, dt_ps=1.0, equivalent=False, progress=False)
     row, metrics = found.content["models"]["wrong"], found.content["field_metrics"]["rows"]["wrong"]
     assert row["verdicts"]["populations_jsd"].startswith("off") and not row["passes"]
@@ -109,7 +113,12 @@ def test_a_state_that_the_reference_never_visits_is_judged(md):
 
 def test_training_md_is_one_more_row(md):
     found = mdtok.judge(
-        md[:6], {"good": simulate(THREE_STATES, 12, 4000, 11)}, training=md[6:], dt_ps=1.0, equivalent=False, progress=False
+        md[:6],
+        {"good": simulate(THREE_STATES, 12, 4000, 11)},
+        training=md[6:],
+        dt_ps=1.0,
+        equivalent=False,
+        progress=False,
     )
     assert list(found.content["models"]) == ["good", "training MD"]
 

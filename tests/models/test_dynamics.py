@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, norm
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
-from mdtok.models import AgeOddsModel, HistoryMarkovModel, MarkovModel, NanoGPT, OrderKModel, SemiMarkovModel, load_model
+from mdtok.models import (
+    AgeOddsModel,
+    HistoryMarkovModel,
+    MarkovModel,
+    NanoGPT,
+    OrderKModel,
+    SemiMarkovModel,
+    load_model,
+)
 
 N_STATES = 4
 MODELS = {

@@ -62,7 +62,14 @@ def test_the_page_stands_alone(written):
 def test_figures_are_written_and_not_blank(written):
     folder, page = written
     files = sorted(path.name for path in (folder / "figures").iterdir())
-    assert files == ["chapman_kolmogorov.png", "dwell_times.png", "md_length.png", "mfpt.png", "populations.png", "timescales.png"]
+    assert files == [
+        "chapman_kolmogorov.png",
+        "dwell_times.png",
+        "md_length.png",
+        "mfpt.png",
+        "populations.png",
+        "timescales.png",
+    ]
     for name in files:
         image = imread(folder / "figures" / name)[..., :3]
         assert image.std() > 0.03 and min(image.shape[:2]) > 300

@@ -17,7 +17,11 @@ HASTY = np.linalg.matrix_power(THREE_STATES, 2)
 def folder(tmp_path_factory):
     """Tokens of MD and of generators, a file a trajectory."""
     folder = tmp_path_factory.mktemp("judge")
-    for name, matrix, n_chains, seed in (("md", THREE_STATES, 10, 1), ("good", THREE_STATES, 10, 2), ("fast", HASTY, 10, 3)):
+    for name, matrix, n_chains, seed in (
+        ("md", THREE_STATES, 10, 1),
+        ("good", THREE_STATES, 10, 2),
+        ("fast", HASTY, 10, 3),
+    ):
         (folder / name).mkdir()
         for k, dtraj in enumerate(simulate(matrix, n_chains, 2000, seed)):
             np.save(folder / name / f"{k}.npy", dtraj)
@@ -61,8 +65,8 @@ def test_one_command_judges_two_generators(folder):
 
 def test_the_script_is_the_command(folder):
     result = run_protocol(
-        "judge", "--reference", "md/*.npy", "--generated", "good/*.npy", "--dt-ps", "1", "--no-time", "--out", "ensemble",
-        "--no-progress", cwd=folder,
+        "judge", "--reference", "md/*.npy", "--generated", "good/*.npy", "--dt-ps", "1", "--no-time", "--no-progress",
+        "--out", "ensemble", cwd=folder,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "Nothing is said of its kinetics" in result.stdout
@@ -75,7 +79,10 @@ def test_the_script_is_the_command(folder):
         (["--reference", "md/*.npy"], "--generated"),
         (["--reference", "md/*.npy", "--generated", "a=none/*.npy"], "No file matches none/"),
         (["--reference", "md/*.npy", "--generated", "a=md/3.npy"], "word for word"),
-        (["--reference", "md/*.npy", "--generated", "a=good/*.npy", "--generated-dt-ps", "1.7"], "a multiple of the other"),
+        (
+            ["--reference", "md/*.npy", "--generated", "a=good/*.npy", "--generated-dt-ps", "1.7"],
+            "a multiple of the other",
+        ),
         (["--reference", "md/*.npy", "--generated", "a=good/*.npy", "--generated-dt-ps", "b=2"], "names 'b'"),
         (["--reference", "md/*.npy", "--generated", "a=good/*.npy", "--unassigned", "x"], "--unassigned"),
         (["--reference", "empty", "--generated", "a=good"], "holds no trajectory"),
@@ -90,8 +97,8 @@ def test_mistakes_are_one_line_before_a_folder_is_made(folder, arguments, words)
 
 def test_folders_of_systems_give_one_table(systems):
     result = run_command(
-        "judge", "--reference", "md", "--generated", "mine=gen", "--no-time", "--n-states", "10", "--n-macrostates", "2",
-        "--lagtime", "1", "--out", "out", "--no-progress", cwd=systems,
+        "judge", "--reference", "md", "--generated", "mine=gen", "--no-time", "--n-states", "10",
+        "--n-macrostates", "2", "--lagtime", "1", "--out", "out", "--no-progress", cwd=systems,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "one mine" in result.stdout and "two mine" in result.stdout and "median mine" in result.stdout
@@ -107,7 +114,10 @@ def test_other_molecules_and_other_orders_are_named(systems):
     for name, part in (("swapped", _in_order(other, swapped)), ("fewer", other.atom_slice(range(other.n_atoms - 1)))):
         part.save_xtc(str(systems / f"{name}.xtc"))
         part[0].save_pdb(str(systems / f"{name}.pdb"))
-    for name, words in (("fewer", "it has 21 atoms, the reference 22"), ("swapped", "atoms have to be the same in the")):
+    for name, words in (
+        ("fewer", "it has 21 atoms, the reference 22"),
+        ("swapped", "atoms have to be the same in the"),
+    ):
         result = run_command(
             "judge", "--reference", "md/one.xtc", "--generated", f"a={name}.xtc", "--top", "md/one.pdb",
             "--generated-top", f"{name}.pdb", "--out", "refused", "--no-progress", cwd=systems,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mdtok.models.counted.semi_markov import SemiMarkovModel
 
 

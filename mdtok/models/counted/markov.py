@@ -120,8 +120,10 @@ class MarkovModel(DynamicsModel):
         model = cls(lagtime=int(msm.lagtime), reversible=bool(msm.reversible))
         events = np.zeros((n_states, n_states))
         known = np.ix_(symbols, symbols)
-        events[known] = msm.stationary_distribution[:, None] * msm.transition_matrix * 1e6 if counts is None else dense(
-            counts.count_matrix
+        events[known] = (
+            msm.stationary_distribution[:, None] * msm.transition_matrix * 1e6
+            if counts is None
+            else dense(counts.count_matrix)
         )
         model.count_model_ = TransitionCountModel(events, counting_mode="sliding", lagtime=model.lagtime)
         connected = model.count_model_.submodel(symbols)

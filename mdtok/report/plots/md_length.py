@@ -29,7 +29,9 @@ def plot_error_against_length(content: dict, ax: Axes | None = None) -> Axes:
     unit, size = time_unit(lengths)
     ax.fill_between(lengths / size, low, high, color="#dddddd", linewidth=0, label="95 % of MD pieces")
     ax.plot(lengths / size, value, color="#1a1a1a", label="MD of this length")
-    ax.axvline(float(numbers(curve["md_ps"])) / size, color="#9a9a9a", linewidth=0.8, linestyle=":", label="all MD there is")
+    ax.axvline(
+        float(numbers(curve["md_ps"])) / size, color="#9a9a9a", linewidth=0.8, linestyle=":", label="all MD there is"
+    )
     for name, look in looks_of(content["models"]).items():
         row = content["models"][name]
         error, worth = float(numbers(row["error"])), float(numbers(row["equivalent_md_ps"]["all"]["value"]))

@@ -16,8 +16,8 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import implied_timescales, likelihood
 from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.passages import Passages
-from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.kinetics.protocol import make_protocol
+from mdtok.kinetics.rollout_checks import check_rollout
 from mdtok.kinetics.scored_rollouts import roll_out_like
 from mdtok.models import load_model
 from mdtok.models.catalogue import make_models

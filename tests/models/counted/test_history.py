@@ -7,9 +7,7 @@ import mdtok
 from mdtok.kinetics import mfpt_counted
 
 #: Two states with a doorway on each side of the barrier: who has just crossed goes back more easily.
-DOORS = np.array(
-    [[0.98, 0.02, 0.0, 0.0], [0.3, 0.4, 0.3, 0.0], [0.0, 0.3, 0.4, 0.3], [0.0, 0.0, 0.02, 0.98]]
-)
+DOORS = np.array([[0.98, 0.02, 0.0, 0.0], [0.3, 0.4, 0.3, 0.0], [0.0, 0.3, 0.4, 0.3], [0.0, 0.0, 0.02, 0.98]])
 SEEN = np.array([0, 1, 1, 2])  # the doorways cannot be told apart
 
 
