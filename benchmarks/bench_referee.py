@@ -32,7 +32,7 @@ began = time.perf_counter()
 card = mdtok.score(models, dtrajs[:cut], dtrajs[cut:], 1.0, macrostates=basins, progress=False)
 seconds = time.perf_counter() - began
 megabytes = max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e3
-print(json.dumps({"seconds": seconds, "megabytes": megabytes, "passes": [r["passes"] for r in card.content["models"].values()]}))
+print(json.dumps({"seconds": seconds, "megabytes": megabytes}))
 """
 
 
@@ -50,7 +50,8 @@ def measure(checkout, arguments):
     here = Path(__file__).resolve().parent
     side = round(arguments.states**0.5)
     child = CHILD.replace("from calibrate_chains import chains_of", _chains_source())
-    command = [sys.executable, "-c", child, str(checkout), str(here), str(side), str(arguments.tokens), arguments.models]
+    settings = [str(side), str(arguments.tokens), arguments.models]
+    command = [sys.executable, "-c", child, str(checkout), str(here), *settings]
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=arguments.limit, env=environment)
