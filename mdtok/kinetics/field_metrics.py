@@ -22,6 +22,7 @@ from mdtok.kinetics.distributions import (
     state_coverage,
     surface_errors,
 )
+from mdtok.kinetics.structure_checks import check_structures
 from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 
 REPLICATE, SHORTER = "MD replicate", "MD ten times shorter"
@@ -52,6 +53,9 @@ TITLES = {
     "autocorrelation_error": ("mean error of TICA-0's autocorrelation", "", 0.0),
     "flux_correlation": ("rank correlation of fluxes", "", 1.0),
     "vamp2_gap": ("VAMP-2 gap", "", 0.0),
+    "chirality_wrong": ("Cα atoms of the wrong hand, share", "", 0.0),
+    "bonds_off": ("bonds off, share", "", 0.0),
+    "frames_clashing": ("frames with clashes, share", "", 0.0),
 }
 
 
@@ -102,6 +106,8 @@ class _Reference:
         values = dict.fromkeys(TITLES, np.nan)
         if md.kind == "features":
             values |= self._of_distributions(sample, md)
+        if sample.trajs is not None and md.trajs is not None:
+            values |= vars(check_structures(sample.trajs, md.trajs))
         values |= self._of_states(dtrajs, reference)
         if time:
             if md.kind == "features":
@@ -113,7 +119,7 @@ class _Reference:
         """The same of a piece of the reference against the rest of it."""
         whole, dtrajs, n = self.md, self.states.reference, self.md.n_frames
         pieces, rest = _split(whole.arrays, int(share * n), rng)
-        part, others = replace(whole, arrays=pieces), replace(whole, arrays=rest)
+        part, others = (replace(whole, arrays=arrays, trajs=None) for arrays in (pieces, rest))
         tokens, other_tokens = _split(dtrajs, int(share * sum(map(len, dtrajs))), rng)
         return self.compare(part, tokens, 1, time, others, other_tokens)
 

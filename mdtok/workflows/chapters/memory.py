@@ -1,10 +1,15 @@
 """Chapter: how much of the past counts in the tokens."""
 
+import numpy as np
+
 from mdtok.insight import diagnose_memory
+from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.verdicts import factor, picoseconds
 from mdtok.report import Chapter, ReportFigure, plot_memory
 from mdtok.workflows.judged import JudgedRun
 
 PLACE = 90
+_GROWS = 1.2  # a slowest timescale that grows by more with the lag shows memory
 _FEWEST_TOKENS = 100  # held out; fewer tell nothing
 _CAPTION = (
     "Held-out nats per token that each further token of past saves a counted model, at several intervals between "
@@ -31,7 +36,25 @@ def numbers(judged: JudgedRun) -> dict:
         seed=settings.seed,
         progress=settings.progress,
     )
-    return {**diagnosis.to_dict(), "sentences": [str(diagnosis)]}
+    return {**diagnosis.to_dict(), "sentences": [str(diagnosis), *timescales_against_lag(judged.card.content)]}
+
+
+def timescales_against_lag(content: dict) -> list[str]:
+    """What the slowest timescale of all MD says of memory: nats see fast jumps, and hardly the slow ones."""
+    times = {int(lag): Estimate.of(found).first for lag, found in content["md"]["timescales_ps"].items()}
+    times = {lag: time for lag, time in times.items() if np.isfinite(time.value)}
+    if len(times) < 2:
+        return []
+    first, last = min(times), max(times)
+    short, long = float(times[first].value), float(times[last].value)
+    at, to = (picoseconds(lag * content["dt_ps"]) for lag in (first, last))
+    if long > _GROWS * short:
+        return [
+            f"The slowest timescale grows from {picoseconds(short)} at a lag of {at} to {picoseconds(long)} at {to}: for "
+            f"slow kinetics the tokens are not Markovian at {at}, and an MSM there is {factor(long / short)} too fast, "
+            "whatever the nats say."
+        ]
+    return [f"The slowest timescale is level from a lag of {at} to {to}, within {factor(_GROWS)}."]
 
 
 def _best_network(judged):
