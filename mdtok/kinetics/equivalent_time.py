@@ -174,7 +174,7 @@ def cut_piece(dtrajs, n_frames, rng):
     Examples
     --------
     >>> [piece.tolist() for piece in cut_piece([np.arange(5)], 3, np.random.default_rng(1))]
-    [[2, 3, 4]]
+    [[1, 2, 3]]
     """
     order = rng.permutation(len(dtrajs))
     lengths = np.array([len(dtraj) for dtraj in dtrajs])

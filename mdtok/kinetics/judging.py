@@ -98,7 +98,7 @@ def judge(
     --------
     >>> rng = np.random.default_rng(0)
     >>> hops = lambda rate, seed: np.cumsum(np.random.default_rng(seed).random(20_000) < rate) % 2
-    >>> card = judge(hops(0.02, 1), {"good": hops(0.02, 2), "fast": hops(0.06, 3)}, dt_ps=1.0, progress=False)
+    >>> card = judge(hops(0.02, 4), {"good": hops(0.02, 5), "fast": hops(0.06, 3)}, dt_ps=1.0, progress=False)
     >>> card.content["models"]["good"]["passes"], card.content["models"]["fast"]["passes"]
     (True, False)
     """

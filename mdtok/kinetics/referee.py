@@ -1,6 +1,7 @@
 """What a scorecard says of one group of trajectories, and the checks of one model against the held-out MD."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Referee:
         self.protocol, self.names, self.train, self.md, self.test, self.dt_ps = protocol, names, train, md, test, dt_ps
         self.n_splits, self.n_bootstrap, self.seed = n_splits, n_bootstrap, seed
         self.md_name = "held-out MD" if train else "the reference"
-        self._references, self._yardsticks = {}, {}
+        self._references = {}
 
     def describe(self, dtrajs, stride=1, generated=False):
         """The facts of a group of trajectories with intervals; times in ps of MD.
@@ -107,9 +108,7 @@ class Referee:
             checks["transition_calibration"] = verdicts.judge_calibration(calibration, *self._sizes())
         worth = error = None
         if equivalent:
-            macro, yardstick = [protocol.macrostates[d] for d in rollout.dtrajs], self.yardstick(stride)
-            worth = {metric: (time * frame_ps).to_dict() for metric, time in yardstick.equivalent(macro).items()}
-            error = yardstick.error_of(macro)
+            worth, error = self.worth(rollout.dtrajs, stride)
         row = {
             "lagtime_frames": stride,
             "generated": model is None,
@@ -149,20 +148,30 @@ class Referee:
             self._references[stride] = Reference(protocol, ground, kinetics, floor)
         return self._references[stride]
 
-    def yardstick(self, stride):
-        """Errors of MD pieces of growing length, in macrostates and at one frame in `stride`."""
-        if stride not in self._yardsticks:
-            protocol = self.protocol.every(stride)
-            md, test = (
-                [protocol.macrostates[d[::stride]] for d in dtrajs if len(d) > stride]
-                for dtrajs in (self.md, self.test)
-            )
-            n = protocol.n_macrostates
-            of_macrostates = Protocol(
-                np.arange(n), [protocol.lagtime], protocol.lagtime, protocol.n_steps, min(3, n - 1)
-            )
-            self._yardsticks[stride] = Yardstick.of(md, test, of_macrostates, self.n_splits, self.seed)
-        return self._yardsticks[stride]
+    @cached_property
+    def yardstick(self):
+        """Errors of MD pieces of growing length, in macrostates and at one frame in a lag time: the same for all models."""
+        n = self.protocol.n_macrostates
+        md, test = (self._macrostates_at_lag(dtrajs, 1) for dtrajs in (self.md, self.test))
+        of_macrostates = Protocol(np.arange(n), [1], 1, self.protocol.n_steps, min(3, n - 1))
+        return Yardstick.of(md, test, of_macrostates, self.n_splits, self.seed)
+
+    def _macrostates_at_lag(self, dtrajs, stride):
+        """Macrostates one lag time apart, of trajectories that have one frame in `stride`."""
+        every = self.protocol.lagtime // stride
+        return [self.protocol.macrostates[d[::every]] for d in dtrajs if len(d) > every]
+
+    def worth(self, dtrajs, stride=1):
+        """The MD time that trajectories are worth, in ps, by each metric; and their error on the yardstick."""
+        try:
+            macro = self._macrostates_at_lag(dtrajs, stride)
+            if not macro:
+                return None, None
+            found = self.yardstick.equivalent(macro)
+        except DataError:  # MD too short for halves one lag time apart
+            return None, None
+        frame_ps = self.dt_ps * self.protocol.lagtime
+        return {metric: (time * frame_ps).to_dict() for metric, time in found.items()}, self.yardstick.error_of(macro)
 
     def _sizes(self):
         n_test = sum(map(len, self.test))

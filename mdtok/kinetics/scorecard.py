@@ -101,7 +101,7 @@ def score(
     n_chains: int | None = None,
     n_steps: int | None = None,
     n_splits: int = 100,
-    n_bootstrap: int = 100,
+    n_bootstrap: int = 60,
     equivalent: bool = True,
     left_out: float = 0.0,
     remarks: Sequence[str] = (),
@@ -208,6 +208,8 @@ def score(
         row["passes"] = verdicts.passes(row["checks"])
         row["same_as"] = next((other for other in rows if other != name and _same(row, rows[other])), None)
         row["summary"] = verdicts.summary_sentence(name, row, left_out, sum(map(len, md)) * dt_ps)
+    known = equivalent and any(row["equivalent_md_ps"] for row in rows.values())
+    curve = referee.yardstick.curve(dt_ps * protocol.lagtime) if known else None
     content = {
         "schema": SCHEMA,
         "remarks": list(remarks),
@@ -230,7 +232,7 @@ def score(
         "noise_floor": referee.floor_summary(),
         "mfpt_allowed": referee.allowed_mfpt(),
         "master_equations": referee.master_equations(),
-        "error_against_md_length": referee.yardstick(1).curve(dt_ps) if equivalent else None,
+        "error_against_md_length": curve,
         "models": rows,
     }
     return Scorecard(content, made)

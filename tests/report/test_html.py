@@ -142,7 +142,9 @@ def test_chapters_stand_between_the_scorecard_and_its_figures(card, tmp_path):
 def test_missing_numbers_are_said_in_words(poor_card, tmp_path):
     page = Page(write_report(poor_card, tmp_path))
     assert "never reached" in page.text and "not seen" in page.text and "MD too short to tell" in page.text
-    assert not any(word in page.text.split() for word in ("nan", "None", "inf", "NaN"))
+    words = page.text.split()
+    wrong = [" ".join(words[k - 8 : k + 3]) for k, word in enumerate(words) if word in ("nan", "None", "inf", "NaN")]
+    assert wrong == []
 
 
 def test_a_scorecard_from_disk_gives_the_same_page(written, tmp_path, scored):

@@ -211,7 +211,8 @@ def test_your_tokens_with_a_test_set_of_their_own(run_protocol, tmp_path):
     assert "2 of 12005 frames are -1" in process.stderr
     card = report_of(tmp_path / "run")
     assert card["macrostate_names"] == ["5", "15", "25"] and card["reference"]["n_test_tokens"] == 4000
-    assert all(row["passes"] for row in card["models"].values())  # a Markov chain: all of them are right
+    # a Markov chain: all of them are right, and the MD is nearly long enough to say so
+    assert not any(verdict.startswith("off by ×") for row in card["models"].values() for verdict in row["verdicts"].values())
 
 
 @pytest.mark.slow  # a run long enough to tell models apart

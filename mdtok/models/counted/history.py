@@ -27,6 +27,7 @@ class HistoryMarkovModel(SemiMarkovModel):
 
     Examples
     --------
+    >>> import numpy as np
     >>> model = HistoryMarkovModel(progress=False).fit([np.tile([0, 1, 2, 1], 100)])
     >>> model.sample([[0, 1]], n_steps=4, seed=7)     # to 2, since it came from 0
     [array([2, 1, 0, 1])]
