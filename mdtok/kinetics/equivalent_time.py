@@ -25,6 +25,7 @@ _N_LONGER = 8  # lengths beyond, the last without end
 _MAX_RATIO = np.log(10.0)  # what is off by more, or never happens, counts as off by ten
 _WORST = {"populations_jsd": np.sqrt(np.log(2)), "dwell_ks": 1.0, "ck_rmse": 1.0} | dict.fromkeys(RATIOS, _MAX_RATIO)
 _TAIL = 0.025
+_TELLING = 2.0  # the shortest pieces have to be this much further off than endless MD for the metric to tell lengths
 
 
 @dataclass
@@ -121,12 +122,14 @@ class Yardstick:
 
     def _equivalent(self, metric, size):
         unknown = Estimate(*(np.array(np.nan) for _ in range(3)))
-        if not np.isfinite(size):
+        typical = np.median(self.errors[metric], axis=1)
+        if not np.isfinite(size) or not typical[0] > _TELLING * typical[-1]:
             return unknown
         below = np.maximum.accumulate((self.errors[metric] <= size).mean(axis=1))  # (n_lengths,)
         low, value, high = (self._length_where(below, share) for share in (_TAIL, 0.5, 1 - _TAIL))
         if low == 0 and np.isinf(high):
             return unknown
+        high = max(high, self.lengths_frames[0])  # worse than the shortest piece: worth less than that
         value, high = (np.inf if x > self.n_md_frames else x for x in (value, high))
         return Estimate(np.array(value), np.array(min(low, self.n_md_frames)), np.array(high))
 

@@ -30,6 +30,7 @@ class Reference:
     protocol: Protocol
     ground: Ground
     kinetics: Kinetics
+    drawn: Resamples
     floor: NoiseFloor
 
 
@@ -50,7 +51,10 @@ class Referee:
         """
         reference, frame_ps = self.reference(stride), self.dt_ps * stride
         protocol, counts = reference.protocol, Counts(dtrajs, reference.protocol)
-        kinetics, drawn = self._estimate(dtrajs, counts, reference.ground, generated)
+        if dtrajs is self.test:
+            kinetics, drawn = reference.kinetics, reference.drawn
+        else:
+            kinetics, drawn = self._estimate(dtrajs, counts, reference.ground, generated)
         counted = counts.visits.sum(axis=0) / counts.n_frames
         if generated and not np.nansum(kinetics.populations) > 0:
             kinetics.populations = counted
@@ -144,13 +148,14 @@ class Referee:
             floor = NoiseFloor.from_halves(md, ground, self.n_splits, self.seed)
             floor.n_frames = sum(map(len, self.md))
             test = [dtraj[::stride] for dtraj in self.test if len(dtraj) > stride]
-            kinetics, _ = self._estimate(test, Counts(test, protocol), ground)
-            self._references[stride] = Reference(protocol, ground, kinetics, floor)
+            kinetics, drawn = self._estimate(test, Counts(test, protocol), ground)
+            self._references[stride] = Reference(protocol, ground, kinetics, drawn, floor)
         return self._references[stride]
 
     @cached_property
     def yardstick(self):
-        """Errors of MD pieces of growing length, in macrostates and at one frame in a lag time: the same for all models."""
+        """Errors of MD pieces of growing length, in macrostates and at one frame in a lag time: the same for all "
+        "models."""
         n = self.protocol.n_macrostates
         md, test = (self._macrostates_at_lag(dtrajs, 1) for dtrajs in (self.md, self.test))
         of_macrostates = Protocol(np.arange(n), [1], 1, self.protocol.n_steps, min(3, n - 1))

@@ -208,6 +208,7 @@ def score(
         row["passes"] = verdicts.passes(row["checks"])
         row["same_as"] = next((other for other in rows if other != name and _same(row, rows[other])), None)
         row["summary"] = verdicts.summary_sentence(name, row, left_out, sum(map(len, md)) * dt_ps)
+    described = referee.describe(test)[1]
     known = equivalent and any(row["equivalent_md_ps"] for row in rows.values())
     curve = referee.yardstick.curve(dt_ps * protocol.lagtime) if known else None
     content = {
@@ -226,9 +227,9 @@ def score(
             "n_train_trajectories": len(train) + len(validation),
             "n_test_trajectories": len(test),
             "left_out": left_out,
-            **referee.describe(test)[1],
+            **described,
         },
-        "md": referee.describe(md)[1],
+        "md": referee.describe(md)[1] if train else described,
         "noise_floor": referee.floor_summary(),
         "mfpt_allowed": referee.allowed_mfpt(),
         "master_equations": referee.master_equations(),

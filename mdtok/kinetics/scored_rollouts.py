@@ -7,7 +7,7 @@ from mdtok.kinetics.protocol import slowest_frames
 from mdtok.models.rollout import roll_out
 
 _SHORTEST_CHAIN = 2000  # frames; shorter ones only where test trajectories are
-_MOST_SAMPLED = 4_000_000  # frames of a rollout, unless the MD has more
+_MOST_SAMPLED = 2_000_000  # frames of a rollout, unless the MD has more
 
 
 def roll_out_like(
@@ -28,7 +28,7 @@ def chain_counts(test, md, n_chains=None, n_steps=None, slowest_frames=np.inf):
     """How many chains, and how many frames of each.
 
     By default as long as a test trajectory, or ten times the slowest timescale where that is less: many short chains
-    are drawn at once, a few long ones token by token. In all four times the MD, up to four million frames, beyond as
+    are drawn at once, a few long ones token by token. In all four times the MD, up to two million frames, beyond as
     much as the MD: more would not tell more, as the noise is then that of the MD.
     """
     n_md = sum(map(len, md))

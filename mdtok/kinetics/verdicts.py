@@ -172,9 +172,13 @@ def summary_sentence(name, row, left_out=0.0, md_ps=None):
 
 
 def equivalent_words(row):
-    """``As near to long MD as 12 ns [5, 30] of MD.``; empty where none is known."""
+    """``As near to long MD as 12 ns [5 ns, 30 ns] of MD itself.``; empty where it was not measured."""
     of_row = row.get("equivalent_md_ps")
-    return f"As near to long MD as {equivalent_time(of_row['all'])} of MD itself." if of_row else ""
+    if not of_row:
+        return ""
+    if np.isnan(float(Estimate.of(of_row["all"]).low)):
+        return "How much MD it is worth this MD cannot tell."
+    return f"As near to long MD as {equivalent_time(of_row['all'])} of MD itself."
 
 
 def equivalent_time(estimate):
@@ -182,7 +186,7 @@ def equivalent_time(estimate):
     estimate = Estimate.of(estimate)
     value, low, high = (float(x) for x in (estimate.value, estimate.low, estimate.high))
     if np.isnan(low):
-        return "cannot tell how much"
+        return "cannot tell"
     if low == 0 and value == 0:
         return f"less than {picoseconds(high)}"
     if not np.isfinite(value):  # null in JSON

@@ -79,9 +79,7 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
             "models lie on the diagonal; a grey bar is how far off the verdict lets a model be in that pair (none "
             "where "
             "the MD is too short to tell). Bars are 95 % intervals (bootstrap over trajectories, exact where fewer "
-            "than ten passages were seen)."
-            + _SPARSE_PAIRS
-            * sparse,
+            "than ten passages were seen)." + _SPARSE_PAIRS * sparse,
             lambda: plot_mfpt_parity(content),
         ),
         _populations(content),

@@ -66,13 +66,7 @@ def worth_table(content: dict) -> Table:
     """The MD time that each model is worth, metric by metric."""
     metrics = {metric: title for metric, title in _COLUMNS.items() if metric != "transition_calibration"}
     rows = [
-        [
-            name,
-            *(
-                verdicts.equivalent_time(row["equivalent_md_ps"][metric]).replace(" how much", "")
-                for metric in ("all", *metrics)
-            ),
-        ]
+        [name, *(verdicts.equivalent_time(row["equivalent_md_ps"][metric]) for metric in ("all", *metrics))]
         for name, row in content["models"].items()
         if row.get("equivalent_md_ps")
     ]

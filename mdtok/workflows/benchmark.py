@@ -200,7 +200,8 @@ def make_task(name: str, folder: Path) -> dict[str, list[np.ndarray]]:
     elif read_json(folder / "task.json").get("name") != name:
         raise DataError(f"{folder} holds another task; choose another --out.")
     parts = {
-        part: [dtraj.astype(np.int16) for _, dtraj in load_named_dtrajs(str(folder / part / "*.npy"))] for part in _PARTS
+        part: [dtraj.astype(np.int16) for _, dtraj in load_named_dtrajs(str(folder / part / "*.npy"))]
+        for part in _PARTS
     }
     if hash_of(parts) != task.sha256:
         raise DataError(

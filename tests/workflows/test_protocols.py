@@ -212,7 +212,9 @@ def test_your_tokens_with_a_test_set_of_their_own(run_protocol, tmp_path):
     card = report_of(tmp_path / "run")
     assert card["macrostate_names"] == ["5", "15", "25"] and card["reference"]["n_test_tokens"] == 4000
     # a Markov chain: all of them are right, and the MD is nearly long enough to say so
-    assert not any(verdict.startswith("off by ×") for row in card["models"].values() for verdict in row["verdicts"].values())
+    assert not any(
+        verdict.startswith("off by ×") for row in card["models"].values() for verdict in row["verdicts"].values()
+    )
 
 
 @pytest.mark.slow  # a run long enough to tell models apart

@@ -50,7 +50,8 @@ def timescales_against_lag(content: dict) -> list[str]:
     at, to = (picoseconds(lag * content["dt_ps"]) for lag in (first, last))
     if long > _GROWS * short:
         return [
-            f"The slowest timescale grows from {picoseconds(short)} at a lag of {at} to {picoseconds(long)} at {to}: for "
+            f"The slowest timescale grows from {picoseconds(short)} at a lag of {at} to {picoseconds(long)} at {to}: "
+            f"for "
             f"slow kinetics the tokens are not Markovian at {at}, and an MSM there is {factor(long / short)} too fast, "
             "whatever the nats say."
         ]
