@@ -23,8 +23,8 @@ class StructureChecks:
     bonds_off : float
         Of all bonds: those longer or shorter than any that the MD shows, by more than 0.02 nm.
     frames_clashing : float
-        Of all frames: those in which heavy atoms more than three bonds apart are nearer than any such in the MD, by more
-        than 0.02 nm.
+        Of all frames: those in which heavy atoms more than three bonds apart are nearer than any such in the MD, by
+        more than 0.02 nm.
     """
 
     chirality_wrong: float

@@ -7,7 +7,7 @@ from pathlib import Path
 from mdtok.kinetics.scorecard import Scorecard
 from mdtok.report.plots import maps
 from mdtok.report.plots import scorecard as plots
-from mdtok.report.plots.md_length import plot_error_against_length
+from mdtok.report.plots.md_length import has_lengths, plot_error_against_length
 from mdtok.report.plots.parity import plot_mfpt_parity
 from mdtok.report.plots.style import rows_with_md
 
@@ -59,7 +59,7 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
         )
     if not content.get("time", True):
         return [*chosen, _populations(content)]
-    if content.get("error_against_md_length"):
+    if has_lengths(content):
         chosen.append(_md_length(content))
     chosen += [
         ReportFigure(

@@ -6,6 +6,12 @@ from matplotlib.axes import Axes
 from mdtok.report.plots.style import label, label_log_axis, looks_of, numbers, one_axes, styled, time_unit
 
 
+def has_lengths(content: dict) -> bool:
+    """Whether MD pieces could be told apart at all."""
+    curve = content.get("error_against_md_length")
+    return bool(curve) and bool((numbers(curve["error"]["value"]) > 0).any())
+
+
 @styled
 def plot_error_against_length(content: dict, ax: Axes | None = None) -> Axes:
     """Error of MD pieces of growing length with their 95 % band, and a level line a model.
