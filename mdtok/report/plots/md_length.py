@@ -9,7 +9,7 @@ from mdtok.report.plots.style import label, label_log_axis, looks_of, numbers, o
 def has_lengths(content: dict) -> bool:
     """Whether MD pieces could be told apart at all."""
     curve = content.get("error_against_md_length")
-    return bool(curve) and bool((numbers(curve["error"]["value"]) > 0).any())
+    return curve is not None and bool((numbers(curve["error"]["value"]) > 0).any())
 
 
 @styled
