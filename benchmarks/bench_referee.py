@@ -12,66 +12,51 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-CHAINS = 100
+import numpy as np
+from calibrate import Chain, torus
+
+N_CHAINS = 100
 
 CHILD = """
 import json, logging, resource, sys, time
-sys.path[:0] = sys.argv[1:2]
+import numpy as np
 logging.disable(logging.WARNING)
 import mdtok
 from mdtok.models.catalogue import make_models
-sys.path.append(sys.argv[2])
-from calibrate_chains import chains_of
-n_side, n_tokens, names = int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
-dtrajs, basins = chains_of(n_side, n_tokens)
+with np.load(sys.argv[1]) as file:
+    dtrajs, basins = list(file["dtrajs"].astype(np.int64)), file["basins"]
 cut = int(0.7 * len(dtrajs))
-models = make_models(names, macrostates=basins, progress=False)
+models = make_models(sys.argv[2], macrostates=basins, progress=False)
 began = time.perf_counter()
-card = mdtok.score(models, dtrajs[:cut], dtrajs[cut:], 1.0, macrostates=basins, progress=False)
+mdtok.score(models, dtrajs[:cut], dtrajs[cut:], 1.0, macrostates=basins, progress=False)
 seconds = time.perf_counter() - began
 megabytes = max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e3
 print(json.dumps({"seconds": seconds, "megabytes": megabytes}))
 """
 
 
-def chains_of(n_side, n_tokens):
+def write_tokens(path, n_states, n_tokens):
     """Tokens of a torus with four basins, and the basin of each state."""
-    import numpy as np
-    from calibrate import Chain, torus
+    matrix, basins = torus(round(n_states**0.5))
+    n_frames = n_tokens // N_CHAINS
+    dtrajs = Chain(matrix, n_frames).simulate(N_CHAINS, n_frames, seed=1)
+    np.savez(path, dtrajs=np.array(dtrajs, dtype=np.int16), basins=basins)
 
-    matrix, basins = torus(n_side)
-    return Chain(matrix, n_tokens // CHAINS).simulate(CHAINS, n_tokens // CHAINS, seed=1), np.asarray(basins)
 
-
-def measure(checkout, arguments):
+def measure(checkout, tokens, models, limit):
     """Seconds and megabytes of one checkout; None where it does not end in time."""
-    here = Path(__file__).resolve().parent
-    side = round(arguments.states**0.5)
-    child = CHILD.replace("from calibrate_chains import chains_of", _chains_source())
-    settings = [str(side), str(arguments.tokens), arguments.models]
-    command = [sys.executable, "-c", child, str(checkout), str(here), *settings]
     environment = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", CHILD, str(tokens), models]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=arguments.limit, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=environment)
     except subprocess.TimeoutExpired:
         return None
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def _chains_source():
-    """`chains_of` and what it needs, free of the checkout that is measured."""
-    import inspect
-
-    import calibrate
-
-    parts = (calibrate.stationary, calibrate.torus, calibrate.Chain)
-    source = "import numpy as np\n" + "\n".join(inspect.getsource(part) for part in parts)
-    own = inspect.getsource(chains_of).replace("    import numpy as np\n    from calibrate import Chain, torus\n", "")
-    return f"{source}\nCHAINS = {CHAINS}\n{own}"
 
 
 def main():
@@ -86,12 +71,17 @@ def main():
     if arguments.before:
         checkouts["before"] = Path(arguments.before).resolve()
     found = {}
-    for name, checkout in checkouts.items():
-        found[name] = measure(checkout, arguments)
-        shown = f"{found[name]['seconds']:.1f} s, {found[name]['megabytes']:.0f} MB" if found[name] else "did not end"
-        text = f"{name}: {arguments.states} states, {arguments.tokens:,} tokens, {arguments.models}: {shown}\n"
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        tokens = Path(folder) / "tokens.npz"
+        write_tokens(tokens, arguments.states, arguments.tokens)
+        for name, checkout in checkouts.items():
+            found[name] = measure(checkout, tokens, arguments.models, arguments.limit)
+            shown = (
+                f"{found[name]['seconds']:.1f} s, {found[name]['megabytes']:.0f} MB" if found[name] else "did not end"
+            )
+            what = f"{arguments.states} states, {arguments.tokens:,} tokens, {arguments.models}"
+            sys.stdout.write(f"{name}: {what}: {shown}\n")
+            sys.stdout.flush()
     if arguments.before:
         before = found["before"]["seconds"] if found["before"] else arguments.limit
         more = "" if found["before"] else "more than "

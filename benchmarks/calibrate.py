@@ -26,6 +26,7 @@ from mdtok.kinetics.protocol import make_protocol
 from mdtok.kinetics.referee import Referee
 from mdtok.kinetics.scorecard import score
 from mdtok.models import MarkovModel
+from mdtok.models.counted.msm import JumpTable
 
 FACTORS = (1.0, 1.2, 1.5, 2.0)
 N_TRAIN, N_TEST = 15, 5
@@ -44,17 +45,11 @@ class Chain:
     def simulate(self, n_chains, n_frames, seed, factor=1.0):
         """Tokens, a list of int arrays."""
         rates = self.matrix - np.eye(len(self.matrix)) if self.slow is None else self.slow
-        jumps = np.cumsum(self.matrix + (factor - 1) * rates, axis=1)
-        jumps[:, -1] = 1.0
-        rng = np.random.default_rng(seed)
+        jumps, rng = JumpTable(self.matrix + (factor - 1) * rates), np.random.default_rng(seed)
         states = np.empty((n_frames, n_chains), dtype=np.int64)
-        states[0] = rng.choice(len(jumps), n_chains, p=self.start)
-        flat = (jumps + np.arange(len(jumps))[:, None]).ravel()
+        states[0] = rng.choice(len(self.matrix), n_chains, p=self.start)
         for t in range(1, n_frames):
-            here = states[t - 1]
-            states[t] = np.minimum(
-                np.searchsorted(flat, here + rng.random(n_chains)) - here * len(jumps), len(jumps) - 1
-            )
+            states[t] = jumps.draw(states[t - 1], rng)
         return list(self.tokens[states.T])
 
 

@@ -58,32 +58,41 @@ def estimate_kinetics(counts, ground, weights=None):
     -------
     Kinetics
     """
-    protocol, weights = counts.protocol, counts.everything if weights is None else np.asarray(weights, dtype=float)
-    fits = {
-        lag: fit_or_none(counts.transition_counts(lag, weights), ground.fits.get(lag))
-        for lag in protocol.counted_lagtimes
-    }
-    timescales = [ground.timescales_frames(fits[lag], lag, protocol.n_timescales) for lag in protocol.lagtimes]
+    weights = counts.everything if weights is None else np.asarray(weights, dtype=float)
+    timescales, populations = estimate_relaxation(counts, ground, weights)
     propagations = np.tensordot(weights, counts.propagations, axes=1)
     n_visits = propagations.sum(axis=2, keepdims=True)
     return Kinetics(
-        macro_populations(fits[protocol.lagtime], protocol, weights @ counts.visits),
-        np.array(timescales).reshape(len(protocol.lagtimes), protocol.n_timescales),
+        populations,
+        timescales,
         counts.passages.mfpt_frames(weights),
         np.divide(propagations, n_visits, out=np.full(propagations.shape, np.nan), where=n_visits > 0),
         [(lengths, weights @ counted) for lengths, counted in counts.dwells],
     )
 
 
-def macro_populations(fit, protocol, visits):
-    """Equilibrium populations of macrostates by an MSM; NaN where one was visited and is not connected.
+def estimate_relaxation(counts, ground, weights):
+    """What the MSMs of weighted units say: timescales at every lag, and equilibrium populations.
 
-    How much of the equilibrium a state holds that is never left, or never entered, cannot be estimated.
+    Returns
+    -------
+    timescales : ndarray, shape (n_lags, n_timescales)
+        Of the processes of all MD, in frames; NaN where they are not resolved.
+    populations : ndarray, shape (n_macrostates,)
+        NaN where a macrostate was visited and is not connected: how much of the equilibrium a state holds that is never
+        left, or never entered, cannot be estimated.
     """
-    populations = np.zeros(protocol.n_macrostates)
+    protocol = counts.protocol
+    fits = {
+        lag: fit_or_none(counts.transition_counts(lag, weights), ground.fits.get(lag))
+        for lag in protocol.counted_lagtimes
+    }
+    timescales = [ground.timescales_frames(fits[lag], lag, protocol.n_timescales) for lag in protocol.lagtimes]
+    populations, fit = np.zeros(protocol.n_macrostates), fits[protocol.lagtime]
     if fit is not None:
         np.add.at(populations, protocol.macrostates[fit.states], fit.distribution)
-    return np.where((populations == 0) & (visits > 0), np.nan, populations)
+    populations = np.where((populations == 0) & (weights @ counts.visits > 0), np.nan, populations)
+    return np.array(timescales).reshape(len(protocol.lagtimes), protocol.n_timescales), populations
 
 
 def compare(kinetics, reference):
@@ -104,7 +113,7 @@ def compare(kinetics, reference):
         both = np.isfinite(kinetics.propagators) & np.isfinite(reference.propagators)
         squares = np.where(both, (kinetics.propagators - reference.propagators) ** 2, np.nan)
         return {
-            "populations_jsd": np.array([_divergence(kinetics.populations, reference.populations)]),
+            "populations_jsd": np.array([divergence(kinetics.populations, reference.populations)]),
             "timescales_ps": np.log(kinetics.timescales / reference.timescales),
             "mfpt_ps": np.log(mfpt / reference_mfpt),
             "dwell_ks": np.array([_ks(*a, *b) for a, b in zip(kinetics.dwells, reference.dwells)]),
@@ -112,7 +121,7 @@ def compare(kinetics, reference):
         }
 
 
-def _divergence(p, q):
+def divergence(p, q):
     """Jensen-Shannon divergence in nats; NaN where the reference cannot tell a state's population."""
     p = np.nan_to_num(p)
     return jensenshannon(p, q) ** 2 if p.sum() > 0 and q.sum() > 0 else np.nan
@@ -128,6 +137,28 @@ def _ks(lengths, counted, other_lengths, other_counted):
         for by, of in ((lengths, counted), (other_lengths, other_counted))
     )
     return np.abs(ours - theirs).max()
+
+
+def compare_halves(counts, ground, halves):
+    """Differences between some units and all others, for each of several choices of units.
+
+    Parameters
+    ----------
+    counts : Counts
+    ground : Ground
+    halves : list of bool arrays, shape (n_units,)
+
+    Returns
+    -------
+    dict of str -> ndarray, shape (n_splits, ...)
+        What `compare` gives for each.
+    """
+
+    def difference(half):
+        return compare(*(estimate_kinetics(counts, ground, units) for units in (half, ~half)))
+
+    splits = map_on_cores(difference, halves, counts.takes_long(2 * len(halves)))
+    return {metric: np.array([split[metric] for split in splits]) for metric in METRICS}
 
 
 @dataclass
@@ -151,16 +182,9 @@ class NoiseFloor:
     @classmethod
     def from_halves(cls, counts, ground, n_splits, seed):
         """Split the units of `counts` at random into halves, `n_splits` times."""
-        rng = np.random.default_rng(seed)
-        orders = [rng.permutation(counts.n_units) for _ in range(n_splits)]
-
-        def difference(order):
-            first = np.isin(np.arange(counts.n_units), order[: counts.n_units // 2])
-            return compare(*(estimate_kinetics(counts, ground, half) for half in (first, ~first)))
-
-        splits = map_on_cores(difference, orders, counts.takes_long(2 * n_splits))
-        differences = {metric: np.array([split[metric] for split in splits]) for metric in METRICS}
-        return cls(counts.n_frames, differences, counts.n_units)
+        rng, numbers = np.random.default_rng(seed), np.arange(counts.n_units)
+        halves = [np.isin(numbers, rng.permutation(numbers)[: counts.n_units // 2]) for _ in range(n_splits)]
+        return cls(counts.n_frames, compare_halves(counts, ground, halves), counts.n_units)
 
     def scaled(self, *compared):
         """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's

@@ -10,11 +10,12 @@ import numpy as np
 from deeptime.markov.msm import MarkovStateModel
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.kinetics.passages import independent_units
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.rollout import Rollout
 from mdtok.models.trajectory_model import TrajectoryModel
-from mdtok.tokens.dtrajs import as_dtrajs
+from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 
 @dataclass
@@ -78,21 +79,32 @@ def gather(models: Mapping[str, Any], rollouts: Mapping[str, Rollout], n_states:
     return found
 
 
+def largest_alphabet(models: Mapping[str, Any], rollouts: Mapping[str, Rollout]) -> int:
+    """Number of states that whatever was generated visits; 0 where nothing was."""
+    generated = [given for given in [*models.values(), *rollouts.values()] if _is_generated(given)]
+    return max((count_states(_trajectories(given)) for given in generated), default=0)
+
+
+def _is_generated(given):
+    return isinstance(given, Rollout) or (isinstance(given, (np.ndarray, list, tuple)) and len(given) > 0)
+
+
+def _trajectories(given):
+    return as_dtrajs(given.dtrajs if isinstance(given, Rollout) else given)
+
+
 def _as_rollout(name, given, n_states):
-    if isinstance(given, Rollout):
-        rollout = given
-    elif isinstance(given, (np.ndarray, list, tuple)) and len(given):
-        one = isinstance(given, np.ndarray) and given.ndim == 1
-        rollout = Rollout(as_dtrajs([given] if one else list(given)), 1, np.nan)
-    else:
+    if not _is_generated(given):
         raise SettingsError(
             f"{name} is {_kind(given)}; a model, a fitted deeptime MSM or generated trajectories (a list of int "
             "arrays) were expected."
         )
     try:
-        return Rollout(as_dtrajs(rollout.dtrajs, n_states, min_length=2), rollout.lagtime, rollout.seconds)
+        dtrajs = as_dtrajs(_trajectories(given), n_states, min_length=2)
+        independent_units(dtrajs)  # what is too short for error bars is said before anything is computed
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
+    return Rollout(dtrajs, given.lagtime, given.seconds) if isinstance(given, Rollout) else Rollout(dtrajs, 1, np.nan)
 
 
 def _kind(given):

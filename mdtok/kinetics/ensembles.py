@@ -1,10 +1,9 @@
 """Judge ensembles without time: populations of the states, and nothing else."""
 
 import numpy as np
-from scipy.spatial.distance import jensenshannon
 
 from mdtok.kinetics import verdicts
-from mdtok.kinetics.comparison import COARSEST_ALLOWED, LEVEL
+from mdtok.kinetics.comparison import COARSEST_ALLOWED, LEVEL, divergence
 from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.kinetics_intervals import population_intervals
 from mdtok.kinetics.passages import independent_units
@@ -42,18 +41,18 @@ def judge_ensembles(rollouts, states, dt_ps, n_splits=100, seed=0):
     halves = []
     for _ in range(n_splits):
         first = rng.permutation(len(units)) < len(units) // 2
-        halves.append(_divergence(visits[first].sum(axis=0), visits[~first].sum(axis=0)))
+        halves.append(divergence(visits[first].sum(axis=0), visits[~first].sum(axis=0)))
     allowed_of_halves, typical = np.quantile(halves, LEVEL), np.median(halves)
     draws = rng.multinomial(len(units), np.full(len(units), 1 / len(units)), size=200) @ visits
     reference = shares(states.reference)
     of_reference = population_intervals(reference, draws / draws.sum(axis=1, keepdims=True), len(units))
-    n_md, rows = sum(map(len, states.reference)), {}
+    n_md, rows, unknown = sum(map(len, states.reference)), {}, np.full(n_macrostates, np.nan)
     for name, rollout in rollouts.items():
         populations = shares(rollout.dtrajs)
-        divergence = _divergence(populations, reference)
+        off = float(divergence(populations, reference))
         # frames without time may be independent: more of them than MD frames count as no noise
         allowed = allowed_of_halves * (1 / n_md + 1 / max(rollout.n_tokens, n_md)) / (4 / n_md)
-        checks = {"populations_jsd": _check(divergence, allowed)}
+        checks = {"populations_jsd": _check(off, allowed)}
         rows[name] = {
             "generated": True,
             "lagtime_frames": 1,
@@ -63,9 +62,9 @@ def judge_ensembles(rollouts, states, dt_ps, n_splits=100, seed=0):
             "nll_nats_per_token": None,
             "nats_above_best": None,
             "populations": populations,
-            "populations_interval": Estimate(populations, populations, populations).to_dict(),
+            "populations_interval": Estimate(populations, unknown, unknown).to_dict(),
             "populations_counted": populations,
-            "populations_jsd": divergence,
+            "populations_jsd": off,
             "checks": checks,
         }
         row = rows[name]
@@ -101,17 +100,13 @@ def judge_ensembles(rollouts, states, dt_ps, n_splits=100, seed=0):
     return Scorecard(content, dict(rollouts))
 
 
-def _divergence(p, q):
-    return float(jensenshannon(p, q) ** 2)
-
-
-def _check(divergence, allowed):
-    ratio = divergence / allowed if allowed > 0 else np.inf
-    if divergence > allowed:
+def _check(off, allowed):
+    ratio = off / allowed if allowed > 0 else np.inf
+    if off > allowed:
         verdict = f"off by {verdicts.factor(ratio)}"
     else:
         verdict = verdicts.WITHIN if allowed <= COARSEST_ALLOWED["populations_jsd"] else verdicts.UNTESTED
-    distance = f"Jensen-Shannon divergence {divergence:.2g} nats from MD"
+    distance = f"Jensen-Shannon divergence {off:.2g} nats from MD"
     sentence = f"populations: {distance}, {allowed:.2g} allowed by the noise floor"
     return {"verdict": verdict, "sentence": sentence, "ratio": ratio, "allowed": allowed}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtok.kinetics.comparison import METRICS, RATIOS, Kinetics, compare, estimate_kinetics
+from mdtok.kinetics.comparison import METRICS, RATIOS, Kinetics, compare, compare_halves, estimate_kinetics
 from mdtok.kinetics.cores import map_on_cores
 from mdtok.kinetics.counts import Counts, Ground, Protocol
 from mdtok.kinetics.estimate import Estimate
@@ -76,13 +76,9 @@ class Yardstick:
         ground, rng = Ground.of(units), np.random.default_rng(seed)
         stick = cls(protocol, ground, estimate_kinetics(Counts(test, protocol), ground), np.empty(0), n_md, {}, {})
         halves = [rng.permutation(units.n_units) < units.n_units // 2 for _ in range(n_splits)]
-
-        def of_halves(half):
-            return compare(*(estimate_kinetics(units, ground, weights) for weights in (half, ~half)))
-
-        differences = map_on_cores(of_halves, halves, n_splits * n_md > 1e8)
-        stick.spreads = {m: _spread(np.array([linear(each[m], m) for each in differences])) for m in METRICS}
-        from_halves = [stick._sizes(each) for each in differences]
+        differences = compare_halves(units, ground, halves)
+        stick.spreads = {m: _spread(linear(differences[m], m)) for m in METRICS}
+        from_halves = [stick._sizes({m: differences[m][k] for m in METRICS}) for k in range(n_splits)]
 
         whole, lengths = estimate_kinetics(Counts(md, protocol), ground), _lengths(n_md, protocol)
 
@@ -111,16 +107,23 @@ class Yardstick:
         told = [max(size, 1e-12) for size in sizes.values() if np.isfinite(size)]
         return sizes | {ALL: float(np.exp(np.mean(np.log(told)))) if told else np.nan}
 
+    def errors_of(self, dtrajs) -> dict[str, float]:
+        """Where trajectories stand on the yardstick: their error by each metric and by "all"."""
+        return self._sizes(compare(estimate_kinetics(Counts(dtrajs, self.protocol), self.ground), self.reference))
+
     def equivalent(self, dtrajs) -> dict[str, Estimate]:
-        """The MD time that trajectories are worth, in frames, by each metric and by "all".
+        """The MD time that trajectories are worth; see `lengths_with`."""
+        return self.lengths_with(self.errors_of(dtrajs))
+
+    def lengths_with(self, errors: dict[str, float]) -> dict[str, Estimate]:
+        """The length of MD, in frames, that has such an error, by each metric and by "all".
 
         A value, or an upper end, is infinite where they are better than all MD there is; the lower end is 0 where they
         are worse than the shortest piece. NaN where the MD cannot tell.
         """
-        sizes = self._sizes(compare(estimate_kinetics(Counts(dtrajs, self.protocol), self.ground), self.reference))
-        return {metric: self._equivalent(metric, size) for metric, size in sizes.items()}
+        return {metric: self._length_with(metric, error) for metric, error in errors.items()}
 
-    def _equivalent(self, metric, size):
+    def _length_with(self, metric, size):
         unknown = Estimate(*(np.array(np.nan) for _ in range(3)))
         typical = np.median(self.errors[metric], axis=1)
         if not np.isfinite(size) or not typical[0] > _TELLING * typical[-1]:
@@ -157,10 +160,6 @@ class Yardstick:
             "endless": {"value": median[-1], "low": low[-1], "high": high[-1]},
             "md_ps": self.n_md_frames * dt_ps,
         }
-
-    def error_of(self, dtrajs) -> float:
-        """Where trajectories stand on that figure."""
-        return self._sizes(compare(estimate_kinetics(Counts(dtrajs, self.protocol), self.ground), self.reference))[ALL]
 
 
 def _lengths(n_md, protocol):

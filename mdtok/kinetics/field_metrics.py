@@ -27,7 +27,7 @@ from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 
 REPLICATE, SHORTER = "MD replicate", "MD ten times shorter"
 _CIRCLE = (-np.pi, np.pi)
-_N_DRAWS = 6  # pieces of MD whose mean stands in the table
+_N_DRAWS = 6  # pieces of MD whose median stands in the table
 _N_POSITIONS = 10
 _MOST_LAGS = 20_000
 
@@ -71,8 +71,8 @@ def field_metrics_table(md, samples, states, every, lagtime, time, temperature_k
     found = {"rows": {}, "by_position": {}, "columns": {}}
     known = _Reference(md, states, lagtime, temperature_kelvin)
     for name, sample in samples.items():
-        found["rows"][name] = known.compare(sample, states.generated[name], every[name][1], time)
-        found["columns"][name] = known.by_column(sample)
+        columns = found["columns"][name] = _by_column(sample, md)
+        found["rows"][name] = known.compare(sample, states.generated[name], columns, every[name][1], time)
         if time:
             found["by_position"][name] = known.by_position(states.generated[name])
     rng = np.random.default_rng(seed)
@@ -80,6 +80,24 @@ def field_metrics_table(md, samples, states, every, lagtime, time, temperature_k
         drawn = [known.of_md(share, rng, time) for _ in range(_N_DRAWS)]
         found["rows"][name] = {key: _median([one[key] for one in drawn]) for key in drawn[0]}
     return found
+
+
+def told_metrics(found: dict) -> tuple[list[str], list[tuple[str, float, list[float]]]]:
+    """What tables show of `field_metrics_table`: the metrics that some column can estimate.
+
+    Returns
+    -------
+    names : list of str
+        Of the generators, then of MD against itself.
+    rows : list of (str, float, list of float)
+        Title with its unit, the value of perfect agreement, and one value a name; NaN where it cannot be estimated.
+    """
+    names, rows = list(found["rows"]), []
+    for key, (title, unit, best) in TITLES.items():
+        values = [float(np.asarray(found["rows"][name].get(key), dtype=float)) for name in names]  # null in JSON is NaN
+        if not np.isnan(values).all():
+            rows.append((f"{title} ({unit})" if unit else title, best, values))
+    return names, rows
 
 
 def _median(values):
@@ -100,12 +118,15 @@ class _Reference:
         self.kj_per_kt = GAS_CONSTANT_KJ_MOL_K * temperature_kelvin
         self.tica = _fit_tica(md, lagtime)
 
-    def compare(self, sample, dtrajs, stride, time, md=None, reference=None):
-        """All metrics of one sample against the reference (or a part of it, and its tokens)."""
+    def compare(self, sample, dtrajs, columns, stride, time, md=None, reference=None):
+        """All metrics of one sample against the reference (or a part of it, and its tokens).
+
+        `columns` are the JS distances of its features.
+        """
         md, reference = md or self.md, reference if reference is not None else self.states.reference
         values = dict.fromkeys(TITLES, np.nan)
         if md.kind == "features":
-            values |= self._of_distributions(sample, md)
+            values |= self._of_distributions(sample, md, list(columns.values()))
         if sample.trajs is not None and md.trajs is not None:
             values |= vars(check_structures(sample.trajs, md.trajs))
         values |= self._of_states(dtrajs, reference)
@@ -121,17 +142,7 @@ class _Reference:
         pieces, rest = _split(whole.arrays, int(share * n), rng)
         part, others = (replace(whole, arrays=arrays, trajs=None) for arrays in (pieces, rest))
         tokens, other_tokens = _split(dtrajs, int(share * sum(map(len, dtrajs))), rng)
-        return self.compare(part, tokens, 1, time, others, other_tokens)
-
-    def by_column(self, sample):
-        """JS distance of each column."""
-        if self.md.kind != "features":
-            return {}
-        ours, theirs = np.concatenate(sample.arrays), np.concatenate(self.md.arrays)
-        return {
-            name: jensen_shannon_distance(ours[:, k], theirs[:, k], TORSION_BINS, _CIRCLE if angle else None)
-            for k, (name, angle) in enumerate(zip(self.md.names, self.md.periodic))
-        }
+        return self.compare(part, tokens, _by_column(part, others), 1, time, others, other_tokens)
 
     def by_position(self, dtrajs):
         """JS distance of macrostates in each tenth of the rollouts from the reference."""
@@ -143,12 +154,8 @@ class _Reference:
         counted = np.bincount(self.states.macrostates[np.concatenate(dtrajs)], minlength=len(self.states.names))
         return counted / counted.sum()
 
-    def _of_distributions(self, sample, md):
+    def _of_distributions(self, sample, md, columns):
         ours, theirs = np.concatenate(sample.arrays), np.concatenate(md.arrays)
-        columns = [
-            jensen_shannon_distance(ours[:, k], theirs[:, k], TORSION_BINS, _CIRCLE if angle else None)
-            for k, angle in enumerate(md.periodic)
-        ]
         angles = [js for js, angle in zip(columns, md.periodic) if angle]
         others = [js for js, angle in zip(columns, md.periodic) if not angle]
         pairs = ramachandran_pairs(md)
@@ -219,6 +226,17 @@ class _Reference:
         if not all(count.sum() for count in counts):
             return {}
         return {"flux_correlation": flux_correlation(*counts), "vamp2_gap": vamp2_gap(*counts)}
+
+
+def _by_column(sample, md):
+    """JS distance of each feature, by its name."""
+    if md.kind != "features":
+        return {}
+    ours, theirs = np.concatenate(sample.arrays), np.concatenate(md.arrays)
+    return {
+        name: jensen_shannon_distance(ours[:, k], theirs[:, k], TORSION_BINS, _CIRCLE if angle else None)
+        for k, (name, angle) in enumerate(zip(md.names, md.periodic))
+    }
 
 
 def _distance(p, q):

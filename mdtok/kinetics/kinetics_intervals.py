@@ -12,9 +12,9 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from mdtok.kinetics.bootstrap import bootstrap_weights, few_units_factor, widened
-from mdtok.kinetics.comparison import macro_populations
+from mdtok.kinetics.comparison import estimate_relaxation
 from mdtok.kinetics.cores import map_on_cores
-from mdtok.kinetics.counts import Counts, fit_or_none
+from mdtok.kinetics.counts import Counts
 from mdtok.kinetics.estimate import Estimate
 
 _CONFIDENCE = 0.95
@@ -23,64 +23,40 @@ _N_DRAWS = 200
 
 @dataclass
 class Resamples:
-    """Rates of the slow processes and populations in resamples of so many units, and the counts of the units.
+    """Rates of the slow processes, and populations, in resamples of some units.
 
     Attributes
     ----------
-    rates : ndarray, shape (n_samples, n_lags, n_timescales)
-    populations : ndarray, shape (n_samples, n_macrostates)
-    n_units : int
-    counts : Counts or None
-        None for a chain too short to be cut in units.
-    """
-
-    rates: np.ndarray
-    populations: np.ndarray
-    n_units: int
-    counts: Counts | None
-
-
-def resample_kinetics(counts, ground, n_samples, seed=0):
-    """Rates of the slow processes, and populations, in resamples of the units of `counts`.
-
-    Parameters
-    ----------
     counts : Counts
-    ground : Ground
-    n_samples : int
-    seed : int
-
-    Returns
-    -------
+        Of the units.
     rates : ndarray, shape (n_samples, n_lags, n_timescales)
         Inverse timescales, per frame; 0 where a process is not resolved.
     populations : ndarray, shape (n_samples, n_macrostates)
         NaN where they cannot be estimated.
     """
-    protocol = counts.protocol
 
-    def estimate(weights):
-        fits = {
-            lag: fit_or_none(counts.transition_counts(lag, weights), ground.fits.get(lag))
-            for lag in protocol.counted_lagtimes
-        }
-        timescales = [ground.timescales_frames(fits[lag], lag, protocol.n_timescales) for lag in protocol.lagtimes]
-        return timescales, macro_populations(fits[protocol.lagtime], protocol, weights @ counts.visits)
+    counts: Counts
+    rates: np.ndarray
+    populations: np.ndarray
 
+
+def resample_kinetics(counts, ground, n_samples, seed=0) -> Resamples:
+    """Draw the units of `counts` with replacement, and estimate rates and populations from each draw."""
     draws = bootstrap_weights(counts.n_units, n_samples, seed)
-    timescales, populations = zip(*map_on_cores(estimate, draws, counts.takes_long(n_samples)))
-    timescales = np.array(timescales).reshape(n_samples, len(protocol.lagtimes), protocol.n_timescales)
-    return np.nan_to_num(1 / timescales), np.array(populations)
+    estimates = map_on_cores(
+        lambda weights: estimate_relaxation(counts, ground, weights), draws, counts.takes_long(n_samples)
+    )
+    timescales, populations = (np.array(each) for each in zip(*estimates))
+    return Resamples(counts, np.nan_to_num(1 / timescales), populations)
 
 
 def population_intervals(populations, samples, n_units=None):
     """Populations with their 95 % intervals, from resamples: normal in the log-odds, so that they stay in 0 to 1.
 
-    A state that a resample cannot tell has the odds that it has in the most extreme one that can.
+    A state that a resample cannot tell, or hardly sees, counts with a twentieth of its population there.
     """
-    told = np.where(np.isfinite(samples), samples, np.nan)
     least = np.where(populations > 0, populations / 20, 0.5)
-    told = np.clip(np.where(np.isfinite(told), told, least), least, 1 - 1e-9)
+    told = np.clip(np.where(np.isfinite(samples), samples, least), least, 1 - 1e-9)
     middle, spread = logit(np.clip(populations, 1e-12, 1 - 1e-12)), logit(told).std(axis=0, ddof=1)
     reach = norm.isf((1 - _CONFIDENCE) / 2) * spread * (1.0 if n_units is None else few_units_factor(n_units))
     known = np.isfinite(populations) & (populations > 0)
@@ -92,9 +68,7 @@ def population_intervals(populations, samples, n_units=None):
 
 
 def propagator_intervals(counts, propagators, seed=0):
-    """95 % intervals of counted propagators, shape (n_steps, n_macrostates, n_macrostates); NaN without units."""
-    if counts is None:
-        return Estimate(propagators, *(np.full(propagators.shape, np.nan) for _ in range(2)))
+    """95 % intervals of counted propagators, shape (n_steps, n_macrostates, n_macrostates)."""
     drawn = np.tensordot(bootstrap_weights(counts.n_units, _N_DRAWS, seed), counts.propagations, axes=1)
     visits = drawn.sum(axis=-1, keepdims=True)
     samples = np.divide(drawn, visits, out=np.full(drawn.shape, np.nan), where=visits > 0)
@@ -109,7 +83,7 @@ def survival_functions(counts, units, frame_ps, seed=0):
     ----------
     counts : Counts
         Of whole trajectories.
-    units : Counts or None
+    units : Counts
         Of what is resampled.
     frame_ps : float
     seed : int
@@ -119,9 +93,8 @@ def survival_functions(counts, units, frame_ps, seed=0):
     list of dict
         ``time_ps``, ``survival``, ``low``, ``high``, ``n_dwells`` and ``mean_ps``, one a macrostate.
     """
-    resampled = counts.dwells if units is None else units.dwells
-    weights = None if units is None else bootstrap_weights(units.n_units, _N_DRAWS, seed)
-    return [_survival(*dwells, *of_units, weights, frame_ps) for dwells, of_units in zip(counts.dwells, resampled)]
+    weights = bootstrap_weights(units.n_units, _N_DRAWS, seed)
+    return [_survival(*dwells, *of_units, weights, frame_ps) for dwells, of_units in zip(counts.dwells, units.dwells)]
 
 
 def _survival(lengths, counted, unit_lengths, of_units, weights, frame_ps, n_points=60):
@@ -131,13 +104,10 @@ def _survival(lengths, counted, unit_lengths, of_units, weights, frame_ps, n_poi
         return {"time_ps": [], "survival": [], "low": [], "high": [], "n_dwells": 0}
     times = np.unique(np.geomspace(lengths.min(), lengths.max(), n_points))
     survival = _share_lasting(lengths, counted[None], times)[0]
-    low = high = np.full(len(times), np.nan)
-    if weights is not None:
-        samples = _share_lasting(unit_lengths, weights @ of_units, times)
-        found = widened(Estimate.from_samples(survival, samples), len(weights[0]))
-        low, high = np.maximum(found.low, 0.0), np.minimum(found.high, 1.0)
+    samples = _share_lasting(unit_lengths, weights @ of_units, times)
+    found = widened(Estimate.from_samples(survival, samples), len(weights[0]))
+    ends = {"low": np.maximum(found.low, 0.0), "high": np.minimum(found.high, 1.0)}
     mean_ps = lengths @ counted / n_dwells * frame_ps
-    ends = {"low": low, "high": high}
     return {"time_ps": times * frame_ps, "survival": survival, **ends, "n_dwells": n_dwells, "mean_ps": mean_ps}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError
+from mdtok.kinetics.bootstrap import bootstrap_weights
 from mdtok.kinetics.count_table import count_table
 from mdtok.kinetics.estimate import Estimate, poisson_interval
 from mdtok.kinetics.rates import inverse_of_rate
@@ -184,14 +185,16 @@ def mfpt_counted(
     """
     dtrajs = as_dtrajs(dtrajs, n_states)
     n_states = n_states or count_states(dtrajs)
-    passages = Passages(dtrajs, n_states)
     units = Passages(independent_units(dtrajs), n_states)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(units.n_units, np.full(units.n_units, 1 / units.n_units), size=n_bootstrap)
-    samples = units.mfpt_frames(draws)
+    return mfpt_of(Passages(dtrajs, n_states), units, n_bootstrap, seed) * dt_ps
+
+
+def mfpt_of(passages, units, n_bootstrap=200, seed=0):
+    """`mfpt_counted`, in frames, where the passages are counted: of trajectories, and of the units to resample."""
+    samples = units.mfpt_frames(bootstrap_weights(units.n_units, n_bootstrap, seed))
     with np.errstate(divide="ignore"):
         estimate = inverse_of_rate(passages.mfpt_frames(), np.where(samples > 0, 1 / samples, np.nan), units.n_units)
-    return _widen_where_few(estimate, passages) * dt_ps
+    return _widen_where_few(estimate, passages)
 
 
 def _widen_where_few(estimate, passages):

@@ -9,7 +9,7 @@ from mdtok.errors import DataError
 from mdtok.kinetics import likelihood, verdicts
 from mdtok.kinetics.comparison import METRICS, Kinetics, NoiseFloor, compare, estimate_kinetics
 from mdtok.kinetics.counts import Counts, Ground, Protocol
-from mdtok.kinetics.equivalent_time import Yardstick
+from mdtok.kinetics.equivalent_time import ALL, Yardstick
 from mdtok.kinetics.kinetics_intervals import (
     Resamples,
     population_intervals,
@@ -18,7 +18,7 @@ from mdtok.kinetics.kinetics_intervals import (
     survival_functions,
 )
 from mdtok.kinetics.master_equations import propagator_baselines, propagator_errors
-from mdtok.kinetics.passages import independent_units, mfpt_counted
+from mdtok.kinetics.passages import independent_units, mfpt_of
 from mdtok.kinetics.rates import inverse_of_rate, without_bias
 from mdtok.kinetics.rollout_checks import check_rollout
 
@@ -29,6 +29,7 @@ class Reference:
 
     protocol: Protocol
     ground: Ground
+    test: Counts
     kinetics: Kinetics
     drawn: Resamples
     floor: NoiseFloor
@@ -50,17 +51,17 @@ class Referee:
         they cannot tell. What a model generated may stand still: then its populations are counted.
         """
         reference, frame_ps = self.reference(stride), self.dt_ps * stride
-        protocol, counts = reference.protocol, Counts(dtrajs, reference.protocol)
+        protocol = reference.protocol
         if dtrajs is self.test:
-            kinetics, drawn = reference.kinetics, reference.drawn
+            counts, kinetics, drawn = reference.test, reference.kinetics, reference.drawn
         else:
-            kinetics, drawn = self._estimate(dtrajs, counts, reference.ground, generated)
+            counts = Counts(dtrajs, protocol)
+            kinetics, drawn = self._estimate(dtrajs, counts, reference.ground)
         counted = counts.visits.sum(axis=0) / counts.n_frames
         if generated and not np.nansum(kinetics.populations) > 0:
             kinetics.populations = counted
-        timescales = inverse_of_rate(kinetics.timescales, drawn.rates, drawn.n_units) * frame_ps
-        interval = population_intervals(kinetics.populations, drawn.populations, drawn.n_units)
-        macro = [protocol.macrostates[d] for d in dtrajs]
+        timescales = inverse_of_rate(kinetics.timescales, drawn.rates, drawn.counts.n_units) * frame_ps
+        interval = population_intervals(kinetics.populations, drawn.populations, drawn.counts.n_units)
         return kinetics, {
             "populations": kinetics.populations,
             "populations_interval": interval.to_dict(),
@@ -68,27 +69,26 @@ class Referee:
             "timescales_ps": {
                 str(int(lag) * stride): timescales[row].to_dict() for row, lag in enumerate(protocol.lagtimes)
             },
-            "mfpt_ps": mfpt_counted(macro, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict(),
+            "mfpt_ps": self._mfpt_ps(counts, drawn, frame_ps),
             "passages": counts.passages.events,
             "propagators": kinetics.propagators,
             "propagators_interval": propagator_intervals(drawn.counts, kinetics.propagators, self.seed).to_dict(),
             "dwell_survival": survival_functions(counts, drawn.counts, frame_ps, self.seed),
         }
 
-    def _estimate(self, dtrajs, counts, ground, generated=False):
+    def _estimate(self, dtrajs, counts, ground):
         """Kinetics, timescales without bias, and what their intervals are made of."""
-        kinetics, protocol = estimate_kinetics(counts, ground), counts.protocol
-        try:
-            units = independent_units(dtrajs)
-        except DataError:  # one short chain: no scatter, no interval
-            if not generated:
-                raise
-            rates = np.full((2, len(protocol.lagtimes), protocol.n_timescales), np.nan)
-            return kinetics, Resamples(rates, np.full((2, protocol.n_macrostates), np.nan), 2, None)
-        of_units = counts if len(units) == len(dtrajs) else Counts(units, protocol)
-        rates, populations = resample_kinetics(of_units, ground, self.n_bootstrap, self.seed)
-        kinetics.timescales = without_bias(kinetics.timescales, rates)
-        return kinetics, Resamples(rates, populations, len(units), of_units)
+        units = independent_units(dtrajs)
+        of_units = counts if len(units) == len(dtrajs) else Counts(units, counts.protocol)
+        kinetics, drawn = (
+            estimate_kinetics(counts, ground),
+            resample_kinetics(of_units, ground, self.n_bootstrap, self.seed),
+        )
+        kinetics.timescales = without_bias(kinetics.timescales, drawn.rates)
+        return kinetics, drawn
+
+    def _mfpt_ps(self, counts, drawn, frame_ps):
+        return (mfpt_of(counts.passages, drawn.counts.passages, seed=self.seed) * frame_ps).to_dict()
 
     def judge(self, model, rollout, held_out, equivalent=True):
         """The row of one model: facts, and a check a metric."""
@@ -134,8 +134,7 @@ class Referee:
         for metric in ("populations_jsd", "dwell_ks", "ck_rmse"):
             row[metric] = np.nanmax(differences[metric]) if np.isfinite(differences[metric]).any() else np.nan
         if stride > 1:  # what such a model is to be compared with: a longer interval misses short visits
-            seen = [protocol.macrostates[d[::stride]] for d in self.test]
-            row["reference_mfpt_ps"] = mfpt_counted(seen, frame_ps, protocol.n_macrostates, seed=self.seed).to_dict()
+            row["reference_mfpt_ps"] = self._mfpt_ps(reference.test, reference.drawn, frame_ps)
         row["history"] = getattr(model, "history_", None)
         return row
 
@@ -148,14 +147,13 @@ class Referee:
             floor = NoiseFloor.from_halves(md, ground, self.n_splits, self.seed)
             floor.n_frames = sum(map(len, self.md))
             test = [dtraj[::stride] for dtraj in self.test if len(dtraj) > stride]
-            kinetics, drawn = self._estimate(test, Counts(test, protocol), ground)
-            self._references[stride] = Reference(protocol, ground, kinetics, drawn, floor)
+            counts = Counts(test, protocol)
+            self._references[stride] = Reference(protocol, ground, counts, *self._estimate(test, counts, ground), floor)
         return self._references[stride]
 
     @cached_property
     def yardstick(self):
-        """Errors of MD pieces of growing length, in macrostates and at one frame in a lag time: the same for all "
-        "models."""
+        """Errors of MD pieces of growing length, in macrostates one lag time apart: for models of any lag."""
         n = self.protocol.n_macrostates
         md, test = (self._macrostates_at_lag(dtrajs, 1) for dtrajs in (self.md, self.test))
         of_macrostates = Protocol(np.arange(n), [1], 1, self.protocol.n_steps, min(3, n - 1))
@@ -172,11 +170,12 @@ class Referee:
             macro = self._macrostates_at_lag(dtrajs, stride)
             if not macro:
                 return None, None
-            found = self.yardstick.equivalent(macro)
+            errors = self.yardstick.errors_of(macro)
         except DataError:  # MD too short for halves one lag time apart
             return None, None
         frame_ps = self.dt_ps * self.protocol.lagtime
-        return {metric: (time * frame_ps).to_dict() for metric, time in found.items()}, self.yardstick.error_of(macro)
+        lengths = self.yardstick.lengths_with(errors)
+        return {metric: (length * frame_ps).to_dict() for metric, length in lengths.items()}, errors[ALL]
 
     def _sizes(self):
         n_test = sum(map(len, self.test))
@@ -195,12 +194,15 @@ class Referee:
             return None
         return propagator_errors(found, self.reference(1).kinetics.propagators)
 
+    @property
+    def _endless_floor(self):
+        """The floor of a perfect model with endless rollouts, frame by frame where there is such a model."""
+        return self.reference(min(self._references)).floor.scaled(*filter(None, self._sizes()))
+
     def allowed_mfpt(self):
-        """By what factor each MFPT of a perfect model with endless rollouts may be off; NaN where MD does not tell."""
-        floor = self.reference(min(self._references)).floor.scaled(*filter(None, self._sizes()))
-        return np.exp(floor.allowed("mfpt_ps"))
+        """By what factor each MFPT of such a model may be off; NaN where MD does not tell."""
+        return np.exp(self._endless_floor.allowed("mfpt_ps"))
 
     def floor_summary(self):
-        """The floor of a perfect model with endless rollouts, frame by frame where there is such a model."""
-        floor = self.reference(min(self._references)).floor.scaled(*filter(None, self._sizes()))
-        return {metric: floor.summary(metric) for metric in METRICS}
+        """What such a model may be off by, metric by metric."""
+        return {metric: self._endless_floor.summary(metric) for metric in METRICS}

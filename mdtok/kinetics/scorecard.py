@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import likelihood, verdicts
-from mdtok.kinetics.contestants import gather
+from mdtok.kinetics.contestants import gather, largest_alphabet
 from mdtok.kinetics.estimate import Estimate
 from mdtok.kinetics.protocol import make_protocol
 from mdtok.kinetics.referee import Referee
@@ -174,7 +174,7 @@ def score(
             "only."
         )
     if macrostates is None:  # what was generated may visit states that MD never does
-        n_states = max([n_states, *(count_states(given) for given in _generated(models, rollouts or {}))])
+        n_states = max(n_states, largest_alphabet(models, rollouts or {}))
     macrostates = np.arange(n_states) if macrostates is None else np.asarray(macrostates, dtype=np.int64)
     contestants = gather(models, rollouts or {}, n_states)
     unfitted = [one.name for one in contestants if one.model is not None and not one.model.is_fitted]
@@ -237,15 +237,6 @@ def score(
         "models": rows,
     }
     return Scorecard(content, made)
-
-
-def _generated(models, rollouts):
-    """Whatever trajectories were given, for the states that they visit."""
-    for given in [*models.values(), *rollouts.values()]:
-        if isinstance(given, Rollout):
-            yield as_dtrajs(given.dtrajs)
-        elif isinstance(given, (list, tuple, np.ndarray)) and len(given):
-            yield as_dtrajs(given)
 
 
 def _same(row, other):

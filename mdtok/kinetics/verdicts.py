@@ -133,6 +133,14 @@ def passes(checks):
     return all(v in (WITHIN, UNTESTED) for v in kinetic) and not untested(checks)
 
 
+def status(row):
+    """What a row of a scorecard comes to: "passes", "fails" or "open"."""
+    if row["passes"]:
+        return "passes"
+    kinetic = {verdict for metric, verdict in row["verdicts"].items() if metric in KINETIC_METRICS}
+    return "fails" if kinetic - {WITHIN, UNTESTED} else "open"
+
+
 def untested(checks):
     """Metrics that have to be tested for a model to pass, and were not."""
     missing = [metric for metric in _NEEDED if checks.get(metric, {}).get("verdict", UNTESTED) == UNTESTED]

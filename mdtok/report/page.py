@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from tqdm.auto import tqdm
 
 from mdtok.kinetics.scorecard import Scorecard
-from mdtok.kinetics.verdicts import picoseconds
+from mdtok.kinetics.verdicts import picoseconds, status
 from mdtok.report import tables
 from mdtok.report.field_tables import field_table
 from mdtok.report.figures import DPI, NAMES, report_figures
@@ -18,6 +18,7 @@ from mdtok.report.parts import Chapter, Table
 from mdtok.report.plots.maps import Projection
 from mdtok.storage import whole
 
+_LOOKS = {"passes": "pass", "fails": "fail", "open": "open"}
 _SHOWN_DPI = 108  # pixels of the page per inch of a figure; more are in the image, for sharp screens and print
 _HERE = Path(__file__).parent
 
@@ -113,7 +114,7 @@ def _page(card, title, figures, images, projection, run, chapters):
         title=title,
         style=(_HERE / "page.css").read_text(encoding="utf-8"),
         data=_data_line(content),
-        verdicts=[(tables.status(row), row["summary"]) for row in content["models"].values()],
+        verdicts=[(_LOOKS[status(row)], row["summary"]) for row in content["models"].values()],
         remarks=content.get("remarks", []),
         scores=tables.score_table(content),
         chapters=chapters,

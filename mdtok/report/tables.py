@@ -29,14 +29,6 @@ _MOST_PAIRS = 30  # all of 6 macrostates
 _UNITS = (("µs", 1e6), ("ns", 1e3))
 
 
-def status(row: dict) -> str:
-    """What a row comes to: "pass", "fail" or "open"."""
-    if row["passes"]:
-        return "pass"
-    kinetic = {verdict for metric, verdict in row["verdicts"].items() if metric in _COLUMNS}
-    return "fail" if kinetic - {verdicts.WITHIN, verdicts.UNTESTED} else "open"
-
-
 def score_table(content: dict) -> Table:
     """The scorecard: nats per token and a verdict a metric for every model, and the noise floor."""
     rows = []

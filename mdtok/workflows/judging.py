@@ -14,9 +14,9 @@ import numpy as np
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import load_features
 from mdtok.features.named import named_features
-from mdtok.kinetics.field_metrics import TITLES
+from mdtok.kinetics.field_metrics import told_metrics
 from mdtok.kinetics.judging import judge
-from mdtok.kinetics.verdicts import equivalent_time
+from mdtok.kinetics.verdicts import equivalent_time, status
 from mdtok.md import open_trajectories
 from mdtok.md.files import find_files
 from mdtok.storage import write_json
@@ -172,10 +172,10 @@ def _read_coordinates(files, top, dt_ps, what=""):
 def _holds_tokens(path):
     """Whether a file is of whole numbers, one a frame."""
     try:
-        dtrajs = [dtraj for _, dtraj in load_named_dtrajs([path])]
+        load_named_dtrajs([path])
     except DataError:
         return False
-    return all(dtraj.ndim == 1 for dtraj in dtrajs)
+    return True
 
 
 def _save(card, settings, folder):
@@ -185,21 +185,15 @@ def _save(card, settings, folder):
 
 def field_text(card: Any) -> str:
     """The field's metrics as lines of text."""
-    rows = card.content["field_metrics"]["rows"]
-    keys = [key for key in TITLES if any(np.isfinite(row.get(key, np.nan)) for row in rows.values())]
-    width = max(len(TITLES[key][0]) + len(TITLES[key][1]) + 3 for key in keys)
-    lines = [" " * width + "".join(f"{name:>22}" for name in rows)]
-    for key in keys:
-        title, unit, _ = TITLES[key]
-        shown = f"{title} ({unit})" if unit else title
-        lines.append(f"{shown:<{width}}" + "".join(f"{_number(row.get(key)):>22}" for row in rows.values()))
+    names, rows = told_metrics(card.content["field_metrics"])
+    width = max(len(title) for title, _, _ in rows) + 2
+    lines = [" " * width + "".join(f"{name:>22}" for name in names)]
+    lines += [f"{title:<{width}}" + "".join(f"{_number(value):>22}" for value in values) for title, _, values in rows]
     return "\n".join(lines)
 
 
 def _number(value):
-    if value is None or np.isnan(value):
-        return "not estimable"
-    return f"{value:.3g}"
+    return "not estimable" if np.isnan(value) else f"{value:.3g}"
 
 
 def _judge_systems(settings, folder, generated):
@@ -226,8 +220,11 @@ def _judge_systems(settings, folder, generated):
         card = judge_files(settings, [str(path)], files, top, settings.generated_top)
         _save(card, settings, Path(settings.out) / system)
         found[system] = {
-            name: {"passes": row["passes"], "summary": row["summary"], "equivalent_md_ps": row.get("equivalent_md_ps")}
-            | {"field_metrics": card.content["field_metrics"]["rows"][name]}
+            name: {
+                **{key: row.get(key) for key in ("passes", "summary", "equivalent_md_ps")},
+                "verdict": status(row),
+                "field_metrics": card.content["field_metrics"]["rows"][name],
+            }
             for name, row in card.content["models"].items()
         }
     write_json(Path(settings.out) / "systems.json", found)
@@ -249,10 +246,9 @@ def systems_text(found: dict) -> str:
     lines = [f"{'':<{width}}{'verdict':<10}{'equivalent MD time':<34}" + "".join(f"{title:>15}" for title in titles)]
     for system, rows in found.items():
         for name, row in rows.items():
-            verdict = "passes" if row["passes"] else "fails" if " fails" in row["summary"] else "open"
             worth = equivalent_time(row["equivalent_md_ps"]["all"]) if row["equivalent_md_ps"] else "-"
             numbers = "".join(f"{_number(row['field_metrics'][key]):>15}" for key in keys)
-            lines.append(f"{f'{system} {name}':<{width}}{verdict:<10}{worth:<34}{numbers}")
+            lines.append(f"{f'{system} {name}':<{width}}{row['verdict']:<10}{worth:<34}{numbers}")
     for name in next(iter(found.values())):
         columns = [[rows[name]["field_metrics"][key] for rows in found.values()] for key in keys]
         middle = [np.nanmedian(column) if np.isfinite(column).any() else np.nan for column in columns]

@@ -125,6 +125,7 @@ def test_parity_labels_no_more_than_can_be_read(card):
         "dt_ps": 1.0,
         "macrostate_names": list("ABCDEFGH"),
         "reference": {"mfpt_ps": estimate},
+        "md": {"mfpt_ps": estimate},
         "models": {"msm": {"mfpt_ps": {part: times * 3 for part in estimate}}},
     }
     labels = report.plot_mfpt_parity(content).texts

@@ -18,6 +18,11 @@ from mdtok.workflows.chapters.cvs import pooled
 
 CHAPTERS = {name_of(chapter): chapter for chapter in find_chapters()}
 OF_POTENTIALS = ("kinetics", "exact", "forecasts", "classes", "cvs", "attention")
+#: Of a slowest process that the tokens at the shorter lag see too fast.
+TIMESCALES = {
+    "1": {"value": [300.0], "low": [250.0], "high": [360.0]},
+    "10": {"value": [1200.0], "low": [900.0], "high": [1600.0]},
+}
 STATES = {"left": np.array([-1.0, 0.0]), "right": np.array([1.0, 0.1]), "top": np.array([0.0, 0.8])}
 D, KT, STEP_PS = 0.02, 0.00831446 * 300, 1.0
 
@@ -192,7 +197,7 @@ def folds(tmp_path_factory):
             structure=load_definition("fip35").structure, contacts_between={"first": ["a", "b"], "second": ["b", "c"]}
         ),
         card=SimpleNamespace(
-            content={"models": {}},
+            content={"models": {}, "dt_ps": 2.0, "md": {"timescales_ps": TIMESCALES}},
             rollouts={
                 "msm": SimpleNamespace(dtrajs=dtrajs[:4], lagtime=1),
                 "stuck": SimpleNamespace(dtrajs=[np.zeros(900, dtype=np.int64)] * 4, lagtime=1),
@@ -362,6 +367,9 @@ def test_memory_of_tokens_without_a_network(folds, tmp_path):
     assert numbers["network"] is None and numbers["intervals"][0]["interval_frames"] == 1
     chapter = drawn("memory", numbers, tmp_path)
     assert chapter.body == numbers["sentences"] and chapter.body[0].startswith("At an interval of 2 ps")
+    assert (
+        "grows from 300 ps at a lag of 2 ps to 1.2 ns at 20 ps" in chapter.body[1] and "×4 too fast" in chapter.body[1]
+    )
     few = SimpleNamespace(part=lambda name: [np.zeros(99, dtype=int)])
     assert not CHAPTERS["memory"].applies(SimpleNamespace(tokens=few))
 

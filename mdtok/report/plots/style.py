@@ -178,7 +178,7 @@ def md_rows(content):
     """What the scorecard says of MD, by its name: held-out MD and all MD, or a reference that is all there is."""
     if content["reference"].get("n_train_tokens") == 0:
         return {REFERENCE_MD: content["reference"]}
-    return {HELD_OUT_MD: content["reference"], **({ALL_MD: content["md"]} if "md" in content else {})}
+    return {HELD_OUT_MD: content["reference"], ALL_MD: content["md"]}
 
 
 def rows_with_md(content, key):

@@ -41,8 +41,7 @@ def numbers(judged: JudgedRun) -> dict:
 
 def timescales_against_lag(content: dict) -> list[str]:
     """What the slowest timescale of all MD says of memory: nats see fast jumps, and hardly the slow ones."""
-    described = content.get("md", {}).get("timescales_ps", {})
-    times = {int(lag): Estimate.of(found).first for lag, found in described.items()}
+    times = {int(lag): Estimate.of(found).first for lag, found in content["md"]["timescales_ps"].items()}
     times = {lag: time for lag, time in times.items() if np.isfinite(time.value)}
     if len(times) < 2:
         return []
