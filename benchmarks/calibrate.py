@@ -16,15 +16,15 @@ import warnings
 
 import numpy as np
 
-from mdtok.kinetics.comparison import estimate_kinetics
-from mdtok.kinetics.cores import map_on_cores
-from mdtok.kinetics.counts import Counts, Ground
-from mdtok.kinetics.equivalent_time import ALL, Yardstick
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.likelihood import evaluate_held_out, nats_difference
-from mdtok.kinetics.protocol import make_protocol
-from mdtok.kinetics.referee import Referee
-from mdtok.kinetics.scorecard import score
+from mdtok.kinetics.estimation.cores import map_on_cores
+from mdtok.kinetics.estimation.counts import Counts, Ground
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.scoring.comparison import estimate_kinetics
+from mdtok.kinetics.scoring.equivalent_time import ALL, Yardstick
+from mdtok.kinetics.scoring.likelihood import evaluate_held_out, nats_difference
+from mdtok.kinetics.scoring.protocol import make_protocol
+from mdtok.kinetics.scoring.referee import Referee
+from mdtok.kinetics.scoring.scorecard import score
 from mdtok.models import MarkovModel
 from mdtok.models.counted.msm import JumpTable
 

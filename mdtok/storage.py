@@ -257,8 +257,8 @@ def save_arrays(folder, arrays):
 
 
 def load_arrays(folder, mapped=False):
-    """Read what `save_arrays` wrote, in its order; `mapped`: read-only memory maps, which are read when they are "
-    "used."""
+    """Read what `save_arrays` wrote, in its order; `mapped`: read-only memory maps, which are read when
+    they are used."""
     paths = sorted(Path(folder).glob("[0-9]*.npy"), key=lambda path: int(path.stem))
     if not paths:
         raise RunFolderError(f"{folder} holds no NNN.npy arrays; run the stage that writes it first.")

@@ -13,7 +13,10 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 ORDER = re.search(r"^(md → .*)$", ARCHITECTURE, re.MULTILINE)[1].split(" → ")
 GROUND_FLOOR = set(re.findall(r"`(\w+)`", re.search(r"ground floor: ([^.]*)\.", ARCHITECTURE)[1]))
 #: Result objects draw and save themselves: the report is imported only when that is asked for (deeptime does the same).
-DRAWN_ON_CALL = {f"mdtok.kinetics.{name}" for name in ("estimators", "scorecard", "transition_paths", "flux_network")}
+DRAWN_ON_CALL = {
+    f"mdtok.kinetics.{name}"
+    for name in ("estimation.estimators", "scoring.scorecard", "transition_paths", "flux_network")
+}
 
 
 def _name(path):

@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 
 # Of PLUMED: what a bias acts with, not where the system is.
 _OF_A_BIAS = re.compile(
-    r"(.*\.)?(bias|rbias|rct|work|force2|acc|neff|zed|nker|maxbias|.*_(bias|force2|kappa|cntr|work))|sigma_.*|height|biasf"
+    r"(.*\.)?(bias|rbias|rct|work|force2|acc|neff|zed|nker|maxbias|.*_(bias|force2|kappa|cntr|work))"
+    r"|sigma_.*|height|biasf"
 )
 _OF_HILLS = {"height", "biasf"}
 _ANGLES = re.compile(r".*(phi|psi|omega|chi\d?|tor(sion)?|dih(edral)?).*", re.IGNORECASE)

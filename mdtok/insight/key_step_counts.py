@@ -11,8 +11,8 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError
 from mdtok.insight.key_steps import BOTH, CONTENT, ORDER, SIGNIFICANT, find_key_steps
-from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_weights
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.bootstrap import bootstrap_mean, bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate
 
 
 @dataclass

@@ -11,9 +11,9 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
+from mdtok.kinetics.estimation.bootstrap import bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.estimation.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.models.networks.neural import NeuralModel
 from mdtok.tokens.dtrajs import as_dtrajs
 

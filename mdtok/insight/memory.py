@@ -15,9 +15,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.passages import independent_units
+from mdtok.kinetics.estimation.bootstrap import bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.estimation.passages import independent_units
 from mdtok.models.counted.backoff import OrderKModel
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.counted.semi_markov import SemiMarkovModel

@@ -18,8 +18,8 @@ import torch
 from mdtok.errors import SettingsError
 from mdtok.insight.prompts import choose_prompts
 from mdtok.insight.restored_runs import KINDS, RestoredRuns
-from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_weights
-from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.bootstrap import bootstrap_mean, bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate, as_plain
 from mdtok.models.networks.nanogpt import NanoGPT
 from mdtok.tokens.dtrajs import as_dtrajs
 

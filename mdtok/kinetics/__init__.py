@@ -5,7 +5,7 @@ from mdtok.lazy import lazy_names
 __getattr__, __all__ = lazy_names(
     __name__,
     {
-        "estimators": [
+        "estimation.estimators": [
             "populations",
             "equilibrium_populations",
             "free_energies_kt",
@@ -13,16 +13,16 @@ __getattr__, __all__ = lazy_names(
             "chapman_kolmogorov",
             "mfpt_from_msm",
         ],
-        "estimate": ["Estimate"],
-        "passages": ["mfpt_counted", "dwell_times"],
+        "estimation.estimate": ["Estimate"],
+        "estimation.passages": ["mfpt_counted", "dwell_times"],
         "transition_paths": ["find_transition_paths", "TransitionPaths", "order_of_events", "EventOrder"],
         "flux_network": ["reactive_flux", "FluxNetwork"],
         "free_energy": ["free_energy_profile", "FreeEnergyProfile"],
-        "scorecard": ["score", "Scorecard"],
-        "judging": ["judge"],
-        "master_equations": ["propagator_baselines"],
-        "distributions": ["jensen_shannon_distance", "surface_errors", "state_coverage"],
-        "correlations": ["autocorrelation", "decorrelation_time", "flux_correlation", "vamp2_gap"],
+        "scoring.scorecard": ["score", "Scorecard"],
+        "judging.judge": ["judge"],
+        "estimation.master_equations": ["propagator_baselines"],
+        "judging.distributions": ["jensen_shannon_distance", "surface_errors", "state_coverage"],
+        "judging.correlations": ["autocorrelation", "decorrelation_time", "flux_correlation", "vamp2_gap"],
         "known_answers": ["KnownAnswers", "AgainstKnown", "estimate_facts", "estimate_figures"],
         "oracle": ["Oracle"],
         "oracle_models": ["OracleTokens", "OracleForecast"],

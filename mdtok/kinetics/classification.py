@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_weights
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.bootstrap import bootstrap_mean, bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.models.trajectory_model import as_trajectories
 
 

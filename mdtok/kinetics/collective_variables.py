@@ -20,9 +20,9 @@ from tqdm import tqdm
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.streaming import fit_in_chunks
-from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimate import Estimate, as_plain
-from mdtok.kinetics.estimators import check_lagtime
+from mdtok.kinetics.estimation.bootstrap import bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.estimators import check_lagtime
 from mdtok.models.trajectory_model import as_trajectories
 
 if TYPE_CHECKING:

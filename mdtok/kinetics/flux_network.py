@@ -15,8 +15,8 @@ from scipy.linalg import LinAlgWarning
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.estimate import PARTS, Estimate
-from mdtok.kinetics.estimators import check_lagtime, count_matrix, fit_msm
+from mdtok.kinetics.estimation.estimate import PARTS, Estimate
+from mdtok.kinetics.estimation.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.kinetics.transition_paths import as_ends, name_states
 from mdtok.models.counted.msm import draw_posterior
 from mdtok.tokens.dtrajs import as_dtrajs, count_states

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.passages import mfpt_counted
 from mdtok.kinetics.flux_network import FluxNetwork, reactive_flux
 from mdtok.kinetics.free_energy import FreeEnergyProfile, free_energy_profile, profile_of_histograms
-from mdtok.kinetics.passages import mfpt_counted
 from mdtok.kinetics.transition_paths import TransitionPaths, find_transition_paths
 from mdtok.tokens.commitment import count_transitions, hold_last
 from mdtok.tokens.dtrajs import as_dtrajs

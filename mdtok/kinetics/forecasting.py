@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.bootstrap import bootstrap_mean, bootstrap_ratio, bootstrap_weights
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.bootstrap import bootstrap_mean, bootstrap_ratio, bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.models.trajectory_model import as_trajectories
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.estimate import Estimate, as_plain
-from mdtok.kinetics.estimators import free_energies_kt
-from mdtok.kinetics.passages import independent_units
+from mdtok.kinetics.estimation.bootstrap import bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.estimators import free_energies_kt
+from mdtok.kinetics.estimation.passages import independent_units
 
 
 @dataclass

@@ -9,10 +9,10 @@ from itertools import permutations
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.estimate import MISSING, Estimate
-from mdtok.kinetics.estimators import equilibrium_populations, implied_timescales
+from mdtok.kinetics.estimation.estimate import MISSING, Estimate
+from mdtok.kinetics.estimation.estimators import equilibrium_populations, implied_timescales
+from mdtok.kinetics.estimation.passages import mfpt_counted
 from mdtok.kinetics.oracle import Oracle
-from mdtok.kinetics.passages import mfpt_counted
 from mdtok.md.known_times import KnownTimes
 from mdtok.md.particles import ParticleSystem
 

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.stats import binomtest
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.bootstrap import bootstrap_ratio, bootstrap_weights
-from mdtok.kinetics.estimate import Estimate, poisson_interval
-from mdtok.kinetics.passages import independent_units
+from mdtok.kinetics.estimation.bootstrap import bootstrap_ratio, bootstrap_weights
+from mdtok.kinetics.estimation.estimate import Estimate, poisson_interval
+from mdtok.kinetics.estimation.passages import independent_units
 from mdtok.tokens.dtrajs import as_dtrajs
 
 if TYPE_CHECKING:

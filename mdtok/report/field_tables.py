@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mdtok.kinetics.field_metrics import told_metrics
+from mdtok.kinetics.judging.field_metrics import told_metrics
 from mdtok.report.parts import Table, number
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mdtok.kinetics.scorecard import Scorecard
+from mdtok.kinetics.scoring.scorecard import Scorecard
 from mdtok.report.plots import maps
 from mdtok.report.plots import scorecard as plots
 from mdtok.report.plots.md_length import has_lengths, plot_error_against_length

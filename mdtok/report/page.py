@@ -8,8 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from tqdm.auto import tqdm
 
-from mdtok.kinetics.scorecard import Scorecard
-from mdtok.kinetics.verdicts import picoseconds, status
+from mdtok.kinetics.scoring.scorecard import Scorecard
+from mdtok.kinetics.scoring.verdicts import picoseconds, status
 from mdtok.report import tables
 from mdtok.report.field_tables import field_table
 from mdtok.report.figures import DPI, NAMES, report_figures

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup, escape
 
-from mdtok.kinetics.estimate import MISSING, Estimate
+from mdtok.kinetics.estimation.estimate import MISSING, Estimate
 from mdtok.report.figures import ReportFigure
 
 _SIGNS = {"pass": "✓", "fail": "✗", "open": "?"}
@@ -90,7 +90,7 @@ def shown(
     figure : Estimate, or its dict, or None
         Of an array the first number is shown.
     spec : str or callable
-        See `mdtok.kinetics.estimate.Estimate.texts`.
+        See `mdtok.kinetics.estimation.estimate.Estimate.texts`.
     factor : float
         What the number is multiplied with.
     unit : str

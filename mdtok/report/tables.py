@@ -5,8 +5,8 @@ from itertools import permutations
 import numpy as np
 from markupsafe import Markup
 
-from mdtok.kinetics import verdicts
-from mdtok.kinetics.estimate import MISSING, PARTS, Estimate
+from mdtok.kinetics.estimation.estimate import MISSING, PARTS, Estimate
+from mdtok.kinetics.scoring import verdicts
 from mdtok.report.parts import Cell, Table, mark, number, shown, small
 from mdtok.report.plots.maps import Projection, peaks
 from mdtok.report.plots.style import md_rows, numbers, titled

@@ -18,8 +18,8 @@ import numpy as np
 from mdtok.checks import require_one_of
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import score
-from mdtok.kinetics.estimate import PARTS
-from mdtok.kinetics.verdicts import status
+from mdtok.kinetics.estimation.estimate import PARTS
+from mdtok.kinetics.scoring.verdicts import status
 from mdtok.models.counted.msm import JumpTable
 from mdtok.storage import read_json, whole, write_json
 from mdtok.tokens.dtrajs import load_named_dtrajs

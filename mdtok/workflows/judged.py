@@ -76,8 +76,8 @@ class JudgedRun:
 
     @cached_property
     def oracle(self):
-        """The exact answer on a grid; None without a potential, and where inertia counts: positions are not all "
-        "then."""
+        """The exact answer on a grid; None without a potential, and where inertia counts: positions are not
+        all then."""
         if getattr(self.system, "dynamics", None) != "brownian":
             return None
         step_nm = np.sqrt(2 * self.system.diffusion_nm2_per_ps * self.system.frame_interval_ps)

@@ -14,9 +14,9 @@ import numpy as np
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import load_features
 from mdtok.features.named import named_features
-from mdtok.kinetics.field_metrics import told_metrics
-from mdtok.kinetics.judging import judge
-from mdtok.kinetics.verdicts import equivalent_time, status
+from mdtok.kinetics.judging.field_metrics import told_metrics
+from mdtok.kinetics.judging.judge import judge
+from mdtok.kinetics.scoring.verdicts import equivalent_time, status
 from mdtok.md import open_trajectories
 from mdtok.md.files import find_files
 from mdtok.storage import write_json

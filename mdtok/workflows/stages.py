@@ -14,8 +14,8 @@ import numpy as np
 from mdtok.errors import DataError, RunFolderError
 from mdtok.kinetics import Scorecard, populations
 from mdtok.kinetics import score as score_models
-from mdtok.kinetics.protocol import make_protocol, slowest_frames
-from mdtok.kinetics.scored_rollouts import chain_counts, roll_out_like
+from mdtok.kinetics.scoring.protocol import make_protocol, slowest_frames
+from mdtok.kinetics.scoring.scored_rollouts import chain_counts, roll_out_like
 from mdtok.models import load_model
 from mdtok.models.rollout import Rollout
 from mdtok.storage import read_json, read_numbers, write_json, write_numbers

@@ -7,7 +7,7 @@ import numpy as np
 
 from mdtok.errors import DataError
 from mdtok.features.feature_files import FeatureTable
-from mdtok.kinetics.passages import independent_units
+from mdtok.kinetics.estimation.passages import independent_units
 from mdtok.storage import save_arrays, whole
 from mdtok.tokens import StateTokenizer, cut_outside
 from mdtok.tokens.connected import REFUSED, require_connected

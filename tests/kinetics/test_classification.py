@@ -35,7 +35,7 @@ def test_scores_are_those_of_scikit_learn(case):
 
 def test_a_resample_is_scored_as_scikit_learn_does():
     """The interval of F1 from scikit-learn itself, trajectory weights and all."""
-    from mdtok.kinetics.bootstrap import bootstrap_weights
+    from mdtok.kinetics.estimation.bootstrap import bootstrap_weights
 
     rng = np.random.default_rng(1)
     labels, answers = rng.integers(0, 2, 60), rng.integers(0, 2, 60)

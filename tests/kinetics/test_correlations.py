@@ -5,8 +5,8 @@ import pytest
 from chains import THREE_STATES, simulate, stationary
 from deeptime.decomposition import VAMP
 
-from mdtok.kinetics.correlations import autocorrelation, decorrelation_time, flux_correlation, vamp2_gap
-from mdtok.kinetics.estimators import count_matrix
+from mdtok.kinetics.estimation.estimators import count_matrix
+from mdtok.kinetics.judging.correlations import autocorrelation, decorrelation_time, flux_correlation, vamp2_gap
 
 
 def test_an_autoregressive_process_has_its_exponential():

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from mdtok.errors import DataError
-from mdtok.kinetics.distributions import (
+from mdtok.kinetics.judging.distributions import (
     bin_edges,
     histogram,
     jensen_shannon_distance,

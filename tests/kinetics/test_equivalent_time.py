@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from chains import THREE_STATES, simulate
 
-from mdtok.kinetics.counts import Protocol
-from mdtok.kinetics.equivalent_time import ALL, Yardstick, cut_piece
+from mdtok.kinetics.estimation.counts import Protocol
+from mdtok.kinetics.scoring.equivalent_time import ALL, Yardstick, cut_piece
 
 PROTOCOL = Protocol(np.arange(3), [5], 5, 3, 2)
 

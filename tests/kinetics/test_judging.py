@@ -9,7 +9,7 @@ from deeptime.markov.msm import MarkovStateModel
 
 import mdtok
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.field_metrics import REPLICATE, SHORTER
+from mdtok.kinetics.judging.field_metrics import REPLICATE, SHORTER
 
 HASTY = np.linalg.matrix_power(THREE_STATES, 2)
 

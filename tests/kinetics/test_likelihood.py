@@ -5,7 +5,7 @@ import pytest
 from chains import THREE_STATES, ExactChain, simulate, stationary
 
 from mdtok.errors import DataError
-from mdtok.kinetics.likelihood import (
+from mdtok.kinetics.scoring.likelihood import (
     evaluate_held_out,
     nats_difference,
     nats_per_token,

@@ -5,7 +5,7 @@ import pytest
 from chains import THREE_STATES, simulate, stationary
 
 from mdtok.errors import DataError
-from mdtok.kinetics.master_equations import propagator_baselines, propagator_errors
+from mdtok.kinetics.estimation.master_equations import propagator_baselines, propagator_errors
 
 #: Six states in a row, lumped in pairs: to leave a pair one has to be at its right end.
 ROW = np.array(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError
 from mdtok.kinetics import dwell_times, mfpt_counted
-from mdtok.kinetics.estimate import poisson_interval
-from mdtok.kinetics.passages import Passages, independent_units
+from mdtok.kinetics.estimation.estimate import poisson_interval
+from mdtok.kinetics.estimation.passages import Passages, independent_units
 
 
 def passages_by_hand(dtraj, i, j):

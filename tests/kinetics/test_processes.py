@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from chains import exact_timescales, simulate
 
-from mdtok.kinetics.comparison import estimate_kinetics
-from mdtok.kinetics.counts import Counts, Ground, Protocol
-from mdtok.kinetics.processes import Processes, timescales_of_eigenvalues
-from mdtok.kinetics.reversible import fit_reversible
+from mdtok.kinetics.estimation.counts import Counts, Ground, Protocol
+from mdtok.kinetics.estimation.processes import Processes, timescales_of_eigenvalues
+from mdtok.kinetics.estimation.reversible import fit_reversible
+from mdtok.kinetics.scoring.comparison import estimate_kinetics
 
 #: Two pairs of states: fast within each, slow between them.
 TWO_PAIRS = np.array(

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mdtok.errors import DataError
-from mdtok.kinetics.estimators import count_matrix, fit_msm
-from mdtok.kinetics.reversible import connected_states, fit_reversible
+from mdtok.kinetics.estimation.estimators import count_matrix, fit_msm
+from mdtok.kinetics.estimation.reversible import connected_states, fit_reversible
 
 
 @pytest.mark.parametrize("n_frames, lagtime", [(300, 1), (3000, 5)])

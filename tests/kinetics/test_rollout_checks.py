@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chains import THREE_STATES, simulate
 
-from mdtok.kinetics.rollout_checks import check_rollout
+from mdtok.kinetics.scoring.rollout_checks import check_rollout
 
 STATES = np.arange(3)
 

@@ -8,9 +8,9 @@ from chains import THREE_STATES, ExactChain, simulate
 
 import mdtok
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics import verdicts
-from mdtok.kinetics.comparison import NoiseFloor, compare, estimate_kinetics
-from mdtok.kinetics.counts import Counts, Ground, Protocol
+from mdtok.kinetics.estimation.counts import Counts, Ground, Protocol
+from mdtok.kinetics.scoring import verdicts
+from mdtok.kinetics.scoring.comparison import NoiseFloor, compare, estimate_kinetics
 
 HASTY = np.linalg.matrix_power(THREE_STATES, 2)  # everything twice too fast, the same populations
 

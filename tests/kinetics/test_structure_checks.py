@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 from peptides import beads, noisy
 
-from mdtok.kinetics.structure_checks import check_structures
+from mdtok.kinetics.judging.structure_checks import check_structures
 
 
 @pytest.fixture(scope="module")

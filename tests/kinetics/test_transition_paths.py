@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics import find_transition_paths, order_of_events
-from mdtok.kinetics.estimate import poisson_interval
+from mdtok.kinetics.estimation.estimate import poisson_interval
 from mdtok.storage import write_json
 
 N_SITES, HOP = 6, 0.25

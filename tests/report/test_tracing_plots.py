@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mdtok.insight.kinetic_distance import KineticDistanceComparison
 from mdtok.insight.tracing import CausalTraces
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.report import plot_causal_traces, plot_kinetic_distances
 
 N = 12

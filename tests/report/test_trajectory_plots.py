@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mdtok import report
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.kinetics.forecasting import ForecastError
 from mdtok.report.plots.style import looks_of
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.estimators import implied_timescales
+from mdtok.kinetics.estimation.estimators import implied_timescales
 from mdtok.tokens import assign_unassigned
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mdtok.errors import SettingsError
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.kinetics.forecasting import ForecastError
 from mdtok.report.plots.style import (
     label,

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from mdtok.errors import DataError
 from mdtok.insight.key_step_counts import KeyStepCount
 from mdtok.insight.key_steps import KeySteps
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.report.plots.style import MODEL_COLOURS, label, looks_of, many_axes, one_axes, styled, unit_of_frames
 
 _ORIGIN_LOOKS = {

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from mdtok.errors import DataError
-from mdtok.kinetics.estimators import free_energies_kt, populations
+from mdtok.kinetics.estimation.estimators import free_energies_kt, populations
 from mdtok.report.plots.style import STATE_COLOURS, columns_for, label, many_axes, one_axes, only_left, styled
 from mdtok.tokens.dtrajs import as_dtrajs
 

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from mdtok.insight.memory import AGE, MemoryDiagnosis
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.report.plots.style import MODEL_COLOURS, MODEL_MARKERS, label, one_axes, styled
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from mdtok.insight import attention_blocks, count_key_steps, find_key_steps, summarise_attention
 from mdtok.insight.attention_summary import AttentionSummary
 from mdtok.insight.key_steps import KeySteps
-from mdtok.kinetics.estimate import MISSING
+from mdtok.kinetics.estimation.estimate import MISSING
 from mdtok.report import (
     Chapter,
     ReportFigure,

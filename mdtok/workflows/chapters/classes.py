@@ -3,7 +3,7 @@
 import numpy as np
 
 from mdtok.kinetics.classification import accuracy_by_slice, classification_scores, nearest_at_start
-from mdtok.kinetics.estimate import MISSING
+from mdtok.kinetics.estimation.estimate import MISSING
 from mdtok.report import Chapter, ReportFigure, Table, plot_accuracy_by_slice, shown
 from mdtok.workflows.chapters._exact import ORACLE, classifier_of, minima_of
 from mdtok.workflows.chapters._networks import berts_of

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.constants import R
 
-from mdtok.kinetics.estimators import implied_timescales
-from mdtok.kinetics.verdicts import picoseconds
+from mdtok.kinetics.estimation.estimators import implied_timescales
+from mdtok.kinetics.scoring.verdicts import picoseconds
 from mdtok.report import Chapter, ReportFigure, Table, number, plot_example_trajectories, plot_potential, shown
 from mdtok.workflows.chapters._exact import (
     REACHED_NM,

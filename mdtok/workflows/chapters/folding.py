@@ -4,7 +4,7 @@ import logging
 
 from mdtok.errors import DataError
 from mdtok.kinetics import order_of_events
-from mdtok.kinetics.estimate import MISSING, Estimate
+from mdtok.kinetics.estimation.estimate import MISSING, Estimate
 from mdtok.kinetics.flux_network import FluxNetwork
 from mdtok.kinetics.folding import Folding, FoldingEvents, cores_of_states, mean_by_state, profile_of_tokens
 from mdtok.kinetics.free_energy import FreeEnergyProfile

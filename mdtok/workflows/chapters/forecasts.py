@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mdtok.kinetics.estimate import MISSING, Estimate
+from mdtok.kinetics.estimation.estimate import MISSING, Estimate
 from mdtok.kinetics.forecasting import forecast_errors, nats_per_frame
 from mdtok.kinetics.oracle_models import OracleForecast
 from mdtok.report import Chapter, ReportFigure, Table, plot_forecast_error, plot_generated_against_true, shown

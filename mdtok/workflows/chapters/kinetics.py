@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mdtok.kinetics.estimate import MISSING, Estimate
-from mdtok.kinetics.estimators import equilibrium_populations, implied_timescales
+from mdtok.kinetics.estimation.estimate import MISSING, Estimate
+from mdtok.kinetics.estimation.estimators import equilibrium_populations, implied_timescales
 from mdtok.report import Chapter, Table, held, shown
 from mdtok.workflows.chapters._exact import exact_populations, relaxation_times
 from mdtok.workflows.chapters._networks import berts_of

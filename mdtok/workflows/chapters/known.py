@@ -1,6 +1,6 @@
 """Chapter: what is known of a system beforehand, beside MD and what the models generated."""
 
-from mdtok.kinetics.estimate import MISSING, Estimate
+from mdtok.kinetics.estimation.estimate import MISSING, Estimate
 from mdtok.kinetics.known_answers import AgainstKnown, KnownAnswers
 from mdtok.report import Chapter, Table, held, shown
 from mdtok.workflows.judged import JudgedRun

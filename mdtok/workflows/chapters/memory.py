@@ -3,8 +3,8 @@
 import numpy as np
 
 from mdtok.insight import diagnose_memory
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.verdicts import factor, picoseconds
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.scoring.verdicts import factor, picoseconds
 from mdtok.report import Chapter, ReportFigure, plot_memory
 from mdtok.workflows.judged import JudgedRun
 

@@ -37,7 +37,9 @@ class TokenSettings(ModelSettings):
     GROUP = "data"
 
     out: str = setting("runs/tokens", "Folder of the run.")
-    train: list[str] = setting([], "Text, .npy or .npz files of tokens, or patterns; blank lines stand between trajectories.")
+    train: list[str] = setting(
+        [], "Text, .npy or .npz files of tokens, or patterns; blank lines stand between trajectories."
+    )
     test: list[str] = setting([], "Held-out trajectories; some of --train are held out if not given.")
     dt_ps: float = setting(0.0, "Picoseconds between tokens.")
     unassigned: str = setting(

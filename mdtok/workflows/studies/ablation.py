@@ -13,12 +13,13 @@ import numpy as np
 from scipy.stats import t as student
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics import implied_timescales, likelihood
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.passages import Passages
-from mdtok.kinetics.protocol import make_protocol
-from mdtok.kinetics.rollout_checks import check_rollout
-from mdtok.kinetics.scored_rollouts import roll_out_like
+from mdtok.kinetics import implied_timescales
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.estimation.passages import Passages
+from mdtok.kinetics.scoring import likelihood
+from mdtok.kinetics.scoring.protocol import make_protocol
+from mdtok.kinetics.scoring.rollout_checks import check_rollout
+from mdtok.kinetics.scoring.scored_rollouts import roll_out_like
 from mdtok.models import load_model
 from mdtok.models.catalogue import make_models
 from mdtok.models.rollout import Rollout

@@ -15,7 +15,7 @@ import numpy as np
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import encode_periodic
 from mdtok.kinetics import Estimate, equilibrium_populations, implied_timescales, mfpt_counted
-from mdtok.kinetics.verdicts import picoseconds
+from mdtok.kinetics.scoring.verdicts import picoseconds
 from mdtok.storage import load_arrays, read_json, write_json
 from mdtok.tokens import StateTokenizer, cut_outside
 from mdtok.workflows.command_line import OneStageSettings, positional, setting

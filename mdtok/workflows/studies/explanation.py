@@ -13,7 +13,7 @@ import numpy as np
 from mdtok.errors import DataError, SettingsError
 from mdtok.insight import compare_kinetic_distances, summarise_attention, trace_causes
 from mdtok.insight.tracing import CORRUPTIONS
-from mdtok.kinetics.estimators import check_lagtime
+from mdtok.kinetics.estimation.estimators import check_lagtime
 from mdtok.models import NanoGPT, load_model
 from mdtok.report import (
     plot_attention_distance,

@@ -13,9 +13,9 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer, NativeFraction, native_contacts
-from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.passages import independent_units
 from mdtok.kinetics.folding import FOLDED, UNFOLDED, folding_states
-from mdtok.kinetics.passages import independent_units
 from mdtok.md import load_system, run_replicas
 from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 from mdtok.md.definition import load_definition

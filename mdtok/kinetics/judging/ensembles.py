@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from mdtok.kinetics import verdicts
-from mdtok.kinetics.comparison import COARSEST_ALLOWED, LEVEL, divergence
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.kinetics_intervals import population_intervals
-from mdtok.kinetics.passages import independent_units
-from mdtok.kinetics.scorecard import SCHEMA, Scorecard
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.estimation.kinetics_intervals import population_intervals
+from mdtok.kinetics.estimation.passages import independent_units
+from mdtok.kinetics.scoring import verdicts
+from mdtok.kinetics.scoring.comparison import COARSEST_ALLOWED, LEVEL, divergence
+from mdtok.kinetics.scoring.scorecard import SCHEMA, Scorecard
 
 
 def judge_ensembles(rollouts, states, dt_ps, n_splits=100, seed=0):

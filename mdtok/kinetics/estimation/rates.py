@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import chi2
 
-from mdtok.kinetics.bootstrap import few_units_factor
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.bootstrap import few_units_factor
+from mdtok.kinetics.estimation.estimate import Estimate
 
 _CONFIDENCE = 0.95
 _FEWEST_FOR_BIAS = 20  # resamples; the mean of fewer is noise

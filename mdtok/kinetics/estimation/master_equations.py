@@ -8,7 +8,7 @@ stand beside it.
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.estimators import macro_propagators
+from mdtok.kinetics.estimation.estimators import macro_propagators
 
 _STEPS_OF_MEMORY = 10  # into which the memory time is divided, as far as frames allow
 

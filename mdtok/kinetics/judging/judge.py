@@ -13,10 +13,10 @@ from deeptime.markov.msm import MarkovStateModel
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer, encode_periodic
 from mdtok.features.named import named_features
-from mdtok.kinetics.ensembles import judge_ensembles
-from mdtok.kinetics.field_metrics import field_metrics_table
-from mdtok.kinetics.samples import Sample, as_sample, strides
-from mdtok.kinetics.scorecard import Scorecard, score
+from mdtok.kinetics.judging.ensembles import judge_ensembles
+from mdtok.kinetics.judging.field_metrics import field_metrics_table
+from mdtok.kinetics.judging.samples import Sample, as_sample, strides
+from mdtok.kinetics.scoring.scorecard import Scorecard, score
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.rollout import Rollout
 from mdtok.tokens import StateTokenizer, cut_outside

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.bootstrap import bootstrap_weights
-from mdtok.kinetics.count_table import count_table
-from mdtok.kinetics.estimate import Estimate, poisson_interval
-from mdtok.kinetics.rates import inverse_of_rate
+from mdtok.kinetics.estimation.bootstrap import bootstrap_weights
+from mdtok.kinetics.estimation.count_table import count_table
+from mdtok.kinetics.estimation.estimate import Estimate, poisson_interval
+from mdtok.kinetics.estimation.rates import inverse_of_rate
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, cut_in_blocks
 
 _FEW_EVENTS = 10  # a bootstrap cannot see what did not happen; below this, the exact Poisson interval counts too

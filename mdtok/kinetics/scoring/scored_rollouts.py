@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mdtok.kinetics.estimators import populations
-from mdtok.kinetics.protocol import slowest_frames
+from mdtok.kinetics.estimation.estimators import populations
+from mdtok.kinetics.scoring.protocol import slowest_frames
 from mdtok.models.rollout import roll_out
 
 _SHORTEST_CHAIN = 2000  # frames; shorter ones only where test trajectories are

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import norm, t
 
 from mdtok.errors import DataError
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.estimate import Estimate
 
 
 def bootstrap_weights(n_units, n_bootstrap=500, seed=0):

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from mdtok.errors import DataError
-from mdtok.kinetics.count_table import count_table
-from mdtok.kinetics.passages import Passages
-from mdtok.kinetics.processes import Processes, timescales_of_eigenvalues
-from mdtok.kinetics.reversible import ReversibleFit, fit_reversible
+from mdtok.kinetics.estimation.count_table import count_table
+from mdtok.kinetics.estimation.passages import Passages
+from mdtok.kinetics.estimation.processes import Processes, timescales_of_eigenvalues
+from mdtok.kinetics.estimation.reversible import ReversibleFit, fit_reversible
 
 
 @dataclass

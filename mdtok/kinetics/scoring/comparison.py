@@ -10,9 +10,9 @@ import numpy as np
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import gamma
 
-from mdtok.kinetics.bootstrap import few_units_factor
-from mdtok.kinetics.cores import map_on_cores
-from mdtok.kinetics.counts import fit_or_none
+from mdtok.kinetics.estimation.bootstrap import few_units_factor
+from mdtok.kinetics.estimation.cores import map_on_cores
+from mdtok.kinetics.estimation.counts import fit_or_none
 
 METRICS = ("populations_jsd", "timescales_ps", "mfpt_ps", "dwell_ks", "ck_rmse")
 RATIOS = ("timescales_ps", "mfpt_ps")

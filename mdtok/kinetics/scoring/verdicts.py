@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.stats import norm
 
-from mdtok.kinetics.comparison import COARSEST_ALLOWED, COARSEST_FACTOR, LEVEL
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.scoring.comparison import COARSEST_ALLOWED, COARSEST_FACTOR, LEVEL
 from mdtok.tokens.connected import SAID
 
 WITHIN = "within noise"

@@ -6,21 +6,21 @@ from functools import cached_property
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics import likelihood, verdicts
-from mdtok.kinetics.comparison import METRICS, Kinetics, NoiseFloor, compare, estimate_kinetics
-from mdtok.kinetics.counts import Counts, Ground, Protocol
-from mdtok.kinetics.equivalent_time import ALL, Yardstick
-from mdtok.kinetics.kinetics_intervals import (
+from mdtok.kinetics.estimation.counts import Counts, Ground, Protocol
+from mdtok.kinetics.estimation.kinetics_intervals import (
     Resamples,
     population_intervals,
     propagator_intervals,
     resample_kinetics,
     survival_functions,
 )
-from mdtok.kinetics.master_equations import propagator_baselines, propagator_errors
-from mdtok.kinetics.passages import independent_units, mfpt_of
-from mdtok.kinetics.rates import inverse_of_rate, without_bias
-from mdtok.kinetics.rollout_checks import check_rollout
+from mdtok.kinetics.estimation.master_equations import propagator_baselines, propagator_errors
+from mdtok.kinetics.estimation.passages import independent_units, mfpt_of
+from mdtok.kinetics.estimation.rates import inverse_of_rate, without_bias
+from mdtok.kinetics.scoring import likelihood, verdicts
+from mdtok.kinetics.scoring.comparison import METRICS, Kinetics, NoiseFloor, compare, estimate_kinetics
+from mdtok.kinetics.scoring.equivalent_time import ALL, Yardstick
+from mdtok.kinetics.scoring.rollout_checks import check_rollout
 
 
 @dataclass

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from mdtok.kinetics.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.estimate import Estimate, as_plain
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.tokens.dtrajs import thin_dtrajs
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.counts import Protocol
-from mdtok.kinetics.estimators import check_lagtime, count_matrix
-from mdtok.kinetics.processes import Processes
-from mdtok.kinetics.reversible import fit_reversible
+from mdtok.kinetics.estimation.counts import Protocol
+from mdtok.kinetics.estimation.estimators import check_lagtime, count_matrix
+from mdtok.kinetics.estimation.processes import Processes
+from mdtok.kinetics.estimation.reversible import fit_reversible
 
 _CK_STEPS = 5
 

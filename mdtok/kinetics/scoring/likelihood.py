@@ -6,9 +6,9 @@ from itertools import permutations
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.bootstrap import bootstrap_weights, widened
-from mdtok.kinetics.estimate import Estimate, poisson_interval
-from mdtok.kinetics.passages import independent_units
+from mdtok.kinetics.estimation.bootstrap import bootstrap_weights, widened
+from mdtok.kinetics.estimation.estimate import Estimate, poisson_interval
+from mdtok.kinetics.estimation.passages import independent_units
 from mdtok.tokens.dtrajs import as_dtrajs
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtok.kinetics.comparison import METRICS, RATIOS, Kinetics, compare, compare_halves, estimate_kinetics
-from mdtok.kinetics.cores import map_on_cores
-from mdtok.kinetics.counts import Counts, Ground, Protocol
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.passages import independent_units
+from mdtok.kinetics.estimation.cores import map_on_cores
+from mdtok.kinetics.estimation.counts import Counts, Ground, Protocol
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.estimation.passages import independent_units
+from mdtok.kinetics.scoring.comparison import METRICS, RATIOS, Kinetics, compare, compare_halves, estimate_kinetics
 
 ALL = "all"  # the metrics together
 _N_PIECES = 80

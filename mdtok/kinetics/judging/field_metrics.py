@@ -10,9 +10,9 @@ from scipy.spatial.distance import jensenshannon
 
 from mdtok.features import encode_periodic
 from mdtok.features.streaming import fit_in_chunks
-from mdtok.kinetics.correlations import autocorrelation, decorrelation_time, flux_correlation, vamp2_gap
-from mdtok.kinetics.counts import pair_counts
-from mdtok.kinetics.distributions import (
+from mdtok.kinetics.estimation.counts import pair_counts
+from mdtok.kinetics.judging.correlations import autocorrelation, decorrelation_time, flux_correlation, vamp2_gap
+from mdtok.kinetics.judging.distributions import (
     MAP_BINS,
     TORSION_BINS,
     bin_edges,
@@ -22,7 +22,7 @@ from mdtok.kinetics.distributions import (
     state_coverage,
     surface_errors,
 )
-from mdtok.kinetics.structure_checks import check_structures
+from mdtok.kinetics.judging.structure_checks import check_structures
 from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 
 REPLICATE, SHORTER = "MD replicate", "MD ten times shorter"

@@ -12,12 +12,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics import likelihood, verdicts
-from mdtok.kinetics.contestants import gather, largest_alphabet
-from mdtok.kinetics.estimate import Estimate
-from mdtok.kinetics.protocol import make_protocol
-from mdtok.kinetics.referee import Referee
-from mdtok.kinetics.scored_rollouts import roll_out_like
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.scoring import likelihood, verdicts
+from mdtok.kinetics.scoring.contestants import gather, largest_alphabet
+from mdtok.kinetics.scoring.protocol import make_protocol
+from mdtok.kinetics.scoring.referee import Referee
+from mdtok.kinetics.scoring.scored_rollouts import roll_out_like
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.rollout import Rollout
 from mdtok.storage import damage_in_one_line, read_json, write_json

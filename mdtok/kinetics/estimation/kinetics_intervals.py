@@ -11,11 +11,11 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from mdtok.kinetics.bootstrap import bootstrap_weights, few_units_factor, widened
-from mdtok.kinetics.comparison import estimate_relaxation
-from mdtok.kinetics.cores import map_on_cores
-from mdtok.kinetics.counts import Counts
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.bootstrap import bootstrap_weights, few_units_factor, widened
+from mdtok.kinetics.estimation.cores import map_on_cores
+from mdtok.kinetics.estimation.counts import Counts
+from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.kinetics.scoring.comparison import estimate_relaxation
 
 _CONFIDENCE = 0.95
 _N_DRAWS = 200

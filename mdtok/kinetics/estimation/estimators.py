@@ -15,7 +15,7 @@ from deeptime.markov import TransitionCountModel
 from deeptime.markov.tools.analysis import timescales
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.estimate import Estimate
+from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.models.counted.msm import draw_posterior, estimate_msm
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 

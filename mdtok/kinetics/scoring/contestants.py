@@ -10,7 +10,7 @@ import numpy as np
 from deeptime.markov.msm import MarkovStateModel
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.passages import independent_units
+from mdtok.kinetics.estimation.passages import independent_units
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.rollout import Rollout

@@ -13,7 +13,7 @@ from scipy.linalg import eigh
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
-from mdtok.kinetics.reversible import ReversibleFit
+from mdtok.kinetics.estimation.reversible import ReversibleFit
 
 _MORE = 3  # processes looked at beyond those asked for, as noise changes their order
 _DENSE = 200  # states up to which all of LAPACK is quicker than Lanczos

@@ -1,0 +1,1 @@
+"""Numbers of discrete trajectories, with intervals: counts, reversible Markov models, timescales, passages."""

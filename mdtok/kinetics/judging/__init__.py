@@ -1,0 +1,1 @@
+"""What anything generated, beside MD: `judge`, ensembles without time, the field's metrics."""
