@@ -42,6 +42,6 @@ def run_command():
 
 @pytest.fixture(scope="session")
 def run_script_truly():
-    """Run ``protocols/<name>.py`` with arguments in a process of its own, as a user does; gives its "
-    "CompletedProcess."""
+    """Run ``protocols/<name>.py`` with arguments in a process of its own, as a user does; gives its
+    CompletedProcess."""
     return scripts.run_script_truly

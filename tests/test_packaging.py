@@ -58,8 +58,8 @@ def test_the_version_is_said_once():
 
 
 def test_the_wheel_holds_what_is_no_code_too(tmp_path):
-    """Built from a copy without `.git`, as hatchling finds no ignored files there; CI installs it and runs it "
-    "elsewhere."""
+    """Built from a copy without `.git`, as hatchling finds no ignored files there; CI installs it and runs it
+    elsewhere."""
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     for name in ("mdtok", "systems"):

@@ -1,5 +1,5 @@
-"""Prompts of models of coordinates: pieces of training trajectories that end where they should, as often as they "
-"should."""
+"""Prompts of models of coordinates: pieces of training trajectories that end where they should, as often as they
+should."""
 
 from types import SimpleNamespace
 

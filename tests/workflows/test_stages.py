@@ -1,5 +1,5 @@
-"""One road: models of tokens and of coordinates, from feature files to one scorecard; more models later; drawn "
-"again."""
+"""One road: models of tokens and of coordinates, from feature files to one scorecard; more models later; drawn
+again."""
 
 import json
 import shutil

@@ -1,5 +1,5 @@
-"""Splits, blocks, lags: what stages decide from lengths alone, before anything is computed; and the order of "
-"replicas."""
+"""Splits, blocks, lags: what stages decide from lengths alone, before anything is computed; and the order of
+replicas."""
 
 from itertools import chain
 from types import SimpleNamespace
