@@ -48,7 +48,7 @@ COMMANDS = {
     ),
     "tokens": Command("Your discrete trajectories: models, scorecard, report.", "runs.own_tokens:run_tokens"),
     "judge": Command("What anything generated against MD: verdict, worth, the field's metrics.", "judging:run_judge"),
-    "bench": Command("A benchmark of kinetics with exact answers: one row a model.", "benchmark:run_bench"),
+    "bench": Command("A benchmark of kinetics with exact answers: one row a model.", "benchmark.bench:run_bench"),
     "compare": Command("Do two runs agree? Their MD side by side.", "studies.agreement:run_agreement"),
     "ablate": Command(
         "What each part of a model is worth: variants with several seeds.", "studies.ablation:run_ablation"

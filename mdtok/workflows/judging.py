@@ -151,7 +151,7 @@ def _reader(settings, reference) -> Callable:
     first = find_files(reference)[0]
     if first.suffix in COORDINATES:
         return _read_coordinates
-    if settings.tokens or _holds_tokens(first):
+    if settings.tokens or holds_tokens(first):
         return lambda files, top, dt_ps, what="": assign_unassigned(
             [dtraj for _, dtraj in load_named_dtrajs(files)], settings.unassigned
         )
@@ -169,7 +169,7 @@ def _read_coordinates(files, top, dt_ps, what=""):
         raise DataError(f"{what}{error}") from None
 
 
-def _holds_tokens(path):
+def holds_tokens(path):
     """Whether a file is of whole numbers, one a frame."""
     try:
         load_named_dtrajs([path])
