@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: alanine muller-brown four-state fip35 quick test coverage lint test-slow test-gpu soak bench clean
+.PHONY: alanine muller-brown four-state fip35 quick test coverage lint test-slow test-gpu test-opencl soak bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,9 @@ test-slow: $(READY)
 
 test-gpu: $(READY)
 	$(RUN) -m pytest -m gpu $(ARGS)
+
+test-opencl: $(READY)  ## OpenCL on a GPU, or on the CPU with pocl (apt-get install pocl-opencl-icd)
+	$(RUN) -m pytest -m opencl $(ARGS)
 
 # Minutes to an hour: damaged inputs through every loader, and runs killed at any moment.
 SOAK_INPUTS ?= 20000

@@ -28,6 +28,8 @@ from mdtok.insight import diagnose_memory as diagnose_memory
 from mdtok.insight import find_key_steps as find_key_steps
 from mdtok.insight import summarise_attention as summarise_attention
 from mdtok.insight import trace_causes as trace_causes
+from mdtok.kinetics import LinearCV as LinearCV
+from mdtok.kinetics import NetworkCV as NetworkCV
 from mdtok.kinetics import Oracle as Oracle
 from mdtok.kinetics import OracleForecast as OracleForecast
 from mdtok.kinetics import OracleTokens as OracleTokens
@@ -43,6 +45,7 @@ from mdtok.kinetics import fit_vamp as fit_vamp
 from mdtok.kinetics import forecast_errors as forecast_errors
 from mdtok.kinetics import implied_timescales as implied_timescales
 from mdtok.kinetics import judge as judge
+from mdtok.kinetics import load_cv as load_cv
 from mdtok.kinetics import mfpt_counted as mfpt_counted
 from mdtok.kinetics import mfpt_from_msm as mfpt_from_msm
 from mdtok.kinetics import nats_per_frame as nats_per_frame
@@ -50,14 +53,16 @@ from mdtok.kinetics import nearest_at_start as nearest_at_start
 from mdtok.kinetics import order_of_events as order_of_events
 from mdtok.kinetics import populations as populations
 from mdtok.kinetics import reactive_flux as reactive_flux
+from mdtok.kinetics import save_torchscript as save_torchscript
 from mdtok.kinetics import score as score
+from mdtok.kinetics import to_openmm_force as to_openmm_force
+from mdtok.kinetics import to_plumed as to_plumed
 from mdtok.md import Trajectories as Trajectories
 from mdtok.md import load_system as load_system
 from mdtok.md import open_trajectories as open_trajectories
 from mdtok.md import run_replicas as run_replicas
 from mdtok.md import run_simulation as run_simulation
 from mdtok.md import select_platform as select_platform
-from mdtok.models import LSTM as LSTM
 from mdtok.models import AgeOddsModel as AgeOddsModel
 from mdtok.models import BayesianMarkovModel as BayesianMarkovModel
 from mdtok.models import CopyLast as CopyLast
@@ -66,6 +71,7 @@ from mdtok.models import EventChainModel as EventChainModel
 from mdtok.models import GridMarkov as GridMarkov
 from mdtok.models import HiddenMarkovModel as HiddenMarkovModel
 from mdtok.models import HistoryMarkovModel as HistoryMarkovModel
+from mdtok.models import LSTM as LSTM
 from mdtok.models import LaggedModel as LaggedModel
 from mdtok.models import MarkovModel as MarkovModel
 from mdtok.models import NanoGPT as NanoGPT

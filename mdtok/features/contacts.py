@@ -95,7 +95,7 @@ class Contacts(Feature):
             raise SettingsError("A distance has no cutoff_nm or lambda_; leave them out, or ask for kind='soft'.")
         if lambda_ is not None and (self.native is None or cutoff_nm is not None):
             raise SettingsError("lambda_ is for native contacts without cutoff_nm; give either of them.")
-        self.beta_per_nm = beta_per_nm
+        self.cutoff_nm, self.lambda_, self.beta_per_nm = cutoff_nm, lambda_, beta_per_nm
         self.min_separation = min_separation
         self.threshold_nm: float | np.ndarray = (
             CUTOFF_NM[self.scheme] if cutoff_nm is None else cutoff_nm

@@ -185,15 +185,24 @@ class NativeContacts:
                 )
         return np.array([(names[i][a], names[j][b]) for i, a, j, b in wanted])
 
+    def to_dict(self) -> dict:
+        """All of it, for a file."""
+        return {"schema": 1, **vars(self)}
+
     def save(self, path: str | Path) -> None:
         """Write the contacts as JSON."""
-        write_json(path, {"schema": 1, **vars(self)})
+        write_json(path, self.to_dict())
 
     @classmethod
     def load(cls, path: str | Path) -> NativeContacts:
         """Read what `save` wrote; DataError where the file holds something else."""
-        content = read_json(path)
+        return cls.from_dict(read_json(path), path)
+
+    @classmethod
+    def from_dict(cls, content: dict, path: str | Path) -> NativeContacts:
+        """What `to_dict` gave, read from the file `path`; DataError where that is something else."""
         try:
+            content = dict(content)
             if content.pop("schema") != 1:
                 raise ValueError("another schema")
             residues = content["residues"].items()
@@ -359,6 +368,11 @@ class NativeFraction(Feature):
         self.native.atom_indices(topology, self.scheme)  # another molecule is known before coordinates are read
         return [self.name]
 
+    @property
+    def native_nm(self) -> np.ndarray:
+        """Native distance of each pair of atoms that is counted, in nm."""
+        return self.native.ca_nm if self.scheme == "ca" else self.native.atom_nm
+
     def transform(self, traj: mdtraj.Trajectory) -> np.ndarray:
         """Q of each frame.
 
@@ -371,9 +385,8 @@ class NativeFraction(Feature):
         ndarray of float32, shape (n_frames, 1)
         """
         atom_pairs = self.native.atom_indices(traj.topology, self.scheme)
-        native_nm = self.native.ca_nm if self.scheme == "ca" else self.native.atom_nm
         q = np.empty((len(traj), 1), dtype=np.float32)
         for frames, distances in distance_blocks(traj, atom_pairs):
-            formed = contact(distances, self.lambda_ * native_nm, self.kind, self.beta_per_nm)
+            formed = contact(distances, self.lambda_ * self.native_nm, self.kind, self.beta_per_nm)
             q[frames, 0] = formed.mean(axis=1, dtype=np.float64)
         return q

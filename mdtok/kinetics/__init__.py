@@ -30,5 +30,10 @@ __getattr__, __all__ = lazy_names(
         "forecasting": ["forecast_errors", "nats_per_frame"],
         "classification": ["classification_scores", "accuracy_by_slice", "nearest_at_start"],
         "collective_variables": ["compare_cvs", "fit_tica", "fit_vamp"],
+        "cvs.linear": ["LinearCV"],
+        "cvs.network": ["NetworkCV"],
+        "cvs.openmm_force": ["to_openmm_force"],
+        "cvs.plumed": ["to_plumed", "save_torchscript"],
+        "cvs.saved": ["load_cv"],
     },
 )

@@ -7,6 +7,12 @@ from mdtok.kinetics.classification import nearest_at_start as nearest_at_start
 from mdtok.kinetics.collective_variables import compare_cvs as compare_cvs
 from mdtok.kinetics.collective_variables import fit_tica as fit_tica
 from mdtok.kinetics.collective_variables import fit_vamp as fit_vamp
+from mdtok.kinetics.cvs.linear import LinearCV as LinearCV
+from mdtok.kinetics.cvs.network import NetworkCV as NetworkCV
+from mdtok.kinetics.cvs.openmm_force import to_openmm_force as to_openmm_force
+from mdtok.kinetics.cvs.plumed import save_torchscript as save_torchscript
+from mdtok.kinetics.cvs.plumed import to_plumed as to_plumed
+from mdtok.kinetics.cvs.saved import load_cv as load_cv
 from mdtok.kinetics.estimation.estimate import Estimate as Estimate
 from mdtok.kinetics.estimation.estimators import chapman_kolmogorov as chapman_kolmogorov
 from mdtok.kinetics.estimation.estimators import equilibrium_populations as equilibrium_populations
