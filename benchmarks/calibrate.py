@@ -26,7 +26,7 @@ from mdtok.kinetics.scoring.protocol import make_protocol
 from mdtok.kinetics.scoring.referee import Referee
 from mdtok.kinetics.scoring.scorecard import score
 from mdtok.models import MarkovModel
-from mdtok.models.counted.msm import JumpTable
+from mdtok.models.jumps import JumpTable
 
 FACTORS = (1.0, 1.2, 1.5, 2.0)
 N_TRAIN, N_TEST = 15, 5

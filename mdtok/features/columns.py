@@ -107,7 +107,7 @@ def as_angles(name: str, values: np.ndarray, ends: tuple[float, float], column: 
         if largest > 2 * np.pi + 1e-3:
             raise DataError(
                 f"{name}: the periodic column {column} reaches {largest:g}, more than 2 pi; if it is in degrees, say "
-                f"--periodic {column}=degrees."
+                f"--periodic {_on_a_line(column, f'={_DEGREES}')}."
             )
         return values
     out = np.maximum(values.max() - high, low - values.min())
@@ -119,6 +119,11 @@ def as_angles(name: str, values: np.ndarray, ends: tuple[float, float], column: 
     if abs((high - low) - 360.0) < 1e-6:
         return np.radians(values)
     return (values - low) / (high - low) * 2 * math.pi - math.pi
+
+
+def _on_a_line(column, said):
+    """As it is typed in a shell: a name with a space in quotes."""
+    return f"'{column}{said}'" if " " in column else column + said
 
 
 def point_out_angles(arrays: list[np.ndarray], names: list[str], is_periodic: np.ndarray) -> None:
@@ -136,6 +141,6 @@ def point_out_angles(arrays: list[np.ndarray], names: list[str], is_periodic: np
                     "The column %s (%.3g to %.3g) looks like an angle in %s and is taken as a length: its two ends "
                     "count "
                     "as far apart. Say --periodic %s if it is one.",
-                    *(names[k], low, high, unit, f"'{names[k]}{said}'" if " " in names[k] else names[k] + said),
+                    *(names[k], low, high, unit, _on_a_line(names[k], said)),
                 )
                 break

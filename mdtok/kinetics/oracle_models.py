@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError
 from mdtok.models.dynamics import DynamicsModel
+from mdtok.models.jumps import SparseJumpTable
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
 from mdtok.tokens.dtrajs import as_dtrajs
 
@@ -121,10 +122,10 @@ class OracleTokens(DynamicsModel):
             for token in recent[1:]:
                 belief = self._given(backward @ belief, [token])
             cells[k] = rng.choice(self.oracle.n_cells, p=belief[:, 0])
-        hop, cumulative = Hopper(P), np.cumsum(self.shares, axis=1)
+        jumps, cumulative = SparseJumpTable(P), np.cumsum(self.shares, axis=1)
         tokens = np.empty((n_steps, len(prompts)), dtype=np.int64)
         for t in tqdm(range(n_steps), "oracle", disable=not self.progress or n_steps * len(prompts) < 100_000):
-            cells = hop(cells, rng)
+            cells = jumps.draw(cells, rng)
             drawn = (rng.random(len(cells))[:, None] > cumulative[cells]).sum(axis=1)
             tokens[t] = np.minimum(drawn, self.n_states_ - 1)
         return list(tokens.T)
@@ -226,16 +227,16 @@ class OracleForecast(TrajectoryModel):
         )
 
     def sample(self, prompts: list[np.ndarray], n_steps: int, seed: int) -> list[np.ndarray]:
-        """Continue each prompt by hopping between cells, placed uniformly in them."""
+        """Continue each prompt by jumps between cells, placed uniformly in them."""
         last = np.stack([prompt[-1] for prompt in self.check_prompts(prompts, n_steps)])
-        rng, hop, cells = (
+        rng, jumps, cells = (
             np.random.default_rng(seed),
-            Hopper(self.oracle.propagator(self.time_ps)),
+            SparseJumpTable(self.oracle.propagator(self.time_ps)),
             self.oracle.cell_of(last),
         )
         chains = np.empty((n_steps, len(last), 2))
         for step in tqdm(range(n_steps), "oracle", disable=not self.progress or n_steps * len(last) < 100_000):
-            cells = hop(cells, rng)
+            cells = jumps.draw(cells, rng)
             chains[step] = self.oracle.points[cells] + self.oracle.spacing_nm * (rng.random((len(last), 2)) - 0.5)
         return list(chains.transpose(1, 0, 2))
 
@@ -247,16 +248,3 @@ class OracleForecast(TrajectoryModel):
     def load(cls, folder: str | PathLike) -> OracleForecast:
         """Not saved; raises."""
         raise DataError(_SAVE)
-
-
-class Hopper:
-    """Draws the next cell of many particles from a sparse transition matrix."""
-
-    def __init__(self, matrix):
-        self.first, self.cells = matrix.indptr, matrix.indices
-        self.cumulative = np.concatenate([[0.0], np.cumsum(matrix.data)])
-
-    def __call__(self, cells, rng):
-        low, high = self.cumulative[self.first[cells]], self.cumulative[self.first[cells + 1]]
-        at = np.searchsorted(self.cumulative, low + rng.random(len(cells)) * (high - low), side="right") - 1
-        return self.cells[np.clip(at, self.first[cells], self.first[cells + 1] - 1)]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from mdtok import report
 from mdtok.errors import DataError, SettingsError
+from mdtok.report.plots.md_length import has_lengths
 from mdtok.report.plots.parity import UP
 from mdtok.report.plots.style import looks_of, many_axes, rows_with_md, time_unit
 
@@ -302,3 +303,14 @@ def test_estimators_plot_themselves(chains):
 
     ax = implied_timescales(chains, [1, 2], n_timescales=2, dt_ps=2.0, n_samples=5).plot()
     assert lines_of(ax)["MD"].get_xdata().tolist() == [2.0, 4.0]
+
+
+def test_lengths_are_drawn_where_a_model_has_a_worth_among_them():
+    def content(error, worth, low):
+        models = {"msm": {"error": 0.5, "equivalent_md_ps": {"all": {"value": worth, "low": low}}}}
+        return {"error_against_md_length": {"error": {"value": error}}, "models": models}
+
+    assert has_lengths(content([0.9, 0.3], 40.0, 9.0))
+    assert has_lengths(content([0.9, 0.3], np.inf, 50.0))  # better than all MD: its line lies below
+    assert not has_lengths(content([0.9, 0.3], np.nan, np.nan))
+    assert not has_lengths(content([0.0, 0.0], 40.0, 9.0)) and not has_lengths({"models": {}})

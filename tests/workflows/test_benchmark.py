@@ -10,6 +10,7 @@ from scripts import run_command
 
 from mdtok.errors import DataError
 from mdtok.md.definition import load_definition
+from mdtok.workflows.benchmark.bench import tokens_of
 from mdtok.workflows.benchmark.task import hash_of, make_task
 from mdtok.workflows.benchmark.tasks import TASKS
 
@@ -93,9 +94,28 @@ def test_generated_files_get_a_row(tmp_path):
         (["three-state-v2"], "three-state-v1"),
         (["three-state-v1", "--models", "mms"], "mms"),
         (["three-state-v1", "--models", "", "--generated", "a=wrong.npy"], "a holds the token 3"),
+        (["three-state-v1", "--models", "", "--generated", "a=flat.npy"], "a holds features"),
+        (["muller-brown-v1", "--models", "", "--generated", "a=flat.npy"], "a has 3 columns"),
+        (["alanine-v1", "--models", "", "--generated", "a=degrees.npy"], "--periodic 'column 0=degrees'"),
+        (["alanine-v1", "--models", "", "--generated", "a=nowhere.npy"], "nowhere.npy"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, arguments, words):
     np.save(tmp_path / "wrong.npy", np.array([0, 1, 3, 2] * 10))
+    np.save(tmp_path / "flat.npy", np.random.default_rng(1).normal(size=(40, 3)))
+    np.save(tmp_path / "degrees.npy", np.random.default_rng(1).uniform(-180, 180, (40, 2)))
     result = run_command("bench", *arguments, "--no-progress", cwd=tmp_path)
     assert result.returncode == 2 and words in result.stderr
+    assert "Traceback" not in result.stderr and not (tmp_path / "bench").exists()
+
+
+def test_generated_angles_may_be_degrees(tmp_path):
+    """The tokens are the same in both units, across the border too."""
+    task = TASKS["alanine-v1"]
+    angles = np.random.default_rng(2).uniform(-np.pi, np.pi, (500, 2))
+    angles[:2] = [[3.14, -3.14], [-3.14, 3.14]]
+    np.save(tmp_path / "radians.npy", angles)
+    np.save(tmp_path / "degrees.npy", np.degrees(angles))
+    radians = tokens_of("a", [str(tmp_path / "radians.npy")], task, [])
+    degrees = tokens_of("a", [str(tmp_path / "degrees.npy")], task, ["0=degrees", "1=degrees"])
+    assert np.array_equal(radians[0], degrees[0]) and np.array_equal(radians[0], task.assign(angles))

@@ -22,8 +22,8 @@ from tqdm import tqdm
 from mdtok.checks import require_whole_number
 from mdtok.models.counted.contexts import UNKNOWN, ContextLevel, mix
 from mdtok.models.counted.markov import MarkovModel
-from mdtok.models.counted.msm import JumpTable
 from mdtok.models.dynamics import DynamicsModel
+from mdtok.models.jumps import JumpTable
 from mdtok.models.saved import read_model, write_model
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 

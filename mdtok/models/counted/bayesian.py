@@ -5,7 +5,8 @@ from tqdm import tqdm
 
 from mdtok.checks import require_whole_number
 from mdtok.models.counted.markov import MarkovModel
-from mdtok.models.counted.msm import JumpTable, draw_posterior
+from mdtok.models.counted.msm import draw_posterior
+from mdtok.models.jumps import JumpTable
 
 
 class BayesianMarkovModel(MarkovModel):

@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from mdtok.checks import require_whole_number
 from mdtok.errors import DataError
-from mdtok.models.counted.msm import JumpTable, dense, draw_posterior, estimate_msm, make_msm, normalise_counts, smooth
+from mdtok.models.counted.msm import dense, draw_posterior, estimate_msm, make_msm, normalise_counts, smooth
 from mdtok.models.dynamics import DynamicsModel
+from mdtok.models.jumps import JumpTable
 from mdtok.models.saved import read_model, write_model
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 

@@ -161,18 +161,3 @@ def normalise_counts(counts):
 def dense(matrix):
     """A count or transition matrix as an array, whichever kind deeptime made."""
     return matrix.toarray() if scipy.sparse.issparse(matrix) else np.asarray(matrix)
-
-
-class JumpTable:
-    """Draws the next state of many chains at once from rows of transition matrices, by one search in all rows."""
-
-    def __init__(self, rows):
-        self.n_states = rows.shape[1]
-        cumulative = np.cumsum(rows, axis=1)
-        cumulative[:, -1] = 1
-        self.cumulative = (cumulative + np.arange(len(rows))[:, None]).ravel()
-
-    def draw(self, row, rng):
-        """The next state of each chain, shape (n_chains,), from the row of each."""
-        position = np.searchsorted(self.cumulative, row + rng.random(len(row)), side="right")
-        return np.minimum(position - row * self.n_states, self.n_states - 1)

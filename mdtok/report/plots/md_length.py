@@ -7,9 +7,12 @@ from mdtok.report.plots.style import label, label_log_axis, looks_of, numbers, o
 
 
 def has_lengths(content: dict) -> bool:
-    """Whether MD pieces could be told apart at all."""
+    """Whether MD pieces could be told apart, and a model has a worth among them."""
     curve = content.get("error_against_md_length")
-    return curve is not None and bool((numbers(curve["error"]["value"]) > 0).any())
+    if curve is None or not (numbers(curve["error"]["value"]) > 0).any():
+        return False
+    found = [row.get("equivalent_md_ps") for row in content["models"].values()]
+    return any(not np.isnan(numbers(worth["all"]["low"])) for worth in found if worth)
 
 
 @styled

@@ -41,6 +41,7 @@ class BenchSettings(OneStageSettings):
     out: str = setting("bench", "Folder of the tasks.")
     models: str = setting("msm,semi-markov,history-msm", "Models to fit and score; empty: none.")
     generated: list[str] = setting([], "NAME=PATTERN: files of tokens, or of the task's features, made elsewhere.")
+    periodic: list[str] = setting([], "All angles of the generated features where not radians: 0=degrees 1=degrees.")
     seeds: list[int] = setting([1], "Seeds of the models' training and rollouts; one row each.")
     training_steps: int = setting(0, "Most training steps of neural models; 0: their own default.")
 
@@ -60,7 +61,9 @@ def run_bench(settings: BenchSettings) -> None:
     task, folder = TASKS[settings.task], Path(settings.out) / settings.task
     if settings.models:
         make_models(settings.models, progress=False)  # an unknown name is said before anything is computed
-    generated = {name: _tokens(name, files, task) for name, files in by_name(settings.generated).items()}
+    generated = {
+        name: tokens_of(name, files, task, settings.periodic) for name, files in by_name(settings.generated).items()
+    }
     parts = make_task(settings.task, task, folder, settings.progress)
     data = read_json(folder / "task.json")["sha256"][:12]
     rows = []
@@ -87,10 +90,17 @@ def run_bench(settings: BenchSettings) -> None:
     sys.stdout.write(f"{rows_text(rows)}\n\n{folder / 'rows.csv'}\n")
 
 
-def _tokens(name, files, task: Task):
+def tokens_of(name: str, files: list[str], task: Task, periodic: list[str]) -> list[np.ndarray]:
     """Tokens of what was generated: as they are, or by the task's own rule where they are features."""
     if not holds_tokens(find_files(files)[0]):
-        return [task.assign(array) for array in load_features(files).arrays]
+        if not task.n_features:
+            raise DataError(f"{name} holds features; this task has tokens only: int arrays of shape (n_frames,).")
+        if periodic and len(periodic) != len(task.angles):
+            raise SettingsError(f"--periodic names {len(periodic)} columns; the task has {len(task.angles)} angles.")
+        arrays = load_features(files, periodic=periodic or task.angles or None).arrays
+        if arrays[0].shape[1] != task.n_features:
+            raise DataError(f"{name} has {arrays[0].shape[1]} columns; the task's features have {task.n_features}.")
+        return [task.assign(array) for array in arrays]
     found = [dtraj for _, dtraj in load_named_dtrajs(files)]
     wrong = max(int(dtraj.max()) for dtraj in found)
     if wrong >= task.n_states:

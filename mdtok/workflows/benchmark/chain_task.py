@@ -11,7 +11,7 @@ import numpy as np
 
 from mdtok.kinetics import Oracle
 from mdtok.md import load_system
-from mdtok.models.counted.msm import JumpTable
+from mdtok.models.jumps import JumpTable, SparseJumpTable
 from mdtok.workflows.benchmark.task import Task
 
 _SPLIT = (12, 4, 8)
@@ -121,6 +121,11 @@ class PotentialTask(Task):
         return len(self.centres)
 
     @property
+    def n_features(self) -> int:
+        """The plane."""
+        return 2
+
+    @property
     def macrostates(self) -> np.ndarray:
         """The minimum that is nearest to each token."""
         return _nearest(self.centres, np.array(list(self.particle.states.values())))
@@ -136,15 +141,8 @@ class PotentialTask(Task):
 
     def simulate(self, folder: Path, progress: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Trajectories that start in equilibrium: tokens, and positions at random within their cells."""
-        oracle, propagator = self.oracle, self.oracle.propagator(self.dt_ps)
-        reached = np.cumsum(propagator.data)  # rows add to 1: row i ends at i + 1
-
-        def step(cells, rng):
-            position = np.searchsorted(reached, cells + rng.random(len(cells)), side="right")
-            row = np.clip(position, propagator.indptr[cells], propagator.indptr[cells + 1] - 1)
-            return propagator.indices[row]
-
-        cells = run_chain(step, oracle.stationary_distribution, self.n_frames, sum(self.split), self.seed)
+        oracle, jumps = self.oracle, SparseJumpTable(self.oracle.propagator(self.dt_ps))
+        cells = run_chain(jumps.draw, oracle.stationary_distribution, self.n_frames, sum(self.split), self.seed)
         within = np.random.default_rng(self.seed + 1).uniform(-0.499, 0.499, (*cells.shape, 2)) * self.spacing_nm
         places = oracle.points[cells] + within
         token_of_cell = self.assign(oracle.points)

@@ -63,6 +63,16 @@ class MoleculeTask(Task):
         """Number of tokens."""
         return len(self.centres)
 
+    @property
+    def n_features(self) -> int:
+        """Columns of the features."""
+        return len(self.centres[0])
+
+    @property
+    def angles(self) -> list[str]:
+        """All columns or none."""
+        return [str(column) for column in range(self.n_features)] if self.periodic else []
+
     @cached_property
     def _definition(self):
         return load_definition(self.system)

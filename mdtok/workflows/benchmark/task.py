@@ -52,6 +52,16 @@ class Task:
         raise NotImplementedError
 
     @property
+    def n_features(self) -> int:
+        """Columns of the features that the tokens are made of; 0: tokens only."""
+        return 0
+
+    @property
+    def angles(self) -> list[str]:
+        """Columns that are angles, by position, as `mdtok.load_features` takes them."""
+        return []
+
+    @property
     def macrostates(self) -> np.ndarray:
         """Macrostate of each token, shape (n_states,)."""
         return np.arange(self.n_states)
