@@ -9,6 +9,7 @@ from mdtok.report.plots import maps
 from mdtok.report.plots import scorecard as plots
 from mdtok.report.plots.md_length import has_lengths, plot_error_against_length
 from mdtok.report.plots.parity import plot_mfpt_parity
+from mdtok.report.plots.positions import plot_positions, shown_along
 from mdtok.report.plots.style import rows_with_md
 
 DPI = 160
@@ -100,6 +101,8 @@ def report_figures(card: Scorecard, projection: maps.Projection | None = None) -
             lambda: plots.plot_chapman_kolmogorov(content),
         ),
     ]
+    if shown_along(content):
+        chosen.append(_positions(content))
     if plots.has_training_curves(content):
         chosen.append(
             ReportFigure(
@@ -126,6 +129,17 @@ def _md_length(content):
     )
 
 
+def _positions(content):
+    return ReportFigure(
+        "positions",
+        "Along the rollouts",
+        "Jensen-Shannon distance from MD in each tenth of the generated trajectories. The dashed line is the distance "
+        "of a piece of MD as long as a tenth from the rest of it, so what lies on it is as good as MD. A line that "
+        "rises is a generator that wanders off.",
+        lambda: plot_positions(content),
+    )
+
+
 def _populations(content):
     return ReportFigure(
         "populations",
@@ -146,6 +160,7 @@ NAMES = (
     "populations",
     "dwell_times",
     "chapman_kolmogorov",
+    "positions",
     "training",
 )
 _SPARSE_PAIRS = (

@@ -62,7 +62,23 @@ def test_the_fields_metrics_stand_beside_md(card):
     assert rows["good"]["js_macrostates"] < rows[SHORTER]["js_macrostates"]
     assert rows["fast"]["vamp2_gap"] < rows["good"]["vamp2_gap"]
     assert np.isnan(rows["good"]["js_torsions"])  # tokens have none
-    assert len(card.content["field_metrics"]["by_position"]["good"]) == 10
+
+
+def test_a_generator_that_wanders_off_is_seen_along_its_rollouts(md, tmp_path):
+    """Its first half is MD, its second half stays in one cloud; as a whole it is somewhere between."""
+    right = clouds(simulate(THREE_STATES, 12, 4000, seed=5), 6)
+    stays = clouds([np.full(2000, 2)] * len(right), 8)
+    lost = [np.concatenate([first[:2000], second]) for first, second in zip(right, stays)]
+    card = mdtok.judge(clouds(md, 7), {"right": right, "lost": lost}, dt_ps=2.0, n_states=12, progress=False)
+    along = card.content["field_metrics"]["by_position"]
+    values = {name: np.array(row["values"]["js_macrostates"]) for name, row in along.items()}
+    assert 0 < along["right"]["md"]["js_macrostates"] < 0.08
+    assert (values["right"] < 0.15).all() and (values["lost"][:5] < 0.15).all() and (values["lost"][5:] > 0.3).all()
+    columns = np.array(along["lost"]["values"]["js_columns"])
+    assert columns[5:].min() > 2 * columns[:5].max()
+    assert [len(value) for value in along["lost"]["values"].values()] == [10] * len(along["lost"]["values"])
+    assert "Along the rollouts" in card.save(tmp_path).read_text(encoding="utf-8")
+    assert (tmp_path / "figures" / "positions.png").exists()
 
 
 def test_the_card_is_written_and_drawn(card, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from deeptime.decomposition import TICA
@@ -30,6 +31,7 @@ _CIRCLE = (-np.pi, np.pi)
 _N_DRAWS = 6  # pieces of MD whose median stands in the table
 _N_POSITIONS = 10
 _MOST_LAGS = 20_000
+_MOST_FRAMES = 200_000  # of MD, where it is held against each tenth of each generator
 
 #: Of each metric: its name, its unit, and the value of perfect agreement.
 TITLES = {
@@ -65,16 +67,17 @@ def field_metrics_table(md, samples, states, every, lagtime, time, temperature_k
     Returns
     -------
     dict
-        ``rows``: name -> key -> value (NaN where it cannot be estimated); ``by_position``: name -> JS distance of
-        macrostates in each tenth of the rollouts; ``columns``: name -> column -> JS distance.
+        ``rows``: name -> key -> value (NaN where it cannot be estimated); ``by_position``: name -> what
+        needs no time, in each tenth of the rollouts (`_Reference.by_position`); ``columns``: name -> column -> JS
+        distance.
     """
     found = {"rows": {}, "by_position": {}, "columns": {}}
-    known = _Reference(md, states, lagtime, temperature_kelvin)
+    known = _Reference(md, states, lagtime, temperature_kelvin, seed)
     for name, sample in samples.items():
         columns = found["columns"][name] = _by_column(sample, md)
         found["rows"][name] = known.compare(sample, states.generated[name], columns, every[name][1], time)
         if time:
-            found["by_position"][name] = known.by_position(states.generated[name])
+            found["by_position"][name] = known.by_position(sample, states.generated[name], every[name][1])
     rng = np.random.default_rng(seed)
     for name, share in ((REPLICATE, 1 / 2), (SHORTER, 1 / 10)):
         drawn = [known.of_md(share, rng, time) for _ in range(_N_DRAWS)]
@@ -113,8 +116,9 @@ def _mean(values):
 class _Reference:
     """What the reference gives once: bins, TICA, tokens."""
 
-    def __init__(self, md, states, lagtime, temperature_kelvin):
-        self.md, self.states, self.lagtime = md, states, lagtime
+    def __init__(self, md, states, lagtime, temperature_kelvin, seed):
+        self.md, self.states, self.lagtime, self.seed = md, states, lagtime, seed
+        self.drawn = {}
         self.kj_per_kt = GAS_CONSTANT_KJ_MOL_K * temperature_kelvin
         self.tica = _fit_tica(md, lagtime)
 
@@ -136,19 +140,54 @@ class _Reference:
             values |= self._of_transitions(dtrajs, reference, stride)
         return values
 
-    def of_md(self, share, rng, time):
-        """The same of a piece of the reference against the rest of it."""
-        whole, dtrajs, n = self.md, self.states.reference, self.md.n_frames
-        pieces, rest = _split(whole.arrays, int(share * n), rng)
+    def of_md(self, share, rng, time, whole=None, dtrajs=None):
+        """The same of a piece of the reference (or of a thinned one) against the rest of it."""
+        whole, dtrajs = whole or self.md, dtrajs if dtrajs is not None else self.states.reference
+        pieces, rest = _split(whole.arrays, int(share * whole.n_frames), rng)
         part, others = (replace(whole, arrays=arrays, trajs=None) for arrays in (pieces, rest))
         tokens, other_tokens = _split(dtrajs, int(share * sum(map(len, dtrajs))), rng)
         return self.compare(part, tokens, _by_column(part, others), 1, time, others, other_tokens)
 
-    def by_position(self, dtrajs):
-        """JS distance of macrostates in each tenth of the rollouts from the reference."""
-        reference = self._shares(self.states.reference)
-        tenths = [np.array_split(dtraj, _N_POSITIONS) for dtraj in dtrajs if len(dtraj) >= _N_POSITIONS]
-        return [_distance(self._shares(list(part)), reference) for part in zip(*tenths)]
+    def by_position(self, sample, dtrajs, stride):
+        """What needs no time, in each tenth of the rollouts: whether a generator wanders off.
+
+        Returns
+        -------
+        dict
+            ``values``: key -> one value a tenth; ``md``: the same of pieces of MD as long as a tenth.
+        """
+        md, reference = self.thinned
+        long = [k for k, dtraj in enumerate(dtrajs) if len(dtraj) >= _N_POSITIONS]
+        arrays, tokens = (
+            list(zip(*(np.array_split(given[k], _N_POSITIONS) for k in long))) for given in (sample.arrays, dtrajs)
+        )
+        rows = [
+            self.compare(part, list(d), _by_column(part, md), stride, False, md, reference)
+            for part, d in zip((replace(sample, arrays=list(a), trajs=None) for a in arrays), tokens)
+        ]
+        if not rows:
+            return {}
+        n_frames = sum(map(len, tokens[0])) * stride
+        drawn = self.pieces(min(n_frames / self.md.n_frames, 0.5))
+        told = [key for key in TITLES if not np.isnan([row[key] for row in rows]).all()]
+        return {
+            "values": {key: [row[key] for row in rows] for key in told},
+            "md": {key: _median([one[key] for one in drawn]) for key in told},
+        }
+
+    @cached_property
+    def thinned(self):
+        """Frames of the reference, and its tokens, as many as a histogram needs."""
+        every = max(1, self.md.n_frames // _MOST_FRAMES)
+        return self.md.every(every), [dtraj[::every] for dtraj in self.states.reference]
+
+    def pieces(self, share):
+        """Pieces of so large a share of the thinned reference against its rest; kept, as rollouts are often alike."""
+        share = float(f"{share:.2g}")
+        if share not in self.drawn:
+            rng = np.random.default_rng(self.seed)
+            self.drawn[share] = [self.of_md(share, rng, False, *self.thinned) for _ in range(_N_DRAWS)]
+        return self.drawn[share]
 
     def _shares(self, dtrajs):
         counted = np.bincount(self.states.macrostates[np.concatenate(dtrajs)], minlength=len(self.states.names))
