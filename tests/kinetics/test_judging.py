@@ -9,7 +9,9 @@ from deeptime.markov.msm import MarkovStateModel
 
 import mdtok
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.judging.field_metrics import REPLICATE, SHORTER
+from mdtok.kinetics.judging.field_metrics import REPLICATE, SHORTER, field_metrics_table
+from mdtok.kinetics.judging.judge import States
+from mdtok.kinetics.judging.samples import as_sample
 
 HASTY = np.linalg.matrix_power(THREE_STATES, 2)
 
@@ -79,6 +81,18 @@ def test_a_generator_that_wanders_off_is_seen_along_its_rollouts(md, tmp_path):
     assert [len(value) for value in along["lost"]["values"].values()] == [10] * len(along["lost"]["values"])
     assert "Along the rollouts" in card.save(tmp_path).read_text(encoding="utf-8")
     assert (tmp_path / "figures" / "positions.png").exists()
+
+
+def test_tenths_of_few_frames_and_of_cut_tokens_are_compared(md):
+    """Twelve frames against 48,000, and tokens that fell into more pieces than there are trajectories."""
+    reference = as_sample(clouds(md, 7), "the reference", None, 1.0)
+    short = as_sample(clouds([md[0][:12]], 8), "short", None, 1.0, reference)
+    states = States(md, {"short": [md[0][:6], md[0][6:12]]}, np.arange(3), list("ABC"), 0.0, {}, None)
+    table = field_metrics_table(reference, {"short": short}, states, {"short": (1, 1)}, 10, True, 300.0, 1)
+    assert table["by_position"]["short"] == {}  # no piece has ten frames
+    states.generated["short"] = [md[0][:12], md[0][:12]]
+    table = field_metrics_table(reference, {"short": short}, states, {"short": (1, 1)}, 10, True, 300.0, 1)
+    assert len(table["by_position"]["short"]["values"]["js_columns"]) == 10
 
 
 def test_the_card_is_written_and_drawn(card, tmp_path):

@@ -143,9 +143,9 @@ class _Reference:
     def of_md(self, share, rng, time, whole=None, dtrajs=None):
         """The same of a piece of the reference (or of a thinned one) against the rest of it."""
         whole, dtrajs = whole or self.md, dtrajs if dtrajs is not None else self.states.reference
-        pieces, rest = _split(whole.arrays, int(share * whole.n_frames), rng)
+        pieces, rest = _split(whole.arrays, max(1, int(share * whole.n_frames)), rng)
         part, others = (replace(whole, arrays=arrays, trajs=None) for arrays in (pieces, rest))
-        tokens, other_tokens = _split(dtrajs, int(share * sum(map(len, dtrajs))), rng)
+        tokens, other_tokens = _split(dtrajs, max(1, int(share * sum(map(len, dtrajs)))), rng)
         return self.compare(part, tokens, _by_column(part, others), 1, time, others, other_tokens)
 
     def by_position(self, sample, dtrajs, stride):
@@ -157,13 +157,10 @@ class _Reference:
             ``values``: key -> one value a tenth; ``md``: the same of pieces of MD as long as a tenth.
         """
         md, reference = self.thinned
-        long = [k for k, dtraj in enumerate(dtrajs) if len(dtraj) >= _N_POSITIONS]
-        arrays, tokens = (
-            list(zip(*(np.array_split(given[k], _N_POSITIONS) for k in long))) for given in (sample.arrays, dtrajs)
-        )
+        arrays, tokens = _tenths(sample.arrays), _tenths(dtrajs)  # tokens are cut where they lie outside of all states
         rows = [
-            self.compare(part, list(d), _by_column(part, md), stride, False, md, reference)
-            for part, d in zip((replace(sample, arrays=list(a), trajs=None) for a in arrays), tokens)
+            self.compare(part, d, _by_column(part, md), stride, False, md, reference)
+            for part, d in zip((replace(sample, arrays=a, trajs=None) for a in arrays), tokens)
         ]
         if not rows:
             return {}
@@ -265,6 +262,12 @@ class _Reference:
         if not all(count.sum() for count in counts):
             return {}
         return {"flux_correlation": flux_correlation(*counts), "vamp2_gap": vamp2_gap(*counts)}
+
+
+def _tenths(arrays):
+    """Of each tenth of trajectories that are long enough, its arrays; nothing where none is."""
+    parts = [np.array_split(array, _N_POSITIONS) for array in arrays if len(array) >= _N_POSITIONS]
+    return [list(tenth) for tenth in zip(*parts)]
 
 
 def _by_column(sample, md):
