@@ -9,9 +9,10 @@ python benchmarks/rows.py networks benchmarks/rows.csv
 """
 
 import csv
-import json
 import sys
 from pathlib import Path
+
+from mdtok.storage import read_json, whole
 
 
 def main():
@@ -21,10 +22,10 @@ def main():
         with target.open(newline="", encoding="utf-8") as file:
             known = {_key(row): row for row in csv.DictReader(file)}
     for path in sorted(folder.glob("*/rows.json")):
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         known |= {_key(row): row for row in ({"task": found["task"], **row} for row in found["rows"])}
     rows = sorted(known.values(), key=lambda row: (row["task"], int(row["seed"])))
-    with target.open("w", newline="", encoding="utf-8") as file:
+    with whole(target) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
