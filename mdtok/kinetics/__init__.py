@@ -20,6 +20,7 @@ __getattr__, __all__ = lazy_names(
         "free_energy": ["free_energy_profile", "FreeEnergyProfile"],
         "scoring.scorecard": ["score", "Scorecard"],
         "judging.judge": ["judge"],
+        "judging.branching": ["conditional_chapman_kolmogorov", "ConditionalChapmanKolmogorov"],
         "estimation.master_equations": ["propagator_baselines"],
         "judging.distributions": ["jensen_shannon_distance", "surface_errors", "state_coverage"],
         "judging.correlations": ["autocorrelation", "decorrelation_time", "flux_correlation", "vamp2_gap"],

@@ -29,6 +29,8 @@ from mdtok.kinetics.forecasting import forecast_errors as forecast_errors
 from mdtok.kinetics.forecasting import nats_per_frame as nats_per_frame
 from mdtok.kinetics.free_energy import FreeEnergyProfile as FreeEnergyProfile
 from mdtok.kinetics.free_energy import free_energy_profile as free_energy_profile
+from mdtok.kinetics.judging.branching import ConditionalChapmanKolmogorov as ConditionalChapmanKolmogorov
+from mdtok.kinetics.judging.branching import conditional_chapman_kolmogorov as conditional_chapman_kolmogorov
 from mdtok.kinetics.judging.correlations import autocorrelation as autocorrelation
 from mdtok.kinetics.judging.correlations import decorrelation_time as decorrelation_time
 from mdtok.kinetics.judging.correlations import flux_correlation as flux_correlation

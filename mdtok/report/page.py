@@ -128,6 +128,7 @@ def _page(card, title, figures, images, projection, run, chapters):
         worth=tables.worth_table(content),
         equations=tables.master_equation_table(content),
         field=field_table(content),
+        branching=tables.branching_table(content),
         timescale_lag=picoseconds(tables.timescale_lag(content) * content["dt_ps"]) if timed else "",
         timescales=tables.timescale_table(content) if timed else None,
         calibration=tables.calibration_table(content) if timed else None,

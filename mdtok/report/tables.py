@@ -54,6 +54,21 @@ def master_equation_table(content: dict) -> Table:
     return Table(["", "Chapman-Kolmogorov RMSE (probability)"], rows)
 
 
+def branching_table(content: dict) -> Table:
+    """One long jump against nested short ones, a row for each start of each generator that was asked."""
+    rows = []
+    for name, row in content["models"].items():
+        found = row.get("conditional_ck")
+        for k, start in enumerate(found["starts"] if found else []):
+            long, short = (content["dt_ps"] * found["lagtime"] * n for n in (found["n_jumps"], 1))
+            way = f"{verdicts.picoseconds(long)} against {found['n_jumps']} × {verdicts.picoseconds(short)}"
+            beyond = found["p_values"][k] * len(found["starts"]) < 0.05
+            looks = mark("fail" if beyond else "pass") + (" beyond chance" if beyond else " within chance")
+            cells = [number(found["distance"][k]), number(found["by_chance"][k]), looks]
+            rows.append([name, content["macrostate_names"][start], way, *cells])
+    return Table(["generator", "start in", "jumps", "JS distance of where they end", "by chance below", ""], rows)
+
+
 def worth_table(content: dict) -> Table:
     """The MD time that each model is worth, metric by metric."""
     metrics = {metric: title for metric, title in _COLUMNS.items() if metric != "transition_calibration"}

@@ -13,6 +13,7 @@ from deeptime.markov.msm import MarkovStateModel
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer, encode_periodic
 from mdtok.features.named import named_features
+from mdtok.kinetics.judging.branching import Jump, branch_from_reference, check_jumps
 from mdtok.kinetics.judging.ensembles import judge_ensembles
 from mdtok.kinetics.judging.field_metrics import field_metrics_table
 from mdtok.kinetics.judging.samples import Sample, as_sample, strides
@@ -38,6 +39,7 @@ def judge(
     generated: Mapping[str, Any] | Any,
     *,
     training: Any = None,
+    jumps: Mapping[str, Jump] | None = None,
     dt_ps: float | None = None,
     generated_dt_ps: float | Mapping[str, float] | None = None,
     features: str = "phi psi",
@@ -63,6 +65,10 @@ def judge(
         The same of each generator, by name. For tokens also an MSM that deeptime fitted.
     training : object, optional
         What the generators learnt from. It must not share frames with the reference, and is judged as one more row.
+    jumps : dict of str -> callable, optional
+        Of generators that can be asked for any lag time: ``jump(frames, n_frames, seed)`` gives what follows each of
+        `frames` (features or tokens, as the reference is) after `n_frames` frames of the reference. One long jump is
+        then held against nested short ones (see `conditional_chapman_kolmogorov`).
     dt_ps : float, optional
         Picoseconds between frames of the reference, where it does not tell.
     generated_dt_ps : float or dict of str -> float, optional
@@ -107,6 +113,7 @@ def judge(
         raise SettingsError("Nothing generated was given to judge.")
     featurizer = Featurizer(named_features(features))
     md = as_sample(reference, "the reference", featurizer, dt_ps)
+    check_jumps(jumps or {}, generated, md)
     if md.dt_ps is None:
         raise SettingsError("The reference does not tell its time; give dt_ps, the picoseconds between its frames.")
     msms = {name: given for name, given in generated.items() if isinstance(given, MarkovStateModel)}
@@ -150,6 +157,8 @@ def judge(
     content["judged"] = {"kind": md.kind, "time": time, "n_frames": {n: s.n_frames for n, s in samples.items()}}
     for name, share in states.outside.items():
         content["models"][name]["outside_share"] = share
+    for name, jump in (jumps or {}).items():
+        content["models"][name]["conditional_ck"] = branch_from_reference(jump, name, md, states, lagtime, seed)
     content["field_metrics"] = field_metrics_table(md, samples, states, every, lagtime, time, temperature_kelvin, seed)
     return card
 
