@@ -145,9 +145,8 @@ class Transitions:
 def pair_counts(dtrajs, lagtime, n_states):
     """Sliding-window counts of every trajectory, shape (n_trajectories, n_states ** 2); sparse if that is large."""
     if len(dtrajs) * n_states**2 <= 100_000:
-        pairs = [d[:-lagtime] * n_states + d[lagtime:] for d in dtrajs]
-        units = np.repeat(np.arange(len(dtrajs)), [len(of_unit) for of_unit in pairs])
-        return count_table(units, np.concatenate(pairs), len(dtrajs), n_states**2)
+        pairs = (d[:-lagtime] * n_states + d[lagtime:] for d in dtrajs)  # one at a time: they may be long
+        return np.array([np.bincount(of_unit, minlength=n_states**2) for of_unit in pairs], dtype=float)
     return vstack([_pairs(dtraj, lagtime, n_states) for dtraj in dtrajs], format="csr")
 
 
