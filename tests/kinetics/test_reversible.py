@@ -6,9 +6,11 @@ from chains import THREE_STATES, simulate, stationary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.sparse import csr_array
 
 from mdtok.errors import DataError
 from mdtok.kinetics.estimation.estimators import count_matrix, fit_msm
+from mdtok.kinetics.estimation.processes import Processes
 from mdtok.kinetics.estimation.reversible import connected_states, fit_reversible
 
 
@@ -63,3 +65,30 @@ def test_what_is_not_connected_is_left_out():
 def test_nothing_connected_is_one_line(counts):
     with pytest.raises(DataError, match="no two are visited back and forth"):
         fit_reversible(counts)
+
+
+def test_many_states_have_the_estimate_of_few():
+    """The same counts by the dense method and by the sparse one, with a start from other counts and without."""
+    rng = np.random.default_rng(3)
+    counts = rng.poisson(rng.gamma(0.1, 5.0, (150, 150))).astype(float) + np.diag(rng.integers(0, 10_000, 150))
+    counts[:, 7] = 0.0  # never entered
+    dense, start = fit_reversible(counts), fit_reversible(csr_array(counts + rng.integers(0, 2, counts.shape)))
+    for sparse in (fit_reversible(csr_array(counts)), fit_reversible(csr_array(counts), start)):
+        assert sparse.states.tolist() == dense.states.tolist()
+        assert sparse.log_strengths == pytest.approx(dense.log_strengths, abs=1e-6)
+        assert sparse.transition_matrix == pytest.approx(dense.transition_matrix, abs=1e-6)
+        assert Processes.of(sparse, 3).eigenvalues == pytest.approx(Processes.of(dense, 3).eigenvalues, abs=1e-6)
+
+
+def test_a_long_row_of_sticky_states_is_solved():
+    n = 300  # each is left for the next ones only, once or twice in a million frames
+    back = np.where(np.arange(n - 1) < n // 2, 1.0, 2.0)
+    counts = np.diag(np.full(n, 1e6)) + np.diag(np.ones(n - 1), 1) + np.diag(back, -1)
+    # of two neighbours one is left for the other in proportion to its strength
+    assert np.exp(np.diff(fit_reversible(counts).log_strengths)) == pytest.approx(back, rel=1e-5)
+
+
+def test_sparse_counts_are_not_changed():
+    counts = csr_array((np.array([3.0, 0, 2, 4]), [1, 2, 0, 1], [0, 2, 3, 4]), shape=(3, 3))
+    fit_reversible(counts)
+    assert counts.nnz == 4

@@ -11,7 +11,7 @@ from mdtok.errors import DataError
 from mdtok.kinetics.estimation.count_table import count_table
 from mdtok.kinetics.estimation.passages import Passages
 from mdtok.kinetics.estimation.processes import Processes, timescales_of_eigenvalues
-from mdtok.kinetics.estimation.reversible import ReversibleFit, fit_reversible
+from mdtok.kinetics.estimation.reversible import FEW_STATES, ReversibleFit, fit_reversible
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Counts:
 
     Attributes
     ----------
-    transitions : dict of int -> sparse array, shape (n_units, n_states ** 2)
+    transitions : dict of int -> Transitions
         Sliding-window counts at each lag.
     visits : ndarray, shape (n_units, n_macrostates)
         Frames.
@@ -89,7 +89,7 @@ class Counts:
         self.protocol, self.n_units, self.n_frames = protocol, len(dtrajs), sum(map(len, dtrajs))
         n_macrostates = protocol.n_macrostates
         macro = [protocol.macrostates[dtraj] for dtraj in dtrajs]
-        self.transitions = {lag: pair_counts(dtrajs, lag, protocol.n_states) for lag in protocol.counted_lagtimes}
+        self.transitions = {lag: Transitions.of(dtrajs, lag, protocol.n_states) for lag in protocol.counted_lagtimes}
         self.visits = np.array([np.bincount(unit, minlength=n_macrostates) for unit in macro])
         steps = [pair_counts(macro, protocol.lagtime * k, n_macrostates) for k in range(1, protocol.n_steps + 1)]
         self.propagations = np.stack(
@@ -107,17 +107,46 @@ class Counts:
         """Whether so many estimates take seconds."""
         return n_estimates * len(self.protocol.counted_lagtimes) * max(self.protocol.n_states, 30) ** 2 > 2_000_000
 
-    def transition_counts(self, lagtime: int, weights: np.ndarray) -> np.ndarray:
-        """Shape (n_states, n_states)."""
-        return (self.transitions[lagtime].T @ weights).reshape(self.protocol.n_states, self.protocol.n_states)
+    def transition_counts(self, lagtime: int, weights: np.ndarray) -> np.ndarray | csr_array:
+        """Shape (n_states, n_states); sparse if the states are many."""
+        return self.transitions[lagtime].total(weights)
+
+
+@dataclass
+class Transitions:
+    """Transitions between states in some trajectories, of those that were made in any."""
+
+    n_states: int
+    pairs: np.ndarray  # (n_pairs,) from state * n_states + to state, ascending
+    counted: np.ndarray | csr_array  # (n_units, n_pairs)
+
+    @classmethod
+    def of(cls, dtrajs: list[np.ndarray], lagtime: int, n_states: int) -> Transitions:
+        """Count at one lag time."""
+        counted = pair_counts(dtrajs, lagtime, n_states)
+        if isinstance(counted, np.ndarray):
+            pairs = np.flatnonzero(counted.any(axis=0))
+            return cls(n_states, pairs, counted[:, pairs])
+        pairs, column = np.unique(counted.indices, return_inverse=True)
+        shape = (len(dtrajs), len(pairs))
+        return cls(n_states, pairs, csr_array((counted.data, column, counted.indptr), shape=shape))
+
+    def total(self, weights: np.ndarray) -> np.ndarray | csr_array:
+        """Counts of weighted trajectories, shape (n_states, n_states); sparse if the states are many."""
+        n, total = self.n_states, self.counted.T @ weights
+        if n > FEW_STATES:
+            starts = np.searchsorted(self.pairs, n * np.arange(n + 1))
+            return csr_array((total, self.pairs % n, starts), shape=(n, n))
+        counts = np.zeros(n * n)
+        counts[self.pairs] = total
+        return counts.reshape(n, n)
 
 
 def pair_counts(dtrajs, lagtime, n_states):
     """Sliding-window counts of every trajectory, shape (n_trajectories, n_states ** 2); sparse if that is large."""
     if len(dtrajs) * n_states**2 <= 100_000:
-        pairs = [d[:-lagtime] * n_states + d[lagtime:] for d in dtrajs]
-        units = np.repeat(np.arange(len(dtrajs)), [len(of_unit) for of_unit in pairs])
-        return count_table(units, np.concatenate(pairs), len(dtrajs), n_states**2)
+        pairs = (d[:-lagtime] * n_states + d[lagtime:] for d in dtrajs)  # one at a time: they may be long
+        return np.array([np.bincount(of_unit, minlength=n_states**2) for of_unit in pairs], dtype=float)
     return vstack([_pairs(dtraj, lagtime, n_states) for dtraj in dtrajs], format="csr")
 
 

@@ -6,17 +6,18 @@ slowest timescale is that of another process, and the barrier's is *not resolved
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array, issparse
 from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
 from mdtok.kinetics.estimation.reversible import ReversibleFit
 
 _MORE = 3  # processes looked at beyond those asked for, as noise changes their order
-_DENSE = 200  # states up to which all of LAPACK is quicker than Lanczos
 _SAME = 0.5  # of a process's variance has to be found in another for the two to be the same
 _ALIKE = 1.5  # timescales within this factor mix freely, and are one process for the matching
 
@@ -43,7 +44,8 @@ class Processes:
     def of(cls, fit: ReversibleFit, n_processes: int) -> Processes:
         """The slowest `n_processes` of a fit, and a few more."""
         root = np.sqrt(fit.distribution)
-        symmetric = fit.flow / root[:, None] / root  # similar to the transition matrix
+        # similar to the transition matrix
+        symmetric = _scaled(fit.flow, 1 / root) if issparse(fit.flow) else fit.flow / root[:, None] / root
         n = len(root)
         n_found = min(n_processes + _MORE, n - 1)
         values, vectors = _largest(symmetric, n_found + 1, root)
@@ -86,14 +88,20 @@ def timescales_of_eigenvalues(eigenvalues: np.ndarray, lagtime: float) -> np.nda
         return lagtime / np.abs(np.log(np.clip(np.where(eigenvalues > 0, eigenvalues, np.nan), None, 1.0)))
 
 
+def _scaled(matrix, factors):
+    """Rows and columns of a sparse matrix times some factors."""
+    data = matrix.data * np.repeat(factors, np.diff(matrix.indptr)) * factors[matrix.indices]
+    return csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
 def _largest(symmetric, n_wanted, root):
     """The largest eigenvalues of a symmetric matrix and their vectors, ascending."""
-    n = len(symmetric)
-    if n > _DENSE and n_wanted < n // 4:
-        try:
-            return eigsh(symmetric, n_wanted, which="LA", v0=root + 1.0 / n, tol=1e-9)
-        except ArpackNoConvergence:
-            pass
+    n = len(root)
+    if issparse(symmetric):
+        if n_wanted < n // 4:
+            with contextlib.suppress(ArpackNoConvergence):
+                return eigsh(symmetric, n_wanted, which="LA", v0=root + 1.0 / n, tol=1e-9)
+        symmetric = symmetric.toarray()
     return eigh(symmetric, subset_by_index=[n - n_wanted, n - 1], check_finite=False)
 
 

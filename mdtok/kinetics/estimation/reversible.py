@@ -18,15 +18,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs  # scipy's own functions take longer than the work, for 100 states
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from scipy.sparse.csgraph import connected_components
 
 from mdtok.errors import DataError
+from mdtok.kinetics.estimation.strengths import solve_dense, solve_sparse
 
-_TOLERANCE = 1e-6  # of ln v: that of a timescale is of this order
-_MAX_STEPS = 100
-_STALE = 0.3  # a step that is not this much smaller than the last asks for a new factorisation
+FEW_STATES = 200  # up to which arrays are quicker than sparse ones
 
 
 @dataclass
@@ -41,14 +39,14 @@ class ReversibleFit:
         Of all.
     log_strengths : ndarray, shape (n_connected,)
         ``ln v``.
-    flow : ndarray, shape (n_connected, n_connected)
-        ``x_ij = π_i T_ij``, symmetric, adding to 1.
+    flow : ndarray or sparse array, shape (n_connected, n_connected)
+        ``x_ij = π_i T_ij``, symmetric, adding to 1; sparse if the states are many.
     """
 
     states: np.ndarray
     n_states: int
     log_strengths: np.ndarray
-    flow: np.ndarray
+    flow: np.ndarray | csr_array
     factor: np.ndarray | None = None  # of the Newton equations, and the counts that it was made for
     n_counts: float = 0.0
 
@@ -60,7 +58,8 @@ class ReversibleFit:
     @property
     def transition_matrix(self) -> np.ndarray:
         """Shape (n_connected, n_connected)."""
-        return self.flow / self.distribution[:, None]
+        flow = self.flow.toarray() if issparse(self.flow) else self.flow
+        return flow / self.distribution[:, None]
 
     def spread(self, values: np.ndarray, otherwise: float = 0.0) -> np.ndarray:
         """Values of the connected states (last axis) as values of all states."""
@@ -69,7 +68,7 @@ class ReversibleFit:
         return full
 
 
-def connected_states(counts: np.ndarray) -> np.ndarray:
+def connected_states(counts: np.ndarray | csr_array) -> np.ndarray:
     """The states that lead to each other and hold the most counts, two at least.
 
     Raises
@@ -77,24 +76,26 @@ def connected_states(counts: np.ndarray) -> np.ndarray:
     DataError
         No two states are visited back and forth.
     """
-    visited = np.flatnonzero((counts.sum(axis=0) > 0) & (counts.sum(axis=1) > 0))
-    if len(visited) > 1:
-        seen = counts[np.ix_(visited, visited)] > 0
-        if _reaches_all(seen) and _reaches_all(seen.T):
-            return visited
+    held = counts.sum(axis=1) + counts.sum(axis=0)
+    if not issparse(counts):
+        visited = np.flatnonzero((counts.sum(axis=0) > 0) & (counts.sum(axis=1) > 0))
+        if len(visited) > 1:
+            seen = counts[np.ix_(visited, visited)] > 0
+            if _reaches_all(seen) and _reaches_all(seen.T):
+                return visited
     n_sets, label = connected_components(csr_array(counts), directed=True, connection="strong")
-    held = np.bincount(label, weights=counts.sum(axis=1) + counts.sum(axis=0), minlength=n_sets)
-    held[np.bincount(label, minlength=n_sets) < 2] = -1
-    if held.max() < 0:
+    of_set = np.bincount(label, weights=held, minlength=n_sets)
+    of_set[np.bincount(label, minlength=n_sets) < 2] = -1
+    if of_set.max() < 0:
         raise DataError(
-            f"Of {len(counts)} states no two are visited back and forth, so there is no Markov model; use fewer "
+            f"Of {counts.shape[0]} states no two are visited back and forth, so there is no Markov model; use fewer "
             "states or longer trajectories."
         )
-    return np.flatnonzero(label == held.argmax())
+    return np.flatnonzero(label == of_set.argmax())
 
 
 def _reaches_all(leads_to):
-    """Whether the first state leads to all others."""
+    """Whether the first state leads to all others; for few states quicker than scipy's search."""
     reached = leads_to[0].copy()
     reached[0] = True
     while True:
@@ -104,17 +105,19 @@ def _reaches_all(leads_to):
         reached = further
 
 
-def fit_reversible(counts: np.ndarray, start: ReversibleFit | None = None, keep_factor: bool = False) -> ReversibleFit:
+def fit_reversible(
+    counts: np.ndarray | csr_array, start: ReversibleFit | None = None, keep_factor: bool = False
+) -> ReversibleFit:
     """Reversible maximum-likelihood MSM of transition counts.
 
     Parameters
     ----------
-    counts : ndarray of float, shape (n_states, n_states)
+    counts : ndarray or sparse array of float, shape (n_states, n_states)
         From rows to columns.
     start : ReversibleFit, optional
         Of similar counts of the same states; its factorised Newton equations serve here too.
     keep_factor : bool
-        Keep the factorisation, for a fit that others start from.
+        Keep the factorisation (there is one if states are few), for a fit that others start from.
 
     Returns
     -------
@@ -132,6 +135,12 @@ def fit_reversible(counts: np.ndarray, start: ReversibleFit | None = None, keep_
     array([[0.9, 0.1],
            [0.2, 0.8]])
     """
+    if issparse(counts) or len(counts) > FEW_STATES:
+        return _fit_sparse(_without_zeros(counts), start)
+    return _fit_dense(counts, start, keep_factor)
+
+
+def _fit_dense(counts, start, keep_factor):
     states = connected_states(counts)
     moves = counts.copy() if len(states) == len(counts) else counts[np.ix_(states, states)]
     stays = moves.diagonal().copy()
@@ -143,7 +152,7 @@ def fit_reversible(counts: np.ndarray, start: ReversibleFit | None = None, keep_
         log_v = start.spread(start.log_strengths)[states]
         if start.factor is not None and len(start.states) == len(states) and (start.states == states).all():
             factor, scale = start.factor, n_counts / start.n_counts
-    log_v, factor, scale = _solve(both, left, log_v, factor, scale)
+    log_v, factor, scale = solve_dense(both, left, log_v, factor, scale)
     v = np.exp(log_v)
     flow = both / (v[:, None] + v)
     flow.flat[:: len(flow) + 1] = stays / v
@@ -152,42 +161,19 @@ def fit_reversible(counts: np.ndarray, start: ReversibleFit | None = None, keep_
     return ReversibleFit(states, len(counts), log_v, flow, kept, n_counts / scale)
 
 
-def _solve(both, left, log_v, factor, scale):
-    """Newton's method for ``ln v`` from `log_v`; a factorisation is used again for as long as it serves."""
-    fresh, last = factor is None, np.inf
-    for _ in range(_MAX_STEPS):
-        v = np.exp(log_v - log_v.max())
-        wins = v[:, None] / (v[:, None] + v)  # (n, n) probability that i is left for j, not j for i
-        gradient = left - np.einsum("ij,ij->i", both, wins)
-        if factor is None:
-            factor, scale = _factorise(both * wins * wins.T), 1.0
-        step = dpotrs(factor, gradient)[0] / scale
-        step -= step.mean()
-        size = np.abs(step).max()
-        if not fresh and size > _STALE * last:
-            factor, fresh, last = None, True, np.inf
-            continue
-        # a long step is cut: the likelihood is concave, not quadratic
-        log_v = log_v + step * (1.0 if size <= 2.0 else 2.0 / size)
-        if size < _TOLERANCE:
-            break
-        if fresh and size > 0.1:  # far away the equations change with every step
-            factor, last = None, np.inf
-        else:
-            fresh, last = False, size
-    return log_v - log_v.mean(), factor, scale
+def _fit_sparse(counts, start):
+    states, n_states = connected_states(counts), counts.shape[0]
+    inside = counts if len(states) == n_states else counts[states][:, states]
+    both, left = (inside + inside.T).tocsr(), inside.sum(axis=1)
+    log_v = np.zeros(len(states)) if start is None else start.spread(start.log_strengths)[states]
+    log_v = solve_sparse(both, left, log_v)  # what stays in a state is in `both` and in `left`, and cancels
+    v = np.exp(log_v)
+    both.data /= np.repeat(v, np.diff(both.indptr)) + v[both.indices]
+    both.data /= both.data.sum()
+    return ReversibleFit(states, n_states, log_v, both)
 
 
-def _factorise(weights):
-    """Cholesky factor of the graph's Laplacian, in which a constant is pinned: only differences of ln v count."""
-    degrees = weights.sum(axis=1)
-    typical = degrees.mean()
-    laplacian = typical / len(weights) - weights
-    laplacian.flat[:: len(weights) + 1] += degrees
-    factor, failed = dpotrf(laplacian, clean=False)
-    if failed:  # states that are hardly connected
-        laplacian.flat[:: len(weights) + 1] += 1e-10 * typical
-        factor, failed = dpotrf(laplacian, clean=False)
-        if failed:
-            raise DataError("The states are hardly connected, so there is no Markov model; use fewer states.")
-    return factor
+def _without_zeros(counts):
+    counts = csr_array(counts, copy=True)
+    counts.eliminate_zeros()
+    return counts

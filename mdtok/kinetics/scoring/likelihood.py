@@ -29,6 +29,11 @@ class HeldOut:
         return HeldOut(first_token, *([array[skip:] for array in arrays] for arrays in said))
 
     @property
+    def likelihood_only(self):
+        """What models are ranked by, without the rest, which is several times as large."""
+        return HeldOut(self.first_token, self.log_prob, [], [], [])
+
+    @property
     def leaving_probability(self):
         """Probability that the macrostate is left, one array a trajectory."""
         # the others are added up: one less the probability of staying loses the digits of a rare transition

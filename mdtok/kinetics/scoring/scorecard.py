@@ -197,11 +197,13 @@ def score(
             if isinstance(model, DynamicsModel):
                 if not model.is_fitted:
                     model.fit(train, validation or None, n_states=n_states)
-                held_out[one.name] = said = likelihood.evaluate_held_out(model, test, macrostates)
+                said = likelihood.evaluate_held_out(model, test, macrostates)
             made[one.name] = one.rollout or roll_out_like(
                 model, train or test, test, md, protocol, n_chains, n_steps, seed
             )
             rows[one.name] = referee.judge(model, made[one.name], said, equivalent)
+            if said is not None:
+                held_out[one.name] = said.likelihood_only
     _rank(rows, held_out, seed)
     for name, row in rows.items():
         row["verdicts"] = {metric: check["verdict"] for metric, check in row["checks"].items()}

@@ -32,8 +32,8 @@ class ContextLevel:
     def count(cls, parents, refinements, width, targets, n_followers):
         """Count one level; also gives the context of each frame, for the next level to refine."""
         known = np.flatnonzero((parents != UNKNOWN) & (refinements != UNKNOWN))
-        keys, nodes = np.unique(parents[known] * width + refinements[known], return_inverse=True)
-        pairs, counts = np.unique(nodes * n_followers + targets[known], return_counts=True)
+        keys, nodes, _ = _numbered(parents[known] * width + refinements[known])
+        pairs, _, counts = _numbered(nodes * n_followers + targets[known])
         level = cls(keys, pairs, counts, int(width), int(n_followers))
         contexts = np.full(len(parents), UNKNOWN)
         # What was seen once is not refined: every child would only repeat the same observation.
@@ -98,3 +98,13 @@ def mix(probabilities, shares, totals, strengths):
         trust = total / (total + strength)
         probabilities = trust * share + (1 - trust) * probabilities
     return probabilities
+
+
+def _numbered(values):
+    """What `np.unique` gives with inverse and counts; without sorting where the values are small, as most are."""
+    if not len(values) or values.max() >= len(values):
+        return np.unique(values, return_inverse=True, return_counts=True)
+    counts = np.bincount(values)
+    found = np.flatnonzero(counts)
+    number = np.cumsum(counts > 0) - 1
+    return found, number[values], counts[found]
