@@ -12,9 +12,9 @@ from mdtok.models.coordinates.column_kinds import ColumnKinds, require_kinds
 from mdtok.models.coordinates.torus_mixture import wrap
 from mdtok.models.trajectory_model import as_trajectories
 
-_FRAMES_AT_ONCE = 2000
-_MOST_FRAMES_FOR_CHOICE = 5000
-_BANDWIDTHS = (0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3)
+_FRAMES_AT_ONCE = 500
+_MOST_FRAMES_FOR_CHOICE = 3000
+_BANDWIDTHS = (0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5)
 _FLOORS = (1e-4, 1e-3, 1e-2)
 
 
@@ -62,7 +62,7 @@ class KernelMarkov(ArrayModel):
     _settings = ("n_nearest", "angles", "bandwidths")
     _arrays = ("before_", "after_", "mean_", "std_", "circles_", "bandwidth_", "floor_")
 
-    def __init__(self, n_nearest=500, angles=(), bandwidths=_BANDWIDTHS, progress=True):
+    def __init__(self, n_nearest=1000, angles=(), bandwidths=_BANDWIDTHS, progress=True):
         require_whole_number("n_nearest", n_nearest, 1)
         for bandwidth in bandwidths:
             require_positive("bandwidths", bandwidth)
@@ -109,49 +109,58 @@ class KernelMarkov(ArrayModel):
         if len(before) > _MOST_FRAMES_FOR_CHOICE:
             spread = np.linspace(0, len(before) - 1, _MOST_FRAMES_FOR_CHOICE).astype(int)
             before, after = before[spread], after[spread]
-        best = -np.inf
-        for of_present in self.bandwidths:
-            for of_next in self.bandwidths:
-                kernels, elsewhere = self._parts(before, after, of_present, of_next)
-                for floor in _FLOORS:
-                    mean = np.logaddexp(np.log1p(-floor) + kernels, np.log(floor) + elsewhere).mean()
-                    if mean > best:
-                        best, self.bandwidth_, self.floor_ = mean, np.array([of_present, of_next]), np.array(floor)
+        n_choices, floors = len(self.bandwidths), np.array(_FLOORS)
+        sums = np.zeros((n_choices, n_choices, len(floors)))
+        batches = range(0, len(before), _FRAMES_AT_ONCE)
+        for start in tqdm(batches, desc="KernelMarkov bandwidths", delay=2, disable=not self.progress):
+            some = slice(start, start + _FRAMES_AT_ONCE)
+            found, elsewhere = self._find(before[some]), self._elsewhere(after[some])[:, None]
+            off = after[some][:, None] - self.after_[found]
+            of_next = [self._log_kernel(off, bandwidth) for bandwidth in self.bandwidths]
+            for i, bandwidth in enumerate(self.bandwidths):
+                log_weights = self._log_weights(before[some], found, bandwidth)
+                for j, log_kernel in enumerate(of_next):
+                    kernels = logsumexp(log_weights + log_kernel, axis=1)[:, None]
+                    sums[i, j] += np.logaddexp(np.log1p(-floors) + kernels, np.log(floors) + elsewhere).sum(axis=0)
+        i, j, k = np.unravel_index(sums.argmax(), sums.shape)
+        self.bandwidth_, self.floor_ = np.array([self.bandwidths[i], self.bandwidths[j]]), np.array(floors[k])
 
     def _pairs(self, trajectory):
         frames = self._kinds.standardise(self._kinds.to_columns(trajectory))
         return frames[:-1], frames[1:]
 
-    def _nearest(self, before, of_present):
-        """Indices of the nearest pairs, and the logarithm of their weights, both (n_frames, n_nearest)."""
+    def _find(self, before):
+        """Indices of the nearest pairs, (n_frames, n_nearest)."""
         n_nearest = min(self.n_nearest, len(self.before_))
-        found = self._tree.query(self._on_circles(before), k=n_nearest)[1].reshape(len(before), n_nearest)
+        return self._tree.query(self._on_circles(before), k=n_nearest)[1].reshape(len(before), n_nearest)
+
+    def _log_weights(self, before, found, of_present):
         log_weights = self._log_kernel(before[:, None] - self.before_[found], of_present)
-        return found, log_weights - logsumexp(log_weights, axis=1, keepdims=True)
+        return log_weights - logsumexp(log_weights, axis=1, keepdims=True)
 
     def _log_kernel(self, off, bandwidth):
         kappa, normal = bandwidth**-2, np.log(bandwidth) + 0.5 * np.log(2 * np.pi)
         of_angles = -2 * kappa * np.sin(0.5 * off) ** 2 - np.log(2 * np.pi * i0e(kappa))
         return np.where(self._is_angle, of_angles, -0.5 * kappa * off**2 - normal).sum(axis=-1)
 
-    def _parts(self, before, after, of_present, of_next):
-        """Log-densities, in standardised units, of the kernels and of what is elsewhere, (n_frames,) each."""
-        kernels = np.empty(len(before))
-        for start in range(0, len(before), _FRAMES_AT_ONCE):
-            rows = slice(start, start + _FRAMES_AT_ONCE)
-            found, log_weights = self._nearest(before[rows], of_present)
-            off = after[rows][:, None] - self.after_[found]
-            kernels[rows] = logsumexp(log_weights + self._log_kernel(off, of_next), axis=1)
+    def _elsewhere(self, after):
+        """Log-density of what may be anywhere, in standardised units."""
         uniform, wide = -np.log(2 * np.pi), -0.125 * after**2 - np.log(2) - 0.5 * np.log(2 * np.pi)
-        return kernels, np.where(self._is_angle, uniform, wide).sum(axis=1)
+        return np.where(self._is_angle, uniform, wide).sum(axis=1)
 
     def log_density(self, trajectory):
         """See `TrajectoryModel.log_density`; per radian of each angle, however it is encoded."""
         self.require_fitted()
         (trajectory,) = as_trajectories([trajectory], self.n_dim_, min_length=2)
-        kernels, elsewhere = self._parts(*self._pairs(trajectory), *self.bandwidth_)
-        floor = float(self.floor_)
-        return np.logaddexp(np.log1p(-floor) + kernels, np.log(floor) + elsewhere) - self._kinds.log_volume
+        (before, after), (of_present, of_next) = self._pairs(trajectory), self.bandwidth_
+        kernels, floor = np.empty(len(before)), float(self.floor_)
+        for start in range(0, len(before), _FRAMES_AT_ONCE):
+            some = slice(start, start + _FRAMES_AT_ONCE)
+            found = self._find(before[some])
+            log_kernel = self._log_kernel(after[some][:, None] - self.after_[found], of_next)
+            kernels[some] = logsumexp(self._log_weights(before[some], found, of_present) + log_kernel, axis=1)
+        together = np.logaddexp(np.log1p(-floor) + kernels, np.log(floor) + self._elsewhere(after))
+        return together - self._kinds.log_volume
 
     def sample(self, prompts, n_steps, seed):
         """See `TrajectoryModel.sample`; drawn from the kernels, never from what is elsewhere."""
@@ -159,8 +168,8 @@ class KernelMarkov(ArrayModel):
         frames = self._kinds.standardise(self._kinds.to_columns(self._last_frames(prompts, n_steps)))
         chains = np.empty((len(frames), n_steps, frames.shape[1]), dtype=np.float32)
         for step in tqdm(range(n_steps), desc="KernelMarkov chains", delay=2, disable=not self.progress):
-            found, log_weights = self._nearest(frames, of_present)
-            cumulative = np.exp(log_weights).cumsum(axis=1)
+            found = self._find(frames)
+            cumulative = np.exp(self._log_weights(frames, found, of_present)).cumsum(axis=1)
             picked = (cumulative <= rng.random(len(frames))[:, None] * cumulative[:, -1:]).sum(axis=1)
             after = self.after_[found[np.arange(len(frames)), np.minimum(picked, found.shape[1] - 1)]]
             turned = rng.vonmises(0.0, of_next**-2, size=after.shape)

@@ -33,16 +33,16 @@ def test_near_the_entropy_rate_of_a_known_walk(fitted):
 
 
 def test_reals_in_their_own_units():
-    x = np.random.default_rng(1).normal(7.0, 100.0, size=(9000, 1))
-    model = KernelMarkov(n_nearest=3000, bandwidths=(0.2, 0.4, 2.0)).fit([x[:6000]], [x[6000:7500]])
-    exact = -stats.norm.logpdf(x[7501:, 0], 7.0, 100.0).mean()
-    assert -model.log_density(x[7500:]).mean() == pytest.approx(exact, abs=0.05)
+    x = np.random.default_rng(1).normal(7.0, 100.0, size=(6000, 1))
+    model = KernelMarkov(n_nearest=1500, bandwidths=(0.2, 0.4, 2.0)).fit([x[:3000]], [x[3000:3500]])
+    exact = -stats.norm.logpdf(x[3501:, 0], 7.0, 100.0).mean()
+    assert -model.log_density(x[3500:]).mean() == pytest.approx(exact, abs=0.05)
 
 
 def test_chains_step_as_the_walk(fitted):
     chains = fitted.sample([walk(3, seed) for seed in range(50)], 60, seed=7)
     steps = wrap(np.diff(np.stack(chains)[..., 0], axis=1))
-    assert steps.std() == pytest.approx(np.diff(walk(3000, 3), axis=0).clip(-1.5, 1.5).std(), rel=0.15)
+    assert steps.std() == pytest.approx(wrap(np.diff(walk(3000, 3), axis=0)).std(), rel=0.1)
     assert np.array_equal(chains[0], fitted.sample([walk(3, seed) for seed in range(50)], 60, seed=7)[0])
 
 
