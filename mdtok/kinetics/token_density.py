@@ -14,7 +14,7 @@ from mdtok.checks import require_whole_number
 from mdtok.errors import DataError
 from mdtok.models.dynamics import DynamicsModel
 
-_POINTS_AT_ONCE = 100_000
+_POINTS_AT_ONCE = 2**17  # what the sequence is balanced for
 
 
 def cell_volumes(
@@ -57,7 +57,7 @@ def cell_volumes(
     require_whole_number("n_points", n_points, 1)
     low, high = np.asarray(bounds, dtype=float).T
     sobol, counts = qmc.Sobol(len(low), rng=np.random.default_rng(seed)), np.zeros(n_states)
-    n_points = 2 ** int(np.ceil(np.log2(n_points)))  # what the sequence is balanced for
+    n_points = 2 ** int(np.ceil(np.log2(n_points)))
     for start in range(0, n_points, _POINTS_AT_ONCE):
         points = low + (high - low) * sobol.random(min(_POINTS_AT_ONCE, n_points - start))
         counts += np.bincount(to_states(points), minlength=n_states)

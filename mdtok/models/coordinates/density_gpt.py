@@ -36,8 +36,8 @@ class DensityGPT(NetworkModel, TrajectoryModel):
 
     A frame is a vector of angles (von Mises densities, on the circle) and reals (Gaussians), see `TorusMixture`. The
     density given the frame alone is learnt first; of what the past adds, held-out trajectories choose how much is
-    believed (`past_share_`): a network that reads both at once remembers which side of a barrier a trajectory came from,
-    and holds it there. Seldom visited regions count more in training (`stratify`).
+    believed (`past_share_`): a network that reads both at once remembers which side of a barrier a trajectory came
+    from, and holds it there. Seldom visited regions count more in training (`stratify`).
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ class DensityGPT(NetworkModel, TrajectoryModel):
     name_pattern = rf"density-gpt(?:-(?P<size>{'|'.join(PRESETS)}))?(?P<reversible>-reversible)?"
     name_shown = "density-gpt[-SIZE][-reversible]"
     name_help = (
-        f"coordinates: transformer with a density on angles and reals; SIZE is {', '.join(PRESETS)}; -reversible learns "
-        "from reversed trajectories too"
+        f"coordinates: transformer with a density on angles and reals; SIZE is {', '.join(PRESETS)}; -reversible "
+        "learns from reversed trajectories too"
     )
     kinds_: ColumnKinds
 

@@ -1,6 +1,7 @@
 """Training of a density-GPT: the density given the frame alone, then what the past adds, as far as it holds."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def displacements(frames, is_angle):
 def in_windows(trajectories, n_positions, shift):
     """``frames`` (n_windows, n_positions + 1, n_dim) that never cross a trajectory's end, ``weights`` 0 in padding."""
     ends = np.cumsum([0, *map(len, trajectories)])
-    numbers = [np.arange(first, last) for first, last in zip(ends, ends[1:])]
+    numbers = [np.arange(first, last) for first, last in pairwise(ends)]
     rows, mask = windows(numbers, n_positions + 1, shift)
     return {"frames": np.concatenate(trajectories)[rows], "weights": mask[:, 1:].astype(np.float32)}
 

@@ -1,4 +1,4 @@
-"""A Markov model of continuous features by kernel densities: the next frame given the present one, without a network."""
+"""A Markov model of continuous features by kernel densities: the next frame given the present one."""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -46,8 +46,8 @@ class KernelMarkov(ArrayModel):
 
     References
     ----------
-    M. Rosenblatt, in Multivariate Analysis II, 25 (1969); R. J. Hyndman, D. M. Bashtannyk and G. K. Grunwald, J. Comput.
-    Graph. Stat. 5, 315 (1996).
+    M. Rosenblatt, in Multivariate Analysis II, 25 (1969); R. J. Hyndman, D. M. Bashtannyk and G. K. Grunwald, J.
+    Comput. Graph. Stat. 5, 315 (1996).
 
     Examples
     --------

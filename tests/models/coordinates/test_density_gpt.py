@@ -12,7 +12,15 @@ from mdtok.models.coordinates.density_gpt import DensityGPT
 from mdtok.models.coordinates.torus_mixture import TorusMixture, wrap
 
 QUICK = dict(
-    n_layer=1, n_head=2, n_embd=16, n_inner=16, n_positions=8, n_components=3, dropout=0.0, batch_size=32, progress=False
+    n_layer=1,
+    n_head=2,
+    n_embd=16,
+    n_inner=16,
+    n_positions=8,
+    n_components=3,
+    dropout=0.0,
+    batch_size=32,
+    progress=False,
 )
 TRAINED = dict(QUICK, max_steps=150, evaluate_every_steps=50, warmup_steps=10, learning_rate=3e-3, seed=7)
 
