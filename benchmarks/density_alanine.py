@@ -3,8 +3,8 @@
     python benchmarks/density_alanine.py dihedral_traj0.npy --out density_alanine
 
 The file holds phi and psi in radians, an array (n_frames, 2) of one trajectory. The first 60 % train, the next 20 %
-stop the training, the last 20 % judge. Nats per frame are per square radian: of the density-GPT, of a Markov model by kernel
-densities, and of models of tokens with a uniform density within each cell. Rollouts are judged in tokens by the
+stop the training, the last 20 % judge. Nats per frame are per square radian: of the density-GPT, of a Markov model by
+kernel densities, and of models of tokens with a uniform density within each cell. Rollouts are judged in tokens by the
 scorecard, beside the models of tokens. Prints a table, and writes the scorecard, ``nats.json`` and the models to --out.
 """
 

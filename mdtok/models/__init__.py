@@ -1,7 +1,7 @@
 """Models of dynamics: one interface for tokens, one for coordinates, and everything that stands behind them.
 
-`counted` (Markov models and their kin), `networks` (nano-GPT, LSTM), `coordinates` (the density-GPT, the trajectory BERT
-and their baselines) and `wrappers` (a model around another one).
+`counted` (Markov models and their kin), `networks` (nano-GPT, LSTM), `coordinates` (the density-GPT, the trajectory
+BERT and their baselines) and `wrappers` (a model around another one).
 """
 
 from mdtok.lazy import lazy_names
