@@ -58,6 +58,8 @@ __getattr__, _names = lazy_names(
             "VectorAutoregression",
             "GridMarkov",
             "TrajBert",
+            "DensityGPT",
+            "KernelMarkov",
         ],
         "kinetics": [
             "score",
@@ -71,6 +73,8 @@ __getattr__, _names = lazy_names(
             "dwell_times",
             "forecast_errors",
             "nats_per_frame",
+            "cell_volumes",
+            "token_log_density",
             "classification_scores",
             "accuracy_by_slice",
             "nearest_at_start",

@@ -35,6 +35,7 @@ from mdtok.kinetics import OracleForecast as OracleForecast
 from mdtok.kinetics import OracleTokens as OracleTokens
 from mdtok.kinetics import Scorecard as Scorecard
 from mdtok.kinetics import accuracy_by_slice as accuracy_by_slice
+from mdtok.kinetics import cell_volumes as cell_volumes
 from mdtok.kinetics import chapman_kolmogorov as chapman_kolmogorov
 from mdtok.kinetics import classification_scores as classification_scores
 from mdtok.kinetics import compare_cvs as compare_cvs
@@ -57,6 +58,7 @@ from mdtok.kinetics import save_torchscript as save_torchscript
 from mdtok.kinetics import score as score
 from mdtok.kinetics import to_openmm_force as to_openmm_force
 from mdtok.kinetics import to_plumed as to_plumed
+from mdtok.kinetics import token_log_density as token_log_density
 from mdtok.md import Trajectories as Trajectories
 from mdtok.md import load_system as load_system
 from mdtok.md import open_trajectories as open_trajectories
@@ -67,11 +69,13 @@ from mdtok.models import LSTM as LSTM
 from mdtok.models import AgeOddsModel as AgeOddsModel
 from mdtok.models import BayesianMarkovModel as BayesianMarkovModel
 from mdtok.models import CopyLast as CopyLast
+from mdtok.models import DensityGPT as DensityGPT
 from mdtok.models import DynamicsModel as DynamicsModel
 from mdtok.models import EventChainModel as EventChainModel
 from mdtok.models import GridMarkov as GridMarkov
 from mdtok.models import HiddenMarkovModel as HiddenMarkovModel
 from mdtok.models import HistoryMarkovModel as HistoryMarkovModel
+from mdtok.models import KernelMarkov as KernelMarkov
 from mdtok.models import LaggedModel as LaggedModel
 from mdtok.models import MarkovModel as MarkovModel
 from mdtok.models import NanoGPT as NanoGPT

@@ -29,6 +29,7 @@ __getattr__, __all__ = lazy_names(
         "oracle_models": ["OracleTokens", "OracleForecast"],
         "bayes_limits": ["BayesClassifier"],
         "forecasting": ["forecast_errors", "nats_per_frame"],
+        "token_density": ["cell_volumes", "token_log_density"],
         "classification": ["classification_scores", "accuracy_by_slice", "nearest_at_start"],
         "collective_variables": ["compare_cvs", "fit_tica", "fit_vamp"],
         "cvs.linear": ["LinearCV"],

@@ -48,6 +48,8 @@ from mdtok.kinetics.oracle_models import OracleForecast as OracleForecast
 from mdtok.kinetics.oracle_models import OracleTokens as OracleTokens
 from mdtok.kinetics.scoring.scorecard import Scorecard as Scorecard
 from mdtok.kinetics.scoring.scorecard import score as score
+from mdtok.kinetics.token_density import cell_volumes as cell_volumes
+from mdtok.kinetics.token_density import token_log_density as token_log_density
 from mdtok.kinetics.transition_paths import EventOrder as EventOrder
 from mdtok.kinetics.transition_paths import TransitionPaths as TransitionPaths
 from mdtok.kinetics.transition_paths import find_transition_paths as find_transition_paths

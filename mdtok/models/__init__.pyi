@@ -1,12 +1,14 @@
 """Models of dynamics: one interface for tokens, one for coordinates, and everything that stands behind them.
 
-`counted` (Markov models and their kin), `networks` (nano-GPT, LSTM), `coordinates` (the trajectory BERT and its
-baselines) and `wrappers` (a model around another one).
+`counted` (Markov models and their kin), `networks` (nano-GPT, LSTM), `coordinates` (the density-GPT, the trajectory
+BERT and their baselines) and `wrappers` (a model around another one).
 """
 
 from mdtok.models.coordinates.baselines import CopyLast as CopyLast
 from mdtok.models.coordinates.baselines import VectorAutoregression as VectorAutoregression
+from mdtok.models.coordinates.density_gpt import DensityGPT as DensityGPT
 from mdtok.models.coordinates.grid_markov import GridMarkov as GridMarkov
+from mdtok.models.coordinates.kernel_markov import KernelMarkov as KernelMarkov
 from mdtok.models.coordinates.trajbert import TrajBert as TrajBert
 from mdtok.models.counted.age_odds import AgeOddsModel as AgeOddsModel
 from mdtok.models.counted.backoff import OrderKModel as OrderKModel

@@ -102,6 +102,11 @@ class NanoGPTConfig(PretrainedConfig):
 
 def _check_shape(config):
     check_config(config, ("n_states", "n_layer", "n_head", "n_embd", "n_inner"))
+    check_heads(config)
+
+
+def check_heads(config):
+    """Raise SettingsError unless heads and positions of a `Decoder` fit its width."""
     n_embd, n_head = config.n_embd, config.n_head
     if n_embd % n_head:
         raise SettingsError(f"n_embd is {n_embd} and n_head is {n_head}; the width must be a multiple of the heads.")
@@ -180,7 +185,48 @@ class Block(nn.Module):
         return x + self.dropout(self.contract(F.gelu(self.expand(self.norm_2(x)))))  # (B, T, C)
 
 
-class NanoGPTNetwork(TokenNetwork):
+class Decoder(nn.Module):
+    """The causal middle of a transformer: embedded vectors in, hidden states out; what comes before and after is not
+    said here."""
+
+    config: PretrainedConfig
+
+    def add_blocks(self, config):
+        """Make positions, blocks and the last norm."""
+        if config.positions == "learned":
+            self.position_embedding = nn.Embedding(config.n_positions, config.n_embd)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
+        self.norm = nn.LayerNorm(config.n_embd)
+
+    def calm_block(self, block):
+        """GPT-2: each block adds to the stream twice, so what it adds starts smaller."""
+        std = self.config.initializer_range / math.sqrt(2 * self.config.n_layer)
+        for linear in (block.attention.out, block.contract):
+            nn.init.normal_(linear.weight, std=std)
+
+    def new_cache(self, n_chains):
+        """Room for a whole context of `n_chains` chains."""
+        return KeyValueCache(self.config, n_chains, self.device, self.dtype)
+
+    def hidden_states(self, embedded, cache=None):
+        """Hidden states (B, T, n_embd), normalised, of embedded tokens or frames (B, T, n_embd)."""
+        x, rotation = self.embed(embedded, cache.length if cache else 0)
+        for block in self.blocks:
+            x = block(x, rotation, cache)
+        if cache is not None:
+            cache.length += embedded.shape[1]
+        return self.norm(x)
+
+    def embed(self, embedded, past=0):
+        """Embedded vectors (B, T, n_embd) that follow `past` others, with their positions: as numbers or as angles."""
+        positions = torch.arange(past, past + embedded.shape[1], device=embedded.device)
+        if self.config.positions == "learned":
+            return self.dropout(embedded + self.position_embedding(positions)), None  # (T, C) on every chain
+        return self.dropout(embedded), rotary_angles(positions, self.config.n_embd // self.config.n_head)
+
+
+class NanoGPTNetwork(Decoder, TokenNetwork):
     """Causal transformer over states: logits of the next token at every position.
 
     Examples
@@ -196,40 +242,13 @@ class NanoGPTNetwork(TokenNetwork):
     def __init__(self, config):
         super().__init__(config)
         self.add_embedding_and_heads(config)
-        if config.positions == "learned":
-            self.position_embedding = nn.Embedding(config.n_positions, config.n_embd)
-        self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layer))
-        self.norm = nn.LayerNorm(config.n_embd)
+        self.add_blocks(config)
         self.post_init()
 
     def _init_weights(self, module):
         super()._init_weights(module)
         if isinstance(module, Block):
-            # GPT-2: each block adds to the stream twice, so what it adds starts smaller
-            std = self.config.initializer_range / math.sqrt(2 * self.config.n_layer)
-            for linear in (module.attention.out, module.contract):
-                nn.init.normal_(linear.weight, std=std)
-
-    def new_cache(self, n_chains):
-        """Room for a whole context of `n_chains` chains."""
-        return KeyValueCache(self.config, n_chains, self.device, self.dtype)
-
-    def hidden_states(self, embedded, cache=None):
-        """Hidden states (B, T, n_embd), normalised, of embedded tokens (B, T, n_embd)."""
-        x, rotation = self.embed(embedded, cache.length if cache else 0)
-        for block in self.blocks:
-            x = block(x, rotation, cache)
-        if cache is not None:
-            cache.length += embedded.shape[1]
-        return self.norm(x)
-
-    def embed(self, embedded, past=0):
-        """Embedded tokens (B, T, n_embd) that follow `past` others, with their positions: as numbers or as angles."""
-        positions = torch.arange(past, past + embedded.shape[1], device=embedded.device)
-        if self.config.positions == "learned":
-            return self.dropout(embedded + self.position_embedding(positions)), None  # (T, C) on every chain
-        return self.dropout(embedded), rotary_angles(positions, self.config.n_embd // self.config.n_head)
+            self.calm_block(module)
 
 
 @torch.inference_mode()
