@@ -62,8 +62,7 @@ def branching_table(content: dict) -> Table:
         for k, start in enumerate(found["starts"] if found else []):
             long, short = (content["dt_ps"] * found["lagtime"] * n for n in (found["n_jumps"], 1))
             way = f"{verdicts.picoseconds(long)} against {found['n_jumps']} × {verdicts.picoseconds(short)}"
-            beyond = found["p_values"][k] * len(found["starts"]) < 0.05
-            looks = mark("fail" if beyond else "pass") + (" beyond chance" if beyond else " within chance")
+            looks = mark("fail") + " beyond chance" if found["beyond_chance"][k] else mark("pass") + " within chance"
             cells = [number(found["distance"][k]), number(found["by_chance"][k]), looks]
             rows.append([name, content["macrostate_names"][start], way, *cells])
     return Table(["generator", "start in", "jumps", "JS distance of where they end", "by chance below", ""], rows)

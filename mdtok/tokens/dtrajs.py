@@ -366,7 +366,7 @@ def split_frames(lengths, fraction=0.25, seed=0):
 
 
 def hold_out_tails(dtrajs, fraction=0.1):
-    """Cut the last `fraction` of each trajectory off, where that leaves two tokens or more on both sides."""
+    """Cut the last `fraction` of each trajectory off, where that leaves two frames or more on both sides."""
     cuts = [len(dtraj) - int(fraction * len(dtraj)) for dtraj in dtrajs]
     tails = [dtraj[cut:] for dtraj, cut in zip(dtrajs, cuts) if len(dtraj) - cut >= 2]
     if not tails:

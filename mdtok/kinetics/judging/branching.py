@@ -52,6 +52,11 @@ class ConditionalChapmanKolmogorov:
         return float(min(1.0, self.p_values.min() * len(self.p_values)))
 
     @property
+    def beyond_chance(self):
+        """Whether each start's distance is, by the same count."""
+        return self.p_values * len(self.p_values) < _LEVEL
+
+    @property
     def is_consistent(self):
         return self.p_value >= _LEVEL
 
@@ -60,7 +65,7 @@ class ConditionalChapmanKolmogorov:
         arrays = {
             name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()
         }
-        return {**arrays, "p_value": self.p_value}
+        return {**arrays, "p_value": self.p_value, "beyond_chance": self.beyond_chance}
 
 
 def conditional_chapman_kolmogorov(

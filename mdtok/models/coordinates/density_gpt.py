@@ -18,6 +18,7 @@ from mdtok.models.networks.network_model import NetworkModel
 from mdtok.models.networks.windows import score_windows
 from mdtok.models.saved import read_content, read_network, write_network
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
+from mdtok.tokens.dtrajs import hold_out_tails
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -143,7 +144,7 @@ class DensityGPT(NetworkModel, TrajectoryModel):
         trajectories = as_trajectories(trajectories, min_length=2)
         kinds = ColumnKinds(trajectories[0].shape[1], self.angles, tuple(self.circles))
         if validation is None:
-            trajectories, validation = _hold_out_tails(trajectories)
+            trajectories, validation = hold_out_tails(trajectories)
         else:
             validation = as_trajectories(validation, kinds.n_given, min_length=2)
         train, held_out = ([kinds.to_columns(one) for one in part] for part in (trajectories, validation))
@@ -289,20 +290,3 @@ class DensityGPT(NetworkModel, TrajectoryModel):
     def past_share_(self):
         """Share of what the past adds to the density that is believed; 0: frames seem Markovian."""
         return self.network_.config.past_share
-
-    @property
-    def n_parameters(self):
-        """Number of weights of the network."""
-        return self.count_weights()
-
-
-def _hold_out_tails(trajectories):
-    """The last tenth of each trajectory cut off, where that leaves two frames or more."""
-    cuts = [len(one) - len(one) // 10 for one in trajectories]
-    tails = [one[cut:] for one, cut in zip(trajectories, cuts) if len(one) - cut >= 2]
-    if not tails:
-        raise DataError(
-            f"The longest trajectory has {max(map(len, trajectories))} frames: its last tenth is too short for early "
-            "stopping. Pass validation=[...]."
-        )
-    return [one[:cut] if len(one) - cut >= 2 else one for one, cut in zip(trajectories, cuts)], tails

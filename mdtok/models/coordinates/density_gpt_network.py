@@ -11,12 +11,11 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
-from mdtok.checks import require_one_of, require_whole_number
-from mdtok.errors import DataError, SettingsError
-from mdtok.models.coordinates.mixture_density import FrameDensity
+from mdtok.errors import DataError
+from mdtok.models.coordinates.mixture_density import FrameDensity, init_weights
 from mdtok.models.coordinates.torus_mixture import TorusMixture
 from mdtok.models.networks.nanogpt import Block, Decoder, check_heads
-from mdtok.models.networks.token_network import refuse_unknown
+from mdtok.models.networks.token_network import check_sizes, refuse_unknown
 
 _WIDTH = 64  # of the hidden layer that joins frame and past
 
@@ -78,12 +77,7 @@ class DensityGPTConfig(PretrainedConfig):
         self.n_positions, self.positions, self.dropout = n_positions, positions, dropout
         self.n_components, self.past_share, self.initializer_range = n_components, past_share, initializer_range
         self.use_cache = use_cache  # the Trainer writes this key into any config
-        for name in ("n_layer", "n_head", "n_embd", "n_inner", "n_components"):
-            require_whole_number(name, getattr(self, name), 1)
-        require_whole_number("n_positions", n_positions, 2)
-        if not 0 <= dropout < 1:
-            raise SettingsError(f"dropout is {dropout}; a number from 0 to below 1 was expected.")
-        require_one_of("positions", positions, ("rotary", "learned"))
+        check_sizes(self, ("n_layer", "n_head", "n_embd", "n_inner", "n_components"))
         check_heads(self)
         super().__init__(**kwargs)
 
@@ -123,15 +117,8 @@ class DensityGPTNetwork(Decoder, PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module):
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=getattr(module, "initial_std", self.config.initializer_range))
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=self.config.initializer_range)
-        elif isinstance(module, nn.LayerNorm):
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, Block):
+        init_weights(module, self.config.initializer_range)
+        if isinstance(module, Block):
             self.calm_block(module)
 
     def inputs(self, frames):

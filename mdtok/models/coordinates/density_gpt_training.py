@@ -1,6 +1,5 @@
 """Training of a density-GPT: the density given the frame alone, then what the past adds, as far as it holds."""
 
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,16 +7,21 @@ import numpy as np
 import torch
 from torch import nn
 
-from mdtok.models.coordinates.density_training import draw_frames
+from mdtok.models.coordinates.density_training import (
+    FRAMES_AT_ONCE,
+    MOST_DRAWS,
+    N_REGIONS,
+    draw_frames,
+    mean_nats_of_frames,
+    settings_of_frames,
+)
 from mdtok.models.coordinates.stratification import frame_weights, region_of, spread_centers
 from mdtok.models.coordinates.torus_mixture import wrap
 from mdtok.models.networks.held_out_choice import SHARES, least_share
 from mdtok.models.networks.training import train_network
 from mdtok.tokens.windows import windows
 
-_N_REGIONS = 200  # of the space of frames, in which visits are counted
-_MOST_DRAWS = 4_000_000
-_FRAMES_AT_ONCE, _WINDOWS_AT_ONCE = 8192, 128
+_WINDOWS_AT_ONCE = 128
 _OUTPUTS_AT_ONCE = 1_000_000  # of a batch of frames
 _MOST_STOPPING_WINDOWS = 2000
 
@@ -79,7 +83,7 @@ def spread_evenly(n_windows):
 def weigh(made, train, is_angle, exponent, seed):
     """Multiply the weights of windows by how seldom the region of each frame is visited in `train`."""
     frames = on_circles(np.concatenate(train), is_angle)
-    centers = spread_centers(frames, _N_REGIONS, seed)
+    centers = spread_centers(frames, N_REGIONS, seed)
     counts = np.bincount(region_of(frames, centers), minlength=len(centers))
     for part in made:
         part["weights"] *= frame_weights(on_circles(part["frames"][:, :-1], is_angle), centers, counts, exponent)
@@ -111,15 +115,9 @@ def fit_frame_density(network, train, held_out, settings, checkpoint_folder=None
     It takes twice the steps of the whole network, on many frames each. Gives the history of `train_network`.
     """
     n_outputs = network.of_frame.leave.out_features
-    most = min(_FRAMES_AT_ONCE, max(64, _OUTPUTS_AT_ONCE // n_outputs))
-    settings = replace(
-        settings,
-        max_steps=2 * settings.max_steps,
-        evaluate_every_steps=max(1, settings.max_steps // 5),
-        learning_rate=3e-3,
-        batch_size=int(np.clip(train["weights"].size // 20, 16, most)),
-    )
-    n_draws = min(_MOST_DRAWS, settings.max_steps * settings.batch_size)
+    most = min(FRAMES_AT_ONCE, max(64, _OUTPUTS_AT_ONCE // n_outputs))
+    settings = settings_of_frames(settings, train["weights"].size, most)
+    n_draws = min(MOST_DRAWS, settings.max_steps * settings.batch_size)
     drawn = draw_windows(train, n_draws, settings.seed)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(settings.seed)
@@ -141,16 +139,6 @@ def draw_windows(made, n_draws, seed):
     """Frames drawn with replacement by their weights, and the displacements after them, both (n_draws, n_dim)."""
     weights = np.concatenate([made["weights"], np.zeros_like(made["weights"][:, :1])], axis=1)
     return draw_frames({"frames": made["frames"], "weights": weights}, n_draws, seed)
-
-
-@torch.inference_mode()
-def mean_nats_of_frames(density, dataset):
-    """Mean nats over a `WindowDataset` of drawn frames."""
-    device, total = next(density.parameters()).device, 0.0
-    for start in range(0, len(dataset), _FRAMES_AT_ONCE):
-        batch = {name: array.to(device) for name, array in dataset[slice(start, start + _FRAMES_AT_ONCE)].items()}
-        total += density(**batch)["loss"].item() * len(batch["frames"])
-    return total / len(dataset)
 
 
 @torch.inference_mode()

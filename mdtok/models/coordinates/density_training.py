@@ -12,9 +12,9 @@ from mdtok.models.coordinates.stratification import frame_weights, region_of, sp
 from mdtok.models.networks.held_out_choice import SHARES, least_share
 from mdtok.models.networks.training import train_network
 
-_N_REGIONS = 200  # of the space of frames, in which visits are counted
-_MOST_DRAWS = 4_000_000
-_FRAMES_AT_ONCE = 8192
+N_REGIONS = 200  # of the space of frames, in which visits are counted
+MOST_DRAWS = 4_000_000
+FRAMES_AT_ONCE = 8192
 
 
 def train_trajbert(network, train, held_out, settings, stratify=0.0, checkpoint_folder=None, progress=True):
@@ -55,7 +55,7 @@ def train_trajbert(network, train, held_out, settings, stratify=0.0, checkpoint_
 
 def weigh_frames(train, held_out, exponent, seed):
     """Add to both sets of windows the ``weights`` of their frames, by how seldom a region is visited in `train`."""
-    centers = spread_centers(train["frames"], _N_REGIONS, seed)
+    centers = spread_centers(train["frames"], N_REGIONS, seed)
     counts = np.bincount(region_of(train["frames"], centers), minlength=len(centers))
     for windows in (train, held_out):
         windows["weights"] = frame_weights(windows["frames"], centers, counts, exponent)
@@ -81,18 +81,12 @@ def fit_frame_density(network, train, held_out, settings, checkpoint_folder=None
     history : list of dict
         As of `train_network`.
     """
-    settings = replace(
-        settings,
-        max_steps=2 * settings.max_steps,
-        evaluate_every_steps=max(1, settings.max_steps // 5),
-        learning_rate=3e-3,
-        batch_size=int(np.clip(train["frames"][:, 1:, 0].size // 20, 16, _FRAMES_AT_ONCE)),
-    )
+    settings = settings_of_frames(settings, train["frames"][:, 1:, 0].size)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network.frame_head.of_frame.place(torch.from_numpy(train["frames"]).flatten(0, 1))
     density = DensityOfFrames(network)
-    n_draws = min(_MOST_DRAWS, settings.max_steps * settings.batch_size)
+    n_draws = min(MOST_DRAWS, settings.max_steps * settings.batch_size)
     history = train_network(
         density,
         draw_frames(train, n_draws, settings.seed),
@@ -104,6 +98,17 @@ def fit_frame_density(network, train, held_out, settings, checkpoint_folder=None
     )
     density.of_frame.requires_grad_(False)
     return history
+
+
+def settings_of_frames(settings, n_frames, most_at_once=FRAMES_AT_ONCE):
+    """Settings of training on frames alone: twice the steps of the whole network, on many frames each."""
+    return replace(
+        settings,
+        max_steps=2 * settings.max_steps,
+        evaluate_every_steps=max(1, settings.max_steps // 5),
+        learning_rate=3e-3,
+        batch_size=int(np.clip(n_frames // 20, 16, most_at_once)),
+    )
 
 
 class DensityOfFrames(nn.Module):
@@ -136,9 +141,9 @@ def draw_frames(windows, n_draws, seed):
 @torch.inference_mode()
 def mean_nats_of_frames(density, dataset):
     """Mean nats over a `WindowDataset` of drawn frames."""
-    device, total = density.step_scale.device, 0.0
-    for start in range(0, len(dataset), _FRAMES_AT_ONCE):
-        batch = {name: array.to(device) for name, array in dataset[slice(start, start + _FRAMES_AT_ONCE)].items()}
+    device, total = next(density.parameters()).device, 0.0
+    for start in range(0, len(dataset), FRAMES_AT_ONCE):
+        batch = {name: array.to(device) for name, array in dataset[slice(start, start + FRAMES_AT_ONCE)].items()}
         total += density(**batch)["loss"].item() * len(batch["frames"])
     return total / len(dataset)
 

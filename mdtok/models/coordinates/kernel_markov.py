@@ -10,6 +10,7 @@ from mdtok.errors import DataError
 from mdtok.models.coordinates.baselines import ArrayModel
 from mdtok.models.coordinates.column_kinds import ColumnKinds, require_kinds
 from mdtok.models.coordinates.torus_mixture import wrap
+from mdtok.models.dynamics import draw
 from mdtok.models.trajectory_model import as_trajectories
 
 _FRAMES_AT_ONCE = 500
@@ -169,9 +170,8 @@ class KernelMarkov(ArrayModel):
         chains = np.empty((len(frames), n_steps, frames.shape[1]), dtype=np.float32)
         for step in tqdm(range(n_steps), desc="KernelMarkov chains", delay=2, disable=not self.progress):
             found = self._find(frames)
-            cumulative = np.exp(self._log_weights(frames, found, of_present)).cumsum(axis=1)
-            picked = (cumulative <= rng.random(len(frames))[:, None] * cumulative[:, -1:]).sum(axis=1)
-            after = self.after_[found[np.arange(len(frames)), np.minimum(picked, found.shape[1] - 1)]]
+            picked = draw(np.exp(self._log_weights(frames, found, of_present)), rng)
+            after = self.after_[found[np.arange(len(frames)), picked]]
             turned = rng.vonmises(0.0, of_next**-2, size=after.shape)
             moved = after + np.where(self._is_angle, turned, of_next * rng.standard_normal(after.shape))
             chains[:, step] = frames = np.where(self._is_angle, wrap(moved), moved).astype(np.float32)

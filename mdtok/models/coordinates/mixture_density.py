@@ -112,3 +112,14 @@ class MixtureDensity:
         factor = self._factor().take_along_dim(chosen[..., None], dim=-3)[..., 0, :, :]
         u = means + torch.linalg.solve_triangular(factor, normal[..., None], upper=False)[..., 0]
         return u * self.scale
+
+
+def init_weights(module, std):
+    """Weights of one module at the start: normal, as wide as its ``initial_std`` says or `std`; biases 0, norms 1."""
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        nn.init.normal_(module.weight, std=getattr(module, "initial_std", std))
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.LayerNorm):
+        nn.init.ones_(module.weight)
+        nn.init.zeros_(module.bias)

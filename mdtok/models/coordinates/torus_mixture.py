@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from mdtok.models.dynamics import draw
+
 _NARROWEST, _WIDEST = -7.0, 2.0  # logarithm of a component's deviation, in units of the displacements' own
 
 
@@ -113,9 +115,7 @@ class TorusMixture:
         """
         weights, scale = self.log_weights.double().exp().cpu().numpy(), self.scale.double().cpu().numpy()
         n_rows, d = len(weights), len(self.is_angle)
-        cumulative = weights.cumsum(axis=1)
-        chosen = (cumulative <= rng.random(n_rows)[:, None] * cumulative[:, -1:]).sum(axis=1)
-        rows = np.arange(n_rows), np.minimum(chosen, weights.shape[1] - 1)
+        rows = np.arange(n_rows), draw(weights, rng)
         means, widths, skews = (
             part.double().cpu().numpy()[rows] for part in (self.means, self.log_widths.exp(), self.skews)
         )

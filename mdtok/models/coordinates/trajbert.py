@@ -372,8 +372,3 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
     def past_share_(self):
         """Share of what the past adds to the density that is believed; 0: frames seem Markovian."""
         return self.network_.config.past_share
-
-    @property
-    def n_parameters(self):
-        """Number of weights of the network."""
-        return self.count_weights()

@@ -17,7 +17,7 @@ from transformers.utils import ModelOutput
 
 from mdtok.checks import require_whole_number
 from mdtok.errors import DataError, SettingsError
-from mdtok.models.coordinates.mixture_density import DensityHead, MixtureDensity
+from mdtok.models.coordinates.mixture_density import DensityHead, MixtureDensity, init_weights
 from mdtok.models.networks.token_network import refuse_unknown
 
 
@@ -169,13 +169,7 @@ class TrajBertNetwork(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module):
-        if isinstance(module, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(module.weight, std=getattr(module, "initial_std", self.config.initializer_range))
-            if getattr(module, "bias", None) is not None:
-                nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.LayerNorm):
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)
+        init_weights(module, self.config.initializer_range)
 
     def embed(self, frames, first_position=0):
         """Embeddings of every frame, each block of the attention window by itself.

@@ -108,7 +108,8 @@ class NetworkModel(Model):
         training = {name: getattr(self.training, name) for name in self.training_names()}
         return {**shape, **own, **training, "adam_betas": list(self.training.adam_betas)}
 
-    def count_weights(self) -> int:
+    @property
+    def n_parameters(self) -> int:
         """Number of weights of the fitted network."""
         self.require_fitted()
         return sum(parameter.numel() for parameter in self.network_.parameters())

@@ -355,7 +355,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
     @property
     def n_parameters(self):
         """Number of weights of the network, and of the counted probabilities of its anchor."""
-        return self.count_weights() + (self.anchor_.n_parameters if self.anchor_ else 0)
+        return super().n_parameters + (self.anchor_.n_parameters if self.anchor_ else 0)
 
 
 def network_names(kind, sizes):

@@ -172,13 +172,18 @@ def refuse_unknown(config, keywords):
     require_known_names(type(config).__name__, unknown, [name for name in known if name not in ("self", "kwargs")])
 
 
-def check_config(config, whole_numbers):
-    """Raise SettingsError unless the settings that every network over tokens has are in range."""
+def check_sizes(config, whole_numbers):
+    """Raise SettingsError unless the sizes, the context and the dropout of a network are in range."""
     for name in whole_numbers:
         require_whole_number(name, getattr(config, name), 1)
     require_whole_number("n_positions", config.n_positions, 2)
     if not 0 <= config.dropout < 1:
         raise SettingsError(f"dropout is {config.dropout}; a number from 0 to below 1 was expected.")
+
+
+def check_config(config, whole_numbers):
+    """Raise SettingsError unless the settings that every network over tokens has are in range."""
+    check_sizes(config, whole_numbers)
     require_one_of("second_pass", config.second_pass, (None, *REPLACEMENTS))
     if not (0 < config.keep_epsilon < 1 and 0 < config.keep_rate < 1):
         raise SettingsError(
