@@ -105,6 +105,7 @@ def test_features_are_asked_too():
     [
         (lambda tokens, n, seed: tokens[:-1], "one frame for each start was expected"),
         (lambda tokens, n, seed: tokens * np.nan, "not finite"),
+        (lambda tokens, n, seed: tokens + 0.5, "whole numbers were expected"),
     ],
 )
 def test_wrong_jumps_are_one_line(jump, said):
@@ -118,5 +119,9 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_computed():
         mdtok.judge(tokens, {"a": tokens}, jumps={"b": markov}, dt_ps=1.0)
     with pytest.raises(SettingsError, match=r"jump\(frames, n_frames, seed\) was expected"):
         mdtok.judge(tokens, {"a": tokens}, jumps={"a": 3}, dt_ps=1.0)
+    with pytest.raises(SettingsError, match=r"does not take \(frames, n_frames, seed\)"):
+        mdtok.judge(tokens, {"a": tokens}, jumps={"a": lambda tokens: tokens}, dt_ps=1.0)
+    with pytest.raises(SettingsError, match="jumps is a function; a dict"):
+        mdtok.judge(tokens, {"a": tokens}, jumps=markov, dt_ps=1.0)
     with pytest.raises(SettingsError, match="at least 2, 10 and 1"):
         conditional_chapman_kolmogorov(markov, np.arange(3), tokens_as_states, n_jumps=1)

@@ -1,5 +1,6 @@
 """Columns of features that are angles or reals: checked for what they are said to be, and put in a network's units."""
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +96,14 @@ class ColumnKinds:
     def log_volume(self):
         """Logarithm of the volume of a unit cube of standardised columns, in the user's units."""
         return float(np.log(self.std).sum())
+
+
+def as_column_numbers(angles):
+    """Columns that are angles as a tuple of int; SettingsError where they are none."""
+    try:
+        return tuple(operator.index(column) for column in angles)
+    except TypeError:
+        raise SettingsError(f"angles is {angles!r}; numbers of columns were expected, such as [0, 1].") from None
 
 
 def require_kinds(columns, is_angle):

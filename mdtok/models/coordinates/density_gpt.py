@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.models.coordinates.column_kinds import ColumnKinds, require_kinds
+from mdtok.models.coordinates.column_kinds import ColumnKinds, as_column_numbers, require_kinds
 from mdtok.models.coordinates.density_gpt_network import DensityGPTConfig, DensityGPTNetwork
 from mdtok.models.coordinates.density_gpt_training import train_density_gpt
 from mdtok.models.coordinates.torus_mixture import wrap
@@ -103,7 +103,7 @@ class DensityGPT(NetworkModel, TrajectoryModel):
         self, network=None, training=None, *, angles=(), reversible=False, stratify=0.5, progress=True, **settings
     ):
         self.take_settings(network, training, settings)
-        self.angles, self.reversible = tuple(int(column) for column in angles), bool(reversible)
+        self.angles, self.reversible = as_column_numbers(angles), bool(reversible)
         self.stratify, self.progress = stratify, progress
         n_positions, shift = self.network.n_positions, self.training.window_shift
         self.training = replace(self.training, window_shift=n_positions // 2 if shift is None else shift)

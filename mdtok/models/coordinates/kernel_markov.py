@@ -8,7 +8,7 @@ from tqdm import tqdm
 from mdtok.checks import require_positive, require_whole_number
 from mdtok.errors import DataError
 from mdtok.models.coordinates.baselines import ArrayModel
-from mdtok.models.coordinates.column_kinds import ColumnKinds, require_kinds
+from mdtok.models.coordinates.column_kinds import ColumnKinds, as_column_numbers, require_kinds
 from mdtok.models.coordinates.torus_mixture import wrap
 from mdtok.models.dynamics import draw
 from mdtok.models.trajectory_model import as_trajectories
@@ -67,7 +67,7 @@ class KernelMarkov(ArrayModel):
         require_whole_number("n_nearest", n_nearest, 1)
         for bandwidth in bandwidths:
             require_positive("bandwidths", bandwidth)
-        self.n_nearest, self.angles, self.progress = n_nearest, tuple(int(one) for one in angles), progress
+        self.n_nearest, self.angles, self.progress = n_nearest, as_column_numbers(angles), progress
         self.bandwidths = tuple(bandwidths)
 
     def fit(self, trajectories, validation=None, checkpoint_folder=None):

@@ -295,7 +295,15 @@ def test_other_columns_than_it_was_fitted_to(fitted):
 
 
 @pytest.mark.parametrize(
-    "settings", [dict(n_components=0), dict(stratify=2), dict(max_steps=None), dict(window_shift=99), dict(n_heads=2)]
+    "settings",
+    [
+        dict(n_components=0),
+        dict(stratify=2),
+        dict(max_steps=None),
+        dict(window_shift=99),
+        dict(n_heads=2),
+        dict(angles=["phi"]),
+    ],
 )
 def test_bad_settings(settings):
     with pytest.raises(SettingsError):
