@@ -23,7 +23,7 @@ class Rollout:
     Attributes
     ----------
     dtrajs : list of int arrays, shape (n_steps,) each
-        Tokens, one each `lagtime` frames.
+        Tokens, one each `lagtime` frames; int32 where they were rolled out here.
     lagtime : int
         Frames between tokens.
     seconds : float
@@ -96,7 +96,7 @@ def roll_out(
     """
     prompts = draw_prompts(dtrajs, n_chains, _PROMPT_STEPS, model.lagtime, seed, equilibrium)
     a_piece = max(1, _TOKENS_OF_A_PIECE // n_chains) if model.samples_in_pieces else n_steps
-    chains, seconds = [np.empty(0, dtype=np.int64)] * n_chains, 0.0
+    chains, seconds = [np.empty(0, dtype=np.int32)] * n_chains, 0.0
     for number, start in enumerate(range(0, n_steps, a_piece)):
         folder = None if pieces_folder is None else Path(pieces_folder) / f"{number:03d}"
         if folder is not None and folder.exists():
@@ -108,7 +108,7 @@ def roll_out(
             piece = Rollout(generated, model.lagtime, time.perf_counter() - began)
             if folder is not None and model.samples_in_pieces:
                 piece.save(folder)
-        chains = [np.concatenate(parts) for parts in zip(chains, piece.dtrajs)]
+        chains = [np.concatenate(parts, dtype=np.int32, casting="same_kind") for parts in zip(chains, piece.dtrajs)]
         seconds += piece.seconds
     return Rollout(chains, model.lagtime, seconds)
 

@@ -30,7 +30,8 @@ TERMS = {
         "bins a torsion and 50 × 50 a map; TICA is fitted on the reference. Decorrelation times are where an "
         "autocorrelation is first below 1/e. Fluxes are transition counts between macrostates at the lag time, "
         "compared by Spearman's rank correlation. The VAMP-2 gap is the cross-score of the reference's singular "
-        "functions, less their score on the reference."
+        "functions, less their score on the reference. Beside them, the same of pieces of MD against the rest of it: "
+        "of seven, the one that is off by the median."
     ),
     "lag time": ("Time between the two frames of which a Markov model counts transitions."),
     "implied timescale": (

@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"[+-]?[0-9]{1,12}(\.0*([eE][+]?0{1,2})?)?|[+-]?[0-9]\.[0-9]
 
 
 def as_dtrajs(dtrajs, n_states=None, min_length=1, outside=False):
-    """Check discrete trajectories and give them back as a list of 1-D int64 arrays.
+    """Check discrete trajectories and give them back as a list of 1-D int64 arrays: those given, where they are such.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def _as_dtraj(dtraj, index, n_states, min_length, lowest):
         raise DataError(
             f"Discrete trajectory {index} holds values that are not whole numbers; tokens 0, 1, 2, … were expected."
         )
-    dtraj = dtraj.astype(np.int64)
+    dtraj = dtraj.astype(np.int64, copy=False)  # millions of tokens pass here many times
     if len(dtraj) and dtraj.min() < lowest:
         hint = "; -1 marks frames outside of all states, see cut_outside" if dtraj.min() == -1 else ""
         raise DataError(f"Discrete trajectory {index} holds the token {dtraj.min()}; tokens start at 0{hint}.")

@@ -95,6 +95,16 @@ def test_tenths_of_few_frames_and_of_cut_tokens_are_compared(md):
     assert len(table["by_position"]["short"]["values"]["js_columns"]) == 10
 
 
+def test_md_of_two_trajectories_is_not_shown_as_perfect(md):
+    """Each half is off by as much as the other, to the other side: the median of such values says nothing."""
+    two = [np.concatenate(md[:6]), np.concatenate(md[6:])]
+    reference = as_sample(clouds(two, 7), "the reference", None, 1.0)
+    states = States(two, {}, np.arange(3), list("ABC"), 0.0, {}, None)
+    replicate = field_metrics_table(reference, {}, states, {}, 10, True, 300.0, 1)["rows"][REPLICATE]
+    assert abs(replicate["vamp2_gap"]) > 1e-3
+    assert replicate["js_macrostates"] > 1e-3
+
+
 def test_the_card_is_written_and_drawn(card, tmp_path):
     page = card.save(tmp_path).read_text(encoding="utf-8")
     content = json.loads((tmp_path / "scorecard.json").read_text(encoding="utf-8"))

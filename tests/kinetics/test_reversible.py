@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.sparse import csr_array
 
 from mdtok.errors import DataError
+from mdtok.kinetics.estimation.counts import pair_counts
 from mdtok.kinetics.estimation.estimators import count_matrix, fit_msm
 from mdtok.kinetics.estimation.processes import Processes
 from mdtok.kinetics.estimation.reversible import connected_states, fit_reversible
@@ -92,3 +93,9 @@ def test_sparse_counts_are_not_changed():
     counts = csr_array((np.array([3.0, 0, 2, 4]), [1, 2, 0, 1], [0, 2, 3, 4]), shape=(3, 3))
     fit_reversible(counts)
     assert counts.nnz == 4
+
+
+def test_pairs_of_many_states_are_counted_from_int32_tokens():
+    # number 69,999 * 70,000 + 69,998 of a pair does not fit into the 32 bits of the tokens
+    counted = pair_counts([np.array([69_999, 69_998, 69_999], dtype=np.int32)], 1, 70_000)
+    assert sorted(counted.indices.tolist()) == [69_998 * 70_000 + 69_999, 69_999 * 70_000 + 69_998]

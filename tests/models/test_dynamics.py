@@ -18,6 +18,7 @@ from mdtok.models import (
     SemiMarkovModel,
     load_model,
 )
+from mdtok.tokens.dtrajs import as_dtrajs
 
 N_STATES = 4
 MODELS = {
@@ -82,6 +83,19 @@ def test_fit_gives_itself_back(unfitted):
     assert not unfitted.is_fitted
     assert unfitted.fit(TRAIN) is unfitted
     assert unfitted.is_fitted and unfitted.n_states_ == N_STATES
+
+
+@pytest.mark.parametrize("name", [*MODELS, "network"])
+def test_the_users_tokens_are_read_in_place_and_never_written(name):
+    train, test = ([dtraj.astype(np.int64) for dtraj in TRAIN], [simulate(seed=3, n_frames=200).astype(np.int64)])
+    assert as_dtrajs(test)[0] is test[0]  # millions of tokens are not copied
+    for dtraj in [*train, *test]:
+        dtraj.setflags(write=False)
+    network = NanoGPT.from_preset("tiny", max_steps=2, evaluate_every_steps=2, progress=False)
+    model = network.fit(train) if name == "network" else MODELS[name]().fit(train)
+    model.log_prob(test)
+    model.predict_log_proba(test[0])
+    model.sample(test, n_steps=5, seed=1)
 
 
 def test_alphabet_may_be_larger_than_the_training_tokens(unfitted):

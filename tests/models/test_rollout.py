@@ -39,6 +39,7 @@ def test_a_rollout_has_the_size_asked_for_and_repeats_with_its_seed():
     dtrajs = simulate(THREE_STATES, 3, 500, seed=3)
     first, again, other = (roll_out(ExactChain(THREE_STATES), dtrajs, 7, 40, seed) for seed in (5, 5, 6))
     assert [len(d) for d in first.dtrajs] == [40] * 7 and first.n_tokens == 280 and first.lagtime == 1
+    assert {d.dtype for d in first.dtrajs} == {np.dtype(np.int32)}  # half the memory of many millions
     assert np.array_equal(first.dtrajs, again.dtrajs) and not np.array_equal(first.dtrajs, other.dtrajs)
     assert roll_out(MarkovModel(lagtime=4).fit(dtrajs), dtrajs, 2, 10, 1).lagtime == 4
 

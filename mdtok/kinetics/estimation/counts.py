@@ -145,13 +145,13 @@ class Transitions:
 def pair_counts(dtrajs, lagtime, n_states):
     """Sliding-window counts of every trajectory, shape (n_trajectories, n_states ** 2); sparse if that is large."""
     if len(dtrajs) * n_states**2 <= 100_000:
-        pairs = (d[:-lagtime] * n_states + d[lagtime:] for d in dtrajs)  # one at a time: they may be long
+        pairs = (_numbers_of_pairs(d, lagtime, n_states) for d in dtrajs)  # one at a time: they may be long
         return np.array([np.bincount(of_unit, minlength=n_states**2) for of_unit in pairs], dtype=float)
     return vstack([_pairs(dtraj, lagtime, n_states) for dtraj in dtrajs], format="csr")
 
 
 def _pairs(dtraj, lagtime, n_states):
-    pairs = dtraj[:-lagtime] * n_states + dtraj[lagtime:] if len(dtraj) > lagtime else np.empty(0, dtype=np.int64)
+    pairs = _numbers_of_pairs(dtraj, lagtime, n_states)
     if n_states**2 < 4 * len(pairs):
         counted = np.bincount(pairs, minlength=n_states**2)
         seen = np.flatnonzero(counted)
@@ -159,6 +159,12 @@ def _pairs(dtraj, lagtime, n_states):
     else:
         seen, counted = np.unique(pairs, return_counts=True)
     return csr_array((counted.astype(float), seen, [0, len(seen)]), shape=(1, n_states**2))
+
+
+def _numbers_of_pairs(dtraj, lagtime, n_states):
+    if len(dtraj) <= lagtime:
+        return np.empty(0, dtype=np.int64)
+    return dtraj[:-lagtime].astype(np.int64) * n_states + dtraj[lagtime:]  # of int32, the product could be too large
 
 
 def _dwells(macro, n_macrostates):

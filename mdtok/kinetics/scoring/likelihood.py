@@ -69,13 +69,14 @@ def evaluate_held_out(model, dtrajs, macrostates):
     model.require_fitted()
     lag = model.lagtime
     held_out, of_macrostate = HeldOut(lag, [], [], [], []), np.eye(macrostates.max() + 1)[macrostates]
+    small = macrostates.astype(np.int32)
     for dtraj in as_dtrajs(dtrajs, model.n_states_, min_length=lag + 1):
         log_proba = model.predict_log_proba(dtraj)  # (n_frames - lag, n_states)
         if not np.isfinite(log_proba.max(axis=1)).all():
             raise DataError(
                 f"{type(model).__name__} gave probabilities that are not numbers; train it with a lower learning rate."
             )
-        before, after = macrostates[dtraj[:-lag]], macrostates[dtraj[lag:]]
+        before, after = small[dtraj[:-lag]], small[dtraj[lag:]]
         held_out.log_prob.append(log_proba[np.arange(len(after)), dtraj[lag:]])
         held_out.macro_probability.append((np.exp(log_proba) @ of_macrostate[: log_proba.shape[1]]).astype(np.float32))
         held_out.before.append(before)

@@ -91,9 +91,9 @@ class BackOffModel(DynamicsModel):
 
     def _count(self, dtrajs, n_states):
         self._set_markov(MarkovModel(reversible=self.reversible).fit(dtrajs, n_states=n_states))
-        targets = np.concatenate([self._states(dtraj[1:]) for dtraj in dtrajs])
+        targets = np.concatenate([self._states(dtraj[1:]).astype(np.int32) for dtraj in dtrajs])
         memory = np.concatenate([self.memory_at(dtraj)[:, :-1] for dtraj in dtrajs], axis=1)
-        contexts = memory[0].astype(np.int64)
+        contexts = memory[0]
         self.levels_ = []
         for refinement, width in zip(self._refinements(memory), self._widths(n_states)):
             level, contexts = ContextLevel.count(contexts, refinement, width, targets, self._state_matrix.shape[1])

@@ -31,11 +31,11 @@ class ContextLevel:
     @classmethod
     def count(cls, parents, refinements, width, targets, n_followers):
         """Count one level; also gives the context of each frame, for the next level to refine."""
-        known = np.flatnonzero((parents != UNKNOWN) & (refinements != UNKNOWN))
-        keys, nodes, _ = _numbered(parents[known] * width + refinements[known])
-        pairs, _, counts = _numbered(nodes * n_followers + targets[known])
+        known = (parents != UNKNOWN) & (refinements != UNKNOWN)
+        keys, nodes = _numbered(_joined(parents[known], refinements[known], width))
+        pairs, counts = _counted(_joined(nodes, targets[known], n_followers))
         level = cls(keys, pairs, counts, int(width), int(n_followers))
-        contexts = np.full(len(parents), UNKNOWN)
+        contexts = np.full(len(parents), UNKNOWN, dtype=np.int32)
         # What was seen once is not refined: every child would only repeat the same observation.
         contexts[known] = np.where(level.totals[nodes] > 1, nodes, UNKNOWN)
         return level, contexts
@@ -100,11 +100,28 @@ def mix(probabilities, shares, totals, strengths):
     return probabilities
 
 
-def _numbered(values):
-    """What `np.unique` gives with inverse and counts; without sorting where the values are small, as most are."""
+def _joined(parents, refinements, width):
+    """``parents * width + refinements`` in int64, as the product may not fit into what is kept of millions of frames."""
+    joined = parents.astype(np.int64)
+    joined *= width
+    joined += refinements
+    return joined
+
+
+def _counted(values):
+    """What `np.unique` gives with counts; without sorting where the values are small, as most are."""
     if not len(values) or values.max() >= len(values):
-        return np.unique(values, return_inverse=True, return_counts=True)
+        return np.unique(values, return_counts=True)
     counts = np.bincount(values)
     found = np.flatnonzero(counts)
-    number = np.cumsum(counts > 0) - 1
-    return found, number[values], counts[found]
+    return found, counts[found]
+
+
+def _numbered(values):
+    """What `np.unique` gives with inverse, as int32; without sorting where the values are small, as most are."""
+    if not len(values) or values.max() >= len(values):
+        found, inverse = np.unique(values, return_inverse=True)
+        return found, inverse.astype(np.int32)
+    seen = np.bincount(values) > 0
+    number = (np.cumsum(seen) - 1).astype(np.int32)
+    return np.flatnonzero(seen), number[values]

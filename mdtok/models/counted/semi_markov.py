@@ -88,7 +88,7 @@ class SemiMarkovModel(BackOffModel):
         entered = np.concatenate([[False], states[1:] != states[:-1]])
         entry = np.maximum.accumulate(np.where(entered, frames, 0))
         previous = np.where(entry > 0, states[entry - 1], UNKNOWN)
-        return np.stack([dtraj, states, frames - entry + 1, previous])
+        return np.stack([dtraj, states, frames - entry + 1, previous], dtype=np.int32, casting="same_kind")
 
     def advance(self, memory: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         _, old_states, ages, previous = memory
