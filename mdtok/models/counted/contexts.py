@@ -101,7 +101,7 @@ def mix(probabilities, shares, totals, strengths):
 
 
 def _joined(parents, refinements, width):
-    """``parents * width + refinements`` in int64, as the product may not fit into what is kept of millions of frames."""
+    """``parents * width + refinements`` in int64: the product may not fit into int32."""
     joined = parents.astype(np.int64)
     joined *= width
     joined += refinements
