@@ -29,6 +29,7 @@ from mdtok.models import MarkovModel
 from mdtok.models.jumps import JumpTable
 
 FACTORS = (1.0, 1.2, 1.5, 2.0)
+SHAPES = ("a twentieth of the MD", "clips")  # of what was generated, besides trajectories as those of the MD
 N_TRAIN, N_TEST = 15, 5
 LONG = 4_000_000  # frames whose estimates are the truth of what has no closed answer
 
@@ -191,13 +192,17 @@ def worth_coverage(chain, protocol, seed, share=1 / 20):
 
 
 def verdicts(chain, protocol, seed):
-    """Verdict of each factor: "passes", "fails" or "open"."""
+    """Verdict of each factor, and of the truth in other shapes: "passes", "fails" or "open"."""
     md = chain.simulate(N_TRAIN + N_TEST, chain.n_frames, seed)
     n_chains = 4 * (N_TRAIN + N_TEST)
     models = {
         f"{factor:g}": chain.simulate(n_chains, chain.n_frames, 1000 * seed + 17 + k, factor)
         for k, factor in enumerate(FACTORS)
     }
+    clip = chain.n_frames // 20
+    shapes = ((1, (N_TRAIN + N_TEST) * clip), (20 * n_chains // 4, clip))
+    for k, (name, shape) in enumerate(zip(SHAPES, shapes)):
+        models[name] = chain.simulate(*shape, 1000 * seed + 117 + k)
     card = score(
         models,
         md[:N_TRAIN],
@@ -256,8 +261,10 @@ def calibrate(name, n_replicates, parts, first_seed=0):
             factor: {what: sum(one[factor][0] == what for one in found) for what in ("passes", "fails", "open")}
             for factor in found[0]
         }
-        blamed = [metric for one in found for metric in one["1"][1]]
-        result["truth_refused_by"] = {metric: blamed.count(metric) for metric in sorted(set(blamed))}
+        result["truth_refused_by"] = {}
+        for name in ("1", *SHAPES):
+            blamed = [metric for one in found for metric in one[name][1]]
+            result["truth_refused_by"][name] = {metric: blamed.count(metric) for metric in sorted(set(blamed))}
     return result
 
 
@@ -281,9 +288,9 @@ def main():
             sys.stdout.write(f"  {what:<28} {share} of {known}\n")
         for factor, counted in result.get("verdicts", {}).items():
             shares = ", ".join(f"{what} {100 * n / arguments.replicates:.1f} %" for what, n in counted.items())
-            sys.stdout.write(f"  ×{factor:<4} {shares}\n")
-        if result.get("truth_refused_by"):
-            sys.stdout.write(f"  truth refused by {result['truth_refused_by']}\n")
+            sys.stdout.write(f"  {factor if factor in SHAPES else f'×{factor}':<22} {shares}\n")
+        for name, blamed in result.get("truth_refused_by", {}).items():
+            sys.stdout.write(f"  truth ({name}) refused by {blamed}\n")
         sys.stdout.flush()
     if arguments.out:
         with open(arguments.out, "w", encoding="utf-8") as file:

@@ -10,7 +10,8 @@ import mdtok
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.estimation.counts import Counts, Ground, Protocol
 from mdtok.kinetics.scoring import verdicts
-from mdtok.kinetics.scoring.comparison import NoiseFloor, compare, estimate_kinetics
+from mdtok.kinetics.scoring.comparison import compare, estimate_kinetics
+from mdtok.kinetics.scoring.reference import Reference
 
 HASTY = np.linalg.matrix_power(THREE_STATES, 2)  # everything twice too fast, the same populations
 
@@ -119,8 +120,7 @@ def _listed(value):
 def test_the_noise_floor_shrinks_with_the_length_compared():
     protocol = Protocol(np.arange(3), [1, 5], 5, 3, 2)
     chains = simulate(THREE_STATES, 20, 1000, seed=3)
-    counts = Counts(chains, protocol)
-    floor = NoiseFloor.from_halves(counts, Ground.of(counts), n_splits=20, seed=1)
+    floor = Reference.of(chains, chains, protocol, stride=1, n_splits=20, seed=1).floor
     as_halves, longer = floor.scaled(10_000, 10_000), floor.scaled(40_000, 40_000)
     assert as_halves.summary("dwell_ks")["high"] == pytest.approx(2 * longer.summary("dwell_ks")["high"])
     assert as_halves.summary("populations_jsd")["high"] == pytest.approx(4 * longer.summary("populations_jsd")["high"])
@@ -135,7 +135,7 @@ def test_md_that_is_too_short_is_said_and_not_judged():
     still = [np.zeros(100, dtype=int)] * 9 + [np.array([0] * 50 + [1] * 50)]
     counts = Counts(still, protocol)
     ground = Ground.of(counts)
-    floor = NoiseFloor.from_halves(counts, ground, n_splits=10, seed=1)
+    floor = Reference.of(still, still, protocol, stride=1, n_splits=10, seed=1).floor
     difference = compare(estimate_kinetics(counts, ground), estimate_kinetics(counts, ground))
     for metric in ("mfpt_ps", "timescales_ps"):
         assert floor.judge(metric, difference[metric]).within is None

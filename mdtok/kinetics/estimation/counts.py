@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from mdtok.kinetics.estimation.count_table import count_table
 from mdtok.kinetics.estimation.passages import Passages
 from mdtok.kinetics.estimation.processes import Processes, timescales_of_eigenvalues
 from mdtok.kinetics.estimation.reversible import FEW_STATES, ReversibleFit, fit_reversible
+
+_ALIKE = 0.9  # lengths of trajectories from this ratio on are the same
 
 
 @dataclass
@@ -95,8 +98,33 @@ class Counts:
         self.propagations = np.stack(
             [step if isinstance(step, np.ndarray) else step.toarray() for step in steps], axis=1
         ).reshape(len(dtrajs), protocol.n_steps, n_macrostates, n_macrostates)
-        self.dwells = _dwells(macro, n_macrostates)
-        self.passages = Passages(macro, n_macrostates)
+        self._count_stays(macro, np.arange(len(dtrajs)))
+
+    def _count_stays(self, macro, unit_of):
+        self.dwells = _dwells(macro, self.protocol.n_macrostates, unit_of, self.n_units)
+        self.passages = Passages(macro, self.protocol.n_macrostates, unit_of, self.n_units)
+
+    def in_pieces(self, dtrajs: list[np.ndarray], longest: int | None) -> Counts:
+        """The same, but dwells and first passages are those within pieces of at most `longest` frames.
+
+        The end of a trajectory cuts off the long ones, so that they are compared among trajectories of one length only.
+
+        Parameters
+        ----------
+        dtrajs : list of int arrays
+            What was counted.
+        longest : int or None
+            None: as they are.
+        """
+        if longest is None:
+            return self
+        pieces = [cut_in_pieces(self.protocol.macrostates[dtraj], longest) for dtraj in dtrajs]
+        counts = copy(self)
+        counts._count_stays(
+            [piece for of_unit in pieces for piece in of_unit],
+            np.repeat(np.arange(len(dtrajs)), list(map(len, pieces))),
+        )
+        return counts
 
     @property
     def everything(self) -> np.ndarray:
@@ -167,17 +195,34 @@ def _numbers_of_pairs(dtraj, lagtime, n_states):
     return dtraj[:-lagtime].astype(np.int64) * n_states + dtraj[lagtime:]  # of int32, the product could be too large
 
 
-def _dwells(macro, n_macrostates):
+def common_length(some, others):
+    """Frames of pieces in which dwells and first passages are comparable; None where trajectories are equally long."""
+    ours, theirs = typical_length(some), typical_length(others)
+    return None if min(ours, theirs) >= _ALIKE * max(ours, theirs) else min(ours, theirs)
+
+
+def typical_length(dtrajs):
+    """Frames of the trajectory that half of all frames lie in, or in a longer one."""
+    lengths = np.sort([len(dtraj) for dtraj in dtrajs])
+    return int(lengths[np.searchsorted(np.cumsum(lengths), lengths.sum() / 2)])
+
+
+def cut_in_pieces(dtraj, longest):
+    """Pieces of `longest` frames, the last one shorter."""
+    return [dtraj[start : start + longest] for start in range(0, len(dtraj), longest)]
+
+
+def _dwells(macro, n_macrostates, unit_of, n_units):
     """Complete dwells in each macrostate: the first and the last of a trajectory are cut by its ends."""
     edges = [np.flatnonzero(np.diff(unit)) + 1 for unit in macro]
     lengths = np.concatenate([np.diff(edge) for edge in edges])
     states = np.concatenate([unit[edge[:-1]] for unit, edge in zip(macro, edges)])
-    units = np.repeat(np.arange(len(macro)), [max(len(edge) - 1, 0) for edge in edges])
+    units = np.repeat(unit_of, [max(len(edge) - 1, 0) for edge in edges])
     found = []
     for state in range(n_macrostates):
         here = states == state
         seen, position = np.unique(lengths[here], return_inverse=True)
-        found.append((seen, count_table(units[here], position, len(macro), len(seen))))
+        found.append((seen, count_table(units[here], position, n_units, len(seen))))
     return found
 
 

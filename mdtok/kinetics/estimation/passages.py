@@ -36,12 +36,19 @@ class Passages:
     ----------
     dtrajs : list of int arrays, shape (n_frames,) each
     n_states : int
+    unit_of : int array, shape (n_trajectories,), optional
+        The unit that each trajectory is part of; each is one by itself if not given.
+    n_units : int, optional
     """
 
-    def __init__(self, dtrajs, n_states):
+    def __init__(self, dtrajs, n_states, unit_of=None, n_units=None):
         found = [_find_waits(dtraj, n_states) for dtraj in dtrajs]
-        self.n_states, self.n_units = n_states, len(dtrajs)
-        self.waits = {pair: Waits.of_units([waits.get(pair, _NONE) for waits in found]) for pair in set().union(*found)}
+        unit_of = np.arange(len(dtrajs)) if unit_of is None else unit_of
+        self.n_states, self.n_units = n_states, n_units or len(dtrajs)
+        self.waits = {
+            pair: Waits.of_units([waits.get(pair, _NONE) for waits in found], unit_of, self.n_units)
+            for pair in set().union(*found)
+        }
 
     @property
     def events(self):
@@ -109,11 +116,11 @@ class Waits:
     cut_off: np.ndarray  # (n_units, n_lengths)
 
     @classmethod
-    def of_units(cls, units):
-        waited, arrived = (np.concatenate(columns) for columns in zip(*units))
-        unit = np.repeat(np.arange(len(units)), [len(frames_of_unit) for frames_of_unit, _ in units])
+    def of_units(cls, found, unit_of, n_units):
+        waited, arrived = (np.concatenate(columns) for columns in zip(*found))
+        unit = np.repeat(unit_of, [len(frames) for frames, _ in found])
         frames, length = np.unique(waited, return_inverse=True)
-        tables = (count_table(unit[kind], length[kind], len(units), len(frames)) for kind in (arrived, ~arrived))
+        tables = (count_table(unit[kind], length[kind], n_units, len(frames)) for kind in (arrived, ~arrived))
         return cls(frames, *tables)
 
     def mean(self, weights):

@@ -8,6 +8,7 @@ from mdtok.kinetics.estimation.estimate import Estimate
 
 _CONFIDENCE = 0.95
 _FEWEST_FOR_BIAS = 20  # resamples; the mean of fewer is noise
+_MOST_UNRESOLVED = 0.05  # of the resamples; beyond, those that resolve the process are not like the others
 _LEAST_EVENTS = 0.5  # below, a rate has no lower limit worth a number
 
 
@@ -23,10 +24,11 @@ def without_bias(time, rates):
     """
     if len(rates) < _FEWEST_FOR_BIAS:
         return time
-    mean = np.asarray(rates).mean(axis=0)
+    mean, unresolved = np.asarray(rates).mean(axis=0), (np.asarray(rates) == 0).mean(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         corrected = time * (mean * time)
-    return np.where(np.isfinite(corrected) & (mean * time > 0.5), corrected, time)
+    sound = np.isfinite(corrected) & (mean * time > 0.5) & (unresolved <= _MOST_UNRESOLVED)
+    return np.where(sound, corrected, time)
 
 
 def inverse_of_rate(time, rates, n_units=None):

@@ -4,7 +4,8 @@ The second is the *noise floor*: the MD is split at random into halves, many tim
 from their length to the lengths compared, is what a perfect model would differ by.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial.distance import jensenshannon
@@ -28,8 +29,10 @@ COARSEST_ALLOWED = {
     "ck_rmse": 1 / 6,
     "dwell_ks": 1 / 4,
 }
-#: Share of perfect models that pass one metric; the metrics are alike enough for some 95 % to pass all of them.
+#: Share of perfect models that pass one metric, where it is judged by itself.
 LEVEL = 0.97
+#: Share of perfect models that pass all metrics. How much alike these are is seen in the halves of the MD.
+LEVEL_OF_ALL = 0.95
 
 
 @dataclass
@@ -139,8 +142,14 @@ def _ks(lengths, counted, other_lengths, other_counted):
     return np.abs(ours - theirs).max()
 
 
-def compare_halves(counts, ground, halves):
-    """Differences between some units and all others, for each of several choices of units.
+def compare_all(pairs):
+    """Differences of pairs of `Kinetics`: what `compare` gives for each, shape (n_pairs, ...) a metric."""
+    differences = [compare(*pair) for pair in pairs]
+    return {metric: np.array([one[metric] for one in differences]) for metric in METRICS}
+
+
+def estimate_halves(counts, ground, halves):
+    """Kinetics of some units and of all others, for each of several choices of units.
 
     Parameters
     ----------
@@ -150,51 +159,47 @@ def compare_halves(counts, ground, halves):
 
     Returns
     -------
-    dict of str -> ndarray, shape (n_splits, ...)
-        What `compare` gives for each.
+    list of (Kinetics, Kinetics)
     """
+    return map_on_cores(
+        lambda half: tuple(estimate_kinetics(counts, ground, units) for units in (half, ~half)),
+        halves,
+        counts.takes_long(2 * len(halves)),
+    )
 
-    def difference(half):
-        return compare(*(estimate_kinetics(counts, ground, units) for units in (half, ~half)))
 
-    splits = map_on_cores(difference, halves, counts.takes_long(2 * len(halves)))
-    return {metric: np.array([split[metric] for split in splits]) for metric in METRICS}
+def with_stays_of(kinetics, counts, weights=None):
+    """The same kinetics, with the dwells and first passages of other counts of the same units."""
+    weights = counts.everything if weights is None else np.asarray(weights, dtype=float)
+    dwells = [(lengths, weights @ counted) for lengths, counted in counts.dwells]
+    return replace(kinetics, mfpt_frames=counts.passages.mfpt_frames(weights), dwells=dwells)
 
 
 @dataclass
 class NoiseFloor:
-    """Differences between random halves of the same MD.
+    """Differences between pieces of the same MD.
 
     Attributes
     ----------
-    n_frames : int
-        All frames of the MD.
+    variance : float
+        Of a difference between two such pieces, per frame: the sum of their inverse lengths, less what they share.
     differences : dict of str -> ndarray, shape (n_splits, ...)
-        What `compare` gives for each split.
+        What `compare` gives for each two.
     n_units : int
-        Trajectories (or blocks) that the halves are made of.
+        Trajectories (or blocks) that the pieces are made of.
     """
 
-    n_frames: int
+    variance: float
     differences: dict
     n_units: int
-
-    @classmethod
-    def from_halves(cls, counts, ground, n_splits, seed):
-        """Split the units of `counts` at random into halves, `n_splits` times."""
-        rng, numbers = np.random.default_rng(seed), np.arange(counts.n_units)
-        halves = [np.isin(numbers, rng.permutation(numbers)[: counts.n_units // 2]) for _ in range(n_splits)]
-        return cls(counts.n_frames, compare_halves(counts, ground, halves), counts.n_units)
 
     def scaled(self, *compared):
         """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's
         rollouts."""
-        scale = np.sqrt(
-            sum(1 / n for n in compared) / (4 / self.n_frames)
-        )  # two halves differ with variance 4/n_frames
+        scale = np.sqrt(sum(1 / n for n in compared) / self.variance)
         powers = {"populations_jsd": 2}  # a divergence goes with the square of the difference
         scaled = {m: d * scale ** powers.get(m, 1) for m, d in self.differences.items()}
-        return NoiseFloor(self.n_frames, scaled, self.n_units)
+        return NoiseFloor(sum(1 / n for n in compared), scaled, self.n_units)
 
     def summary(self, metric):
         """Median and `LEVEL` quantile of the largest difference in a split, factors for ratios; NaN if MD cannot
@@ -229,17 +234,34 @@ class NoiseFloor:
 
     def _critical(self, metric, testable):
         """Spread of each item between halves, and how many of them the largest one of a perfect model stays within."""
+        spread, largest = self._largest(metric, testable)
+        critical = upper_quantile(largest, LEVEL) * self._together
+        return spread, few_units_factor(self.n_units, LEVEL) * critical
+
+    def _largest(self, metric, testable):
+        """Spread of each item between halves, and the largest item of each split in units of it."""
         halves = np.abs(self.differences[metric][:, testable])  # (n_splits, n_items)
         told = np.isfinite(halves)
         halves = np.where(told, halves, 0.0)
         spread = np.maximum(np.sqrt((halves**2).sum(axis=0) / told.sum(axis=0)), 1e-12)
-        return spread, few_units_factor(self.n_units, LEVEL) * upper_quantile((halves / spread).max(axis=1), LEVEL)
+        return spread, (halves / spread).max(axis=1)
+
+    @cached_property
+    def _together(self):
+        """By what factor the limits of single metrics are changed, so that all hold at once for `LEVEL_OF_ALL`."""
+        sizes = []
+        for metric in METRICS:
+            testable = self._testable(metric)
+            if testable.any():
+                _, largest = self._largest(metric, testable)
+                sizes.append(largest / max(upper_quantile(largest, LEVEL), 1e-12))
+        return upper_quantile(np.max(sizes, axis=0), LEVEL_OF_ALL)
 
     def judge(self, metric, difference):
-        """Hold a difference against the floor, all items of a metric at once (family-wise error ``1 - LEVEL``).
+        """Hold a difference against the floor, all items of a metric at once.
 
-        Each item is divided by its own spread between halves; the largest of them is compared with the `LEVEL` quantile
-        of the largest between halves.
+        Each item is divided by its own spread between halves; the largest of them is compared with the largest between
+        halves, at a level at which all metrics together refuse a perfect model once in ``1 / (1 - LEVEL_OF_ALL)``.
 
         Returns
         -------

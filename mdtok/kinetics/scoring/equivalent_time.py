@@ -15,7 +15,15 @@ from mdtok.kinetics.estimation.cores import map_on_cores
 from mdtok.kinetics.estimation.counts import Counts, Ground, Protocol
 from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.kinetics.estimation.passages import independent_units
-from mdtok.kinetics.scoring.comparison import METRICS, RATIOS, Kinetics, compare, compare_halves, estimate_kinetics
+from mdtok.kinetics.scoring.comparison import (
+    METRICS,
+    RATIOS,
+    Kinetics,
+    compare,
+    compare_all,
+    estimate_halves,
+    estimate_kinetics,
+)
 
 ALL = "all"  # the metrics together
 _N_PIECES = 80
@@ -48,18 +56,21 @@ class Yardstick:
         geometric mean of the metrics.
     spreads : dict of str -> ndarray
         That scatter, one entry an item; NaN for what the MD cannot tell.
+    longest : int or None
+        Frames of the pieces that dwells and first passages are counted in, see `Counts.in_pieces`.
     """
 
     protocol: Protocol
     ground: Ground
-    reference: Kinetics
+    reference: Kinetics | None
     lengths_frames: np.ndarray
     n_md_frames: int
     errors: dict
     spreads: dict
+    longest: int | None = None
 
     @classmethod
-    def of(cls, md, test, protocol, n_splits=100, seed=0) -> Yardstick:
+    def of(cls, md, test, protocol, n_splits=100, seed=0, longest=None) -> Yardstick:
         """Measure pieces of MD.
 
         Parameters
@@ -71,23 +82,26 @@ class Yardstick:
         protocol : Protocol
             Of macrostates.
         n_splits, seed : int
+        longest : int, optional
+            Of the trajectories that are to be measured, where they are shorter than those of the MD.
         """
-        units, n_md, n_test = Counts(independent_units(md), protocol), sum(map(len, md)), sum(map(len, test))
-        ground, rng = Ground.of(units), np.random.default_rng(seed)
-        stick = cls(protocol, ground, estimate_kinetics(Counts(test, protocol), ground), np.empty(0), n_md, {}, {})
+        blocks, n_md, n_test = independent_units(md), sum(map(len, md)), sum(map(len, test))
+        units, rng = Counts(blocks, protocol).in_pieces(blocks, longest), np.random.default_rng(seed)
+        stick = cls(protocol, Ground.of(units), None, np.empty(0), n_md, {}, {}, longest)
+        ground, stick.reference = stick.ground, stick._estimate(test)
         halves = [rng.permutation(units.n_units) < units.n_units // 2 for _ in range(n_splits)]
-        differences = compare_halves(units, ground, halves)
+        differences = compare_all(estimate_halves(units, ground, halves))
         stick.spreads = {m: _spread(linear(differences[m], m)) for m in METRICS}
         from_halves = [stick._sizes({m: differences[m][k] for m in METRICS}) for k in range(n_splits)]
 
-        whole, lengths = estimate_kinetics(Counts(md, protocol), ground), _lengths(n_md, protocol)
+        whole, lengths = stick._estimate(md), _lengths(n_md, protocol)
 
         def of_piece(length_and_seed):
             length, piece_seed = length_and_seed
-            piece = Counts(cut_piece(md, length, np.random.default_rng(piece_seed)), protocol)
+            piece = stick._estimate(cut_piece(md, length, np.random.default_rng(piece_seed)))
             # the piece is part of the MD that it is held against; a model is not
             scale = np.sqrt((1 / length + 1 / n_test) / (1 / length - 1 / n_md))
-            return stick._sizes(compare(estimate_kinetics(piece, ground), whole), scale)
+            return stick._sizes(compare(piece, whole), scale)
 
         drawn = [(int(length), int(each)) for length in lengths for each in rng.integers(2**31, size=_N_PIECES)]
         sizes = map_on_cores(of_piece, drawn, n_md > 1e5)
@@ -107,9 +121,12 @@ class Yardstick:
         told = [max(size, 1e-12) for size in sizes.values() if np.isfinite(size)]
         return sizes | {ALL: float(np.exp(np.mean(np.log(told)))) if told else np.nan}
 
+    def _estimate(self, dtrajs):
+        return estimate_kinetics(Counts(dtrajs, self.protocol).in_pieces(dtrajs, self.longest), self.ground)
+
     def errors_of(self, dtrajs) -> dict[str, float]:
         """Where trajectories stand on the yardstick: their error by each metric and by "all"."""
-        return self._sizes(compare(estimate_kinetics(Counts(dtrajs, self.protocol), self.ground), self.reference))
+        return self._sizes(compare(self._estimate(dtrajs), self.reference))
 
     def equivalent(self, dtrajs) -> dict[str, Estimate]:
         """The MD time that trajectories are worth; see `lengths_with`."""

@@ -1,14 +1,12 @@
 """What a scorecard says of one group of trajectories, and the checks of one model against the held-out MD."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.kinetics.estimation.counts import Counts, Ground, Protocol
+from mdtok.kinetics.estimation.counts import Counts, Protocol, common_length
 from mdtok.kinetics.estimation.kinetics_intervals import (
-    Resamples,
     population_intervals,
     propagator_intervals,
     resample_kinetics,
@@ -18,21 +16,10 @@ from mdtok.kinetics.estimation.master_equations import propagator_baselines, pro
 from mdtok.kinetics.estimation.passages import independent_units, mfpt_of
 from mdtok.kinetics.estimation.rates import inverse_of_rate, without_bias
 from mdtok.kinetics.scoring import likelihood, verdicts
-from mdtok.kinetics.scoring.comparison import METRICS, Kinetics, NoiseFloor, compare, estimate_kinetics
+from mdtok.kinetics.scoring.comparison import METRICS, compare, estimate_kinetics, with_stays_of
 from mdtok.kinetics.scoring.equivalent_time import ALL, Yardstick
+from mdtok.kinetics.scoring.reference import Reference
 from mdtok.kinetics.scoring.rollout_checks import check_rollout
-
-
-@dataclass
-class Reference:
-    """The MD as a model of some lag sees it: one frame in `stride`."""
-
-    protocol: Protocol
-    ground: Ground
-    test: Counts
-    kinetics: Kinetics
-    drawn: Resamples
-    floor: NoiseFloor
 
 
 class Referee:
@@ -42,7 +29,7 @@ class Referee:
         self.protocol, self.names, self.train, self.md, self.test, self.dt_ps = protocol, names, train, md, test, dt_ps
         self.n_splits, self.n_bootstrap, self.seed = n_splits, n_bootstrap, seed
         self.md_name = "held-out MD" if train else "the reference"
-        self._references = {}
+        self._references, self._estimates, self._yardsticks = {}, {}, {}
 
     def describe(self, dtrajs, stride=1, generated=False):
         """The facts of a group of trajectories with intervals; times in ps of MD.
@@ -53,10 +40,11 @@ class Referee:
         reference, frame_ps = self.reference(stride), self.dt_ps * stride
         protocol = reference.protocol
         if dtrajs is self.test:
-            counts, kinetics, drawn = reference.test, reference.kinetics, reference.drawn
+            counts, (kinetics, drawn) = reference.counts, self._of_reference(stride)
         else:
             counts = Counts(dtrajs, protocol)
-            kinetics, drawn = self._estimate(dtrajs, counts, reference.ground)
+            corrected = not generated or reference.is_long(counts.n_frames * stride)
+            kinetics, drawn = self._estimate(dtrajs, counts, reference.ground, corrected)
         counted = counts.visits.sum(axis=0) / counts.n_frames
         if generated and not np.nansum(kinetics.populations) > 0:
             kinetics.populations = counted
@@ -76,15 +64,19 @@ class Referee:
             "dwell_survival": survival_functions(counts, drawn.counts, frame_ps, self.seed),
         }
 
-    def _estimate(self, dtrajs, counts, ground):
-        """Kinetics, timescales without bias, and what their intervals are made of."""
+    def _estimate(self, dtrajs, counts, ground, corrected=True):
+        """Kinetics, timescales without bias, and what their intervals are made of.
+
+        Of little that was generated the bias stays: the pieces of MD that it is held against have it too.
+        """
         units = independent_units(dtrajs)
         of_units = counts if len(units) == len(dtrajs) else Counts(units, counts.protocol)
         kinetics, drawn = (
             estimate_kinetics(counts, ground),
             resample_kinetics(of_units, ground, self.n_bootstrap, self.seed),
         )
-        kinetics.timescales = without_bias(kinetics.timescales, drawn.rates)
+        if corrected:
+            kinetics.timescales = without_bias(kinetics.timescales, drawn.rates)
         return kinetics, drawn
 
     def _mfpt_ps(self, counts, drawn, frame_ps):
@@ -96,11 +88,17 @@ class Referee:
         reference, frame_ps = self.reference(stride), self.dt_ps * stride
         protocol = reference.protocol
         kinetics, described = self.describe(rollout.dtrajs, stride, generated=True)
-        floor = reference.floor.scaled(*filter(None, self._sizes()), rollout.n_tokens * stride)
-        differences = compare(kinetics, reference.kinetics)
+        of_md, floor = reference.compared_with(rollout.dtrajs, stride, self._of_reference(stride)[0])
+        floor = floor.scaled(*filter(None, self._sizes()), rollout.n_tokens * stride)
+        longest, md_name = reference.common_length(rollout.dtrajs), self.md_name
+        if longest is not None:
+            stays = Counts(rollout.dtrajs, protocol).in_pieces(rollout.dtrajs, longest)
+            kinetics = with_stays_of(kinetics, stays)
+            md_name += f", both in pieces of {verdicts.picoseconds(longest * frame_ps)}"
+        differences = compare(kinetics, of_md)
         checks = {
             metric: verdicts.judge_difference(
-                metric, difference, floor, kinetics, reference.kinetics, protocol, self.names, frame_ps, self.md_name
+                metric, difference, floor, kinetics, of_md, protocol, self.names, frame_ps, md_name
             )
             for metric, difference in differences.items()
         }
@@ -134,30 +132,40 @@ class Referee:
         for metric in ("populations_jsd", "dwell_ks", "ck_rmse"):
             row[metric] = np.nanmax(differences[metric]) if np.isfinite(differences[metric]).any() else np.nan
         if stride > 1:  # what such a model is to be compared with: a longer interval misses short visits
-            row["reference_mfpt_ps"] = self._mfpt_ps(reference.test, reference.drawn, frame_ps)
+            row["reference_mfpt_ps"] = self._mfpt_ps(reference.counts, self._of_reference(stride)[1], frame_ps)
         row["history"] = getattr(model, "history_", None)
         return row
 
     def reference(self, stride):
         """The MD at one frame in `stride`, its processes and its noise."""
         if stride not in self._references:
-            protocol = self.protocol.every(stride)
-            md = Counts([unit[::stride] for unit in independent_units(self.md)], protocol)
-            ground = Ground.of(md)
-            floor = NoiseFloor.from_halves(md, ground, self.n_splits, self.seed)
-            floor.n_frames = sum(map(len, self.md))
-            test = [dtraj[::stride] for dtraj in self.test if len(dtraj) > stride]
-            counts = Counts(test, protocol)
-            self._references[stride] = Reference(protocol, ground, counts, *self._estimate(test, counts, ground), floor)
+            self._references[stride] = Reference.of(self.md, self.test, self.protocol, stride, self.n_splits, self.seed)
         return self._references[stride]
 
-    @cached_property
-    def yardstick(self):
+    def _of_reference(self, stride):
+        """Kinetics of the MD that models are held against, and its resamples."""
+        if stride not in self._estimates:
+            one = self.reference(stride)
+            self._estimates[stride] = self._estimate(one.test, one.counts, one.ground)
+        return self._estimates[stride]
+
+    def _yardstick_for(self, macro):
         """Errors of MD pieces of growing length, in macrostates one lag time apart: for models of any lag."""
-        n = self.protocol.n_macrostates
-        md, test = (self._macrostates_at_lag(dtrajs, 1) for dtrajs in (self.md, self.test))
-        of_macrostates = Protocol(np.arange(n), [1], 1, self.protocol.n_steps, min(3, n - 1))
-        return Yardstick.of(md, test, of_macrostates, self.n_splits, self.seed)
+        md, test = self._md_at_lag
+        longest, n = common_length(macro, test), self.protocol.n_macrostates
+        if longest not in self._yardsticks:
+            of_macrostates = Protocol(np.arange(n), [1], 1, self.protocol.n_steps, min(3, n - 1))
+            self._yardsticks[longest] = Yardstick.of(md, test, of_macrostates, self.n_splits, self.seed, longest)
+        return self._yardsticks[longest]
+
+    @cached_property
+    def _md_at_lag(self):
+        return tuple(self._macrostates_at_lag(dtrajs, 1) for dtrajs in (self.md, self.test))
+
+    def error_against_length(self):
+        """Error against the length of MD, for a figure; None where nothing was measured."""
+        sticks = list(self._yardsticks.values())
+        return sticks[0].curve(self.dt_ps * self.protocol.lagtime) if sticks else None
 
     def _macrostates_at_lag(self, dtrajs, stride):
         """Macrostates one lag time apart, of trajectories that have one frame in `stride`."""
@@ -170,11 +178,12 @@ class Referee:
             macro = self._macrostates_at_lag(dtrajs, stride)
             if not macro:
                 return None, None
-            errors = self.yardstick.errors_of(macro)
+            stick = self._yardstick_for(macro)
+            errors = stick.errors_of(macro)
         except DataError:  # MD too short for halves one lag time apart
             return None, None
         frame_ps = self.dt_ps * self.protocol.lagtime
-        lengths = self.yardstick.lengths_with(errors)
+        lengths = stick.lengths_with(errors)
         return {metric: (length * frame_ps).to_dict() for metric, length in lengths.items()}, errors[ALL]
 
     def _sizes(self):
@@ -192,7 +201,7 @@ class Referee:
             )
         except DataError:  # a macrostate that training MD does not know
             return None
-        return propagator_errors(found, self.reference(1).kinetics.propagators)
+        return propagator_errors(found, self._of_reference(1)[0].propagators)
 
     @property
     def _endless_floor(self):

@@ -211,8 +211,7 @@ def score(
         row["same_as"] = next((other for other in rows if other != name and _same(row, rows[other])), None)
         row["summary"] = verdicts.summary_sentence(name, row, left_out, sum(map(len, md)) * dt_ps)
     described = referee.describe(test)[1]
-    known = equivalent and any(row["equivalent_md_ps"] for row in rows.values())
-    curve = referee.yardstick.curve(dt_ps * protocol.lagtime) if known else None
+    known = any(row["equivalent_md_ps"] for row in rows.values())
     content = {
         "schema": SCHEMA,
         "remarks": list(remarks),
@@ -235,7 +234,7 @@ def score(
         "noise_floor": referee.floor_summary(),
         "mfpt_allowed": referee.allowed_mfpt(),
         "master_equations": referee.master_equations(),
-        "error_against_md_length": curve,
+        "error_against_md_length": referee.error_against_length() if known else None,
         "models": rows,
     }
     return Scorecard(content, made)
