@@ -71,9 +71,10 @@ TERMS = {
     ),
     "verdict": (
         "“Within noise”: the largest difference, each item measured by its own spread between halves of the MD, is "
-        "no larger than in 97 % of the splits, and somewhat more where there are few trajectories; of perfect models "
-        "some "
-        "95 % are refused by no check (benchmarks/calibrate.py measures it). "
+        "no larger than the splits are, at a level at which 95 % of them are refused by no check, and somewhat more "
+        "where there are few trajectories (benchmarks/calibrate.py measures it). Less than half as much generated "
+        "data is held against MD pieces of the same shape, and dwells and passages of trajectories that are not "
+        "equally long are counted in pieces of the shorter length. "
         "“Off by ×…”: for timescales and MFPT the factor between model and held-out MD in the worst item; for "
         "distances, how many times the allowed distance. “MD too short to tell”: in more than one split of ten a "
         "half of the MD does not even hold the event, or more than a factor of two (or a distance of that size) would "

@@ -218,3 +218,33 @@ def test_nan_is_named(md):
     wrong[1][7] = np.nan
     with pytest.raises(DataError, match="a: trajectory 1 holds NaN or infinity at frame 7"):
         mdtok.judge(clouds(md, 1), {"a": wrong}, dt_ps=1.0, progress=False)
+
+
+def test_angles_in_arrays_are_named_and_said(md, caplog):
+    """Wells at 0 and at pi, where a length would tear the second one in two."""
+    rng = np.random.default_rng(3)
+    angles = [np.angle(np.exp(1j * (np.pi * (d == 1)[:, None] + rng.normal(0, 0.3, (len(d), 1))))) for d in md]
+    other = [np.degrees(array) for array in angles[6:]]
+    card = mdtok.judge(
+        [np.degrees(array) for array in angles[:6]],
+        {"other": other},
+        dt_ps=1.0,
+        columns=["phi"],
+        periodic=["phi=degrees"],
+        n_states=4,
+        equivalent=False,
+        progress=False,
+    )
+    assert card.content["field_metrics"]["columns"]["other"].keys() == {"phi"}
+    assert card.content["field_metrics"]["rows"]["other"]["js_torsions"] < 0.1
+    assert "looks like an angle" not in caplog.text
+    as_sample(angles, "the reference", None, 1.0)
+    assert "column 0" in caplog.text and "looks like an angle in radians" in caplog.text
+    with pytest.raises(mdtok.SettingsError, match="periodic names 'psi', which is none of the columns phi"):
+        as_sample(angles, "the reference", None, 1.0, columns=["phi"], periodic=["psi"])
+    with pytest.raises(mdtok.DataError, match="it has 1 columns, and columns= names 2"):
+        as_sample(angles, "the reference", None, 1.0, columns=["phi", "psi"])
+    with pytest.raises(mdtok.DataError, match="more than 2 pi"):
+        as_sample(other, "the reference", None, 1.0, periodic=[0])
+    with pytest.raises(mdtok.SettingsError, match="are for features in arrays"):
+        mdtok.judge(md[:6], {"other": md[6:]}, dt_ps=1.0, periodic=["phi"])

@@ -12,6 +12,7 @@ from deeptime.markov.msm import MarkovStateModel
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer, encode_periodic
+from mdtok.features.feature_files import FeatureTable
 from mdtok.features.named import named_features
 from mdtok.kinetics.judging.branching import Jump, branch_from_reference, check_jumps
 from mdtok.kinetics.judging.ensembles import judge_ensembles
@@ -43,6 +44,8 @@ def judge(
     dt_ps: float | None = None,
     generated_dt_ps: float | Mapping[str, float] | None = None,
     features: str = "phi psi",
+    columns: Sequence[str] | None = None,
+    periodic: Sequence[str | int] | None = None,
     time: bool = True,
     n_states: int | None = None,
     n_macrostates: int | None = None,
@@ -76,6 +79,10 @@ def judge(
         it. They are compared at the longer interval.
     features : str
         For coordinates: words of `Featurizer`, such as ``"phi psi chi1"``.
+    columns : list of str, optional
+        For features in arrays: the name of each column.
+    periodic : list of str or int, optional
+        For features in arrays: columns that are angles, in radians or as ``"phi=degrees"``, see `load_features`.
     time : bool
         False for generators that give an ensemble in no order: then populations and free energies are judged only.
     n_states, n_macrostates, lagtime : int, optional
@@ -112,7 +119,10 @@ def judge(
     if not generated:
         raise SettingsError("Nothing generated was given to judge.")
     featurizer = Featurizer(named_features(features))
-    md = as_sample(reference, "the reference", featurizer, dt_ps)
+    named = {"columns": columns, "periodic": periodic}
+    md = as_sample(reference, "the reference", featurizer, dt_ps, **named)
+    if (columns or periodic) and (md.kind == "tokens" or md.trajs is not None or isinstance(reference, FeatureTable)):
+        raise SettingsError("columns and periodic are for features in arrays; what the reference is tells its own.")
     check_jumps(jumps or {}, generated, md)
     if md.dt_ps is None:
         raise SettingsError("The reference does not tell its time; give dt_ps, the picoseconds between its frames.")
@@ -123,11 +133,11 @@ def judge(
     for name, given in generated.items():
         if name not in msms:
             dt = generated_dt_ps.get(name) if isinstance(generated_dt_ps, Mapping) else generated_dt_ps
-            samples[name] = as_sample(given, name, featurizer, dt or _dt_of_arrays(given, md), md)
+            samples[name] = as_sample(given, name, featurizer, dt or _dt_of_arrays(given, md), md, **named)
     if training is not None:
         if TRAINING in generated:
             raise SettingsError(f"{TRAINING!r} is the name of another row; call the generator something else.")
-        samples[TRAINING] = as_sample(training, "the training MD", featurizer, dt_ps or md.dt_ps, md)
+        samples[TRAINING] = as_sample(training, "the training MD", featurizer, dt_ps or md.dt_ps, md, **named)
     find_leaks(md, samples)
     every = {name: strides(sample, md, name) if time else (1, 1) for name, sample in samples.items()}
     samples = {name: sample.every(every[name][0]) for name, sample in samples.items()}

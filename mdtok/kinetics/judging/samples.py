@@ -11,6 +11,7 @@ import numpy as np
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer
+from mdtok.features.columns import as_angles, periods_asked, point_out_angles
 from mdtok.features.feature_files import FeatureTable
 from mdtok.md.trajectory import Trajectories
 from mdtok.tokens.dtrajs import as_dtrajs
@@ -55,7 +56,15 @@ class Sample:
         return self if stride == 1 else replace(self, arrays=[array[::stride] for array in self.arrays])
 
 
-def as_sample(given: Any, what: str, featurizer: Featurizer, dt_ps: float | None, like: Sample | None = None) -> Sample:
+def as_sample(
+    given: Any,
+    what: str,
+    featurizer: Featurizer,
+    dt_ps: float | None,
+    like: Sample | None = None,
+    columns: Sequence[str] | None = None,
+    periodic: Sequence[str | int] | None = None,
+) -> Sample:
     """Whatever was given, as a `Sample`.
 
     Parameters
@@ -71,6 +80,8 @@ def as_sample(given: Any, what: str, featurizer: Featurizer, dt_ps: float | None
         Picoseconds between frames, where `given` does not tell.
     like : Sample, optional
         What it has to be comparable with.
+    columns, periodic : list of str, optional
+        Of features in arrays: the name of each column, and which are angles, as in `load_features`.
 
     Raises
     ------
@@ -78,7 +89,7 @@ def as_sample(given: Any, what: str, featurizer: Featurizer, dt_ps: float | None
         Nothing given, NaN, one frame, another kind or other columns than `like`.
     """
     try:
-        sample = _read(given, what, featurizer, dt_ps)
+        sample = _read(given, what, featurizer, dt_ps, columns, periodic)
     except DataError as error:
         raise DataError(f"{what}: {error}") from None
     sample.files = sample.files or [f"trajectory {k} of {what}" for k in range(len(sample.arrays))]
@@ -92,7 +103,7 @@ def as_sample(given: Any, what: str, featurizer: Featurizer, dt_ps: float | None
     return sample
 
 
-def _read(given, what, featurizer, dt_ps):
+def _read(given, what, featurizer, dt_ps, columns, periodic):
     if isinstance(given, Sample):
         return given
     if isinstance(given, FeatureTable):
@@ -116,14 +127,25 @@ def _read(given, what, featurizer, dt_ps):
         if not np.isfinite(array).all():
             frame = int(np.argmin(np.isfinite(array).all(axis=1)))
             raise DataError(f"trajectory {k} holds NaN or infinity at frame {frame}; cut or mend it.")
-    n = arrays[0].shape[1]
-    return Sample(
-        "features",
-        [array.astype(np.float32) for array in arrays],
-        dt_ps,
-        [f"column {k}" for k in range(n)],
-        np.zeros(n, dtype=bool),
-    )
+    names = list(columns or [f"column {k}" for k in range(arrays[0].shape[1])])
+    if len(names) != arrays[0].shape[1]:
+        raise DataError(f"it has {arrays[0].shape[1]} columns, and columns= names {len(names)}; give each a name.")
+    arrays, angles = _with_angles(what, [array.astype(np.float32) for array in arrays], names, periodic)
+    return Sample("features", arrays, dt_ps, names, angles)
+
+
+def _with_angles(what, arrays, names, periodic):
+    """Arrays with their periodic columns in radians, and which those are."""
+    angles = np.zeros(len(names), dtype=bool)
+    for column, ends in periods_asked([periodic] if isinstance(periodic, (str, int)) else periodic or []).items():
+        k = names.index(column) if column in names else int(column) if str(column).isdecimal() else -1
+        if not 0 <= k < len(names):
+            raise SettingsError(f"periodic names {column!r}, which is none of the columns {', '.join(names)}.")
+        angles[k] = True
+        for array in arrays:
+            array[:, k] = as_angles(what, array[:, k], ends, names[k])
+    point_out_angles(arrays, names, angles)
+    return arrays, angles
 
 
 def _featurize(trajs, what, featurizer, dt_ps):
