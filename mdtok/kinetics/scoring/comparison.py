@@ -31,8 +31,9 @@ COARSEST_ALLOWED = {
 }
 #: Share of perfect models that pass one metric, where it is judged by itself.
 LEVEL = 0.97
-#: Share of perfect models that pass all metrics. How much alike these are is seen in the halves of the MD.
-LEVEL_OF_ALL = 0.95
+#: Share of perfect models that pass all metrics. How much alike these are is seen in the halves of the MD. What is
+#: allowed for few trajectories makes it some 95 % in truth (benchmarks/calibrate.py).
+LEVEL_OF_ALL = 0.92
 
 
 @dataclass
