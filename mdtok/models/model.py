@@ -36,6 +36,8 @@ class Model(ABC):
         Regular expression of the names that scripts call this class by; None for a class that has no name.
     name_shown, name_help : str
         The pattern as people read it, and one line on what it stands for.
+    name_use : str
+        For what data, or what question, it is the one to take; half a sentence.
     tuned_pattern : str, or None
         The names that ``-tuned`` may follow, for a class that has `candidates`.
     """
@@ -48,6 +50,7 @@ class Model(ABC):
     name_pattern: str | None = None
     name_shown: str | None = None
     name_help: str | None = None
+    name_use: str | None = None
     tuned_pattern: str | None = None
 
     def __init_subclass__(cls, **kwargs):

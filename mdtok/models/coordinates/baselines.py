@@ -60,6 +60,7 @@ class CopyLast(ArrayModel):
     has_density = False
     name_pattern = name_shown = "copy-last"
     name_help = "coordinates: nothing moves"
+    name_use = "the least that a forecast has to beat"
 
     def fit(self, trajectories, validation=None, checkpoint_folder=None):
         """See `TrajectoryModel.fit`; there is nothing to fit but the number of coordinates."""
@@ -112,6 +113,7 @@ class VectorAutoregression(ArrayModel):
 
     name_pattern = name_shown = "ornstein-uhlenbeck"
     name_help = "coordinates: one harmonic well, VAR(1)"
+    name_use = "motion in one basin, and a baseline of every forecast"
     _arrays = ("transition_", "offset_", "noise_covariance_")
 
     def fit(self, trajectories, validation=None, checkpoint_folder=None):

@@ -90,6 +90,7 @@ class DensityGPT(NetworkModel, TrajectoryModel):
         f"coordinates: transformer with a density on angles and reals; SIZE is {', '.join(PRESETS)}; -reversible "
         "learns from reversed trajectories too"
     )
+    name_use = "dynamics of angles and distances without states, with a density of the next frame"
     kinds_: ColumnKinds
 
     @classmethod

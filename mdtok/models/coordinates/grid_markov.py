@@ -53,6 +53,7 @@ class GridMarkov(ArrayModel):
 
     name_pattern = name_shown = "grid-msm"
     name_help = "coordinates: Markov state model on a grid"
+    name_use = "two coordinates: what a Markov model of cells can forecast"
     _settings = ("cell_nm",)
     _arrays = (
         "cells_",

@@ -60,6 +60,7 @@ class KernelMarkov(ArrayModel):
 
     name_pattern = name_shown = "kernel-markov"
     name_help = "coordinates: Markov model by kernel densities"
+    name_use = "a Markov model without states, to hold density-gpt against"
     _settings = ("n_nearest", "angles", "bandwidths")
     _arrays = ("before_", "after_", "mean_", "std_", "circles_", "bandwidth_", "floor_")
 

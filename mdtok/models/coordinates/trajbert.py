@@ -98,6 +98,7 @@ class TrajBert(TrajBertSettings, TrajectoryModel):
         f"coordinates: transformer over frames; SIZE is {', '.join(PRESETS)}; -faithful is the published variant, "
         "which has no density"
     )
+    name_use = "forecasts, classes and attention of trajectories in coordinates"
 
     @property
     def has_density(self):

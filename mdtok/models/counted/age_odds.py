@@ -63,6 +63,10 @@ class AgeOddsModel(SemiMarkovModel):
 
     name_pattern = name_shown = "age-odds"
     name_help = "Markov chain whose odds of crossing depend on the age of the macrostate"
+    name_use = (
+        "macrostates whose odds of being left change with the time since they were entered, and few events "
+        "to learn it from"
+    )
 
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Count, fit the odds, and choose the ridges on `validation` or the last tenth of each trajectory."""

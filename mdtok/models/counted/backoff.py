@@ -268,6 +268,10 @@ class OrderKModel(BackOffModel):
     progress : bool
         Show a progress bar where sampling takes more than two seconds.
 
+    References
+    ----------
+    D. J. C. MacKay, L. C. B. Peto, Nat. Lang. Eng. 1, 289 (1995): counts mixed with the distribution of a shorter past.
+
     Examples
     --------
     >>> import numpy as np
@@ -280,6 +284,7 @@ class OrderKModel(BackOffModel):
 
     name_pattern, name_shown = r"order([1-9]\d*)", "orderN"
     name_help = "Markov chain of the last N tokens, backing off to fewer"
+    name_use = "the last few frames tell more than the present one, and frames are many"
     tuned_pattern = "order"
 
     @classmethod

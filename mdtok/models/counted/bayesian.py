@@ -50,6 +50,7 @@ class BayesianMarkovModel(MarkovModel):
 
     name_pattern, name_shown = r"bayesian-msm([1-9]\d*)?", "bayesian-msm[N]"
     name_help = "Markov state model with a lag of N frames, whose chains draw their matrix from the posterior"
+    name_use = "rollouts that spread as far as the data leave the matrix open"
 
     @classmethod
     def from_name(cls, match, context):

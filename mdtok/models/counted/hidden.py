@@ -49,6 +49,7 @@ class HiddenMarkovModel(DynamicsModel):
 
     name_pattern, name_shown = r"hmm([1-9]\d*)?", "hmm[N]"
     name_help = "hidden Markov model of N hidden states, or of as many as validation asks for"
+    name_use = "tokens that are noisy or overlapping views of a few states"
 
     @classmethod
     def from_name(cls, match, context):

@@ -65,6 +65,7 @@ class MarkovModel(DynamicsModel):
 
     name_pattern, name_shown = r"msm([1-9]\d*)?", "msm[N]"
     name_help = "Markov state model with a lag of N frames, or of one"
+    name_use = "the first model to try, and the right one where timescales do not depend on the lag"
 
     @classmethod
     def from_name(cls, match, context):

@@ -30,6 +30,10 @@ class SemiMarkovModel(BackOffModel):
     progress : bool
         Show a progress bar where sampling takes more than two seconds.
 
+    References
+    ----------
+    R. Pyke, Ann. Math. Stat. 32, 1231 (1961).
+
     Examples
     --------
     >>> import numpy as np
@@ -40,6 +44,7 @@ class SemiMarkovModel(BackOffModel):
 
     name_pattern = name_shown = tuned_pattern = "semi-markov"
     name_help = "chain that knows the age of its state and the state before"
+    name_use = "states whose dwell times are not exponential"
 
     @classmethod
     def from_name(cls, match, context):

@@ -114,7 +114,7 @@ AutoConfig.register(LSTMConfig.model_type, LSTMConfig, exist_ok=True)
 
 
 class LSTM(NeuralModel):
-    """Long short-term memory as a model of dynamics (Tsai, Kuo and Tiwary, Nat. Commun. 11, 5115 (2020)).
+    """Long short-term memory as a model of dynamics.
 
     Parameters
     ----------
@@ -137,6 +137,10 @@ class LSTM(NeuralModel):
     SettingsError
         A setting is unknown, out of range, or given twice.
 
+    References
+    ----------
+    S.-T. Tsai, E.-J. Kuo, P. Tiwary, Nat. Commun. 11, 5115 (2020).
+
     Examples
     --------
     >>> import numpy as np
@@ -150,6 +154,7 @@ class LSTM(NeuralModel):
     training_defaults = dict(learning_rate=2e-3, weight_decay=0.01)
     name_pattern = tuned_pattern = network_names("lstm", PRESETS)
     name_shown, name_help = "lstm" + NAME_ENDS, f"recurrent network; SIZE is {', '.join(PRESETS)}; ends as of nanogpt"
+    name_use = "a baseline of the same kind of training without attention"
     tuned: tuple = (("small", {}), ("small", {"learning_rate": 5e-3}), ("medium", {"learning_rate": 1e-3}))
     fewest_steps = 3000  # it learns more slowly than attention does, by steps that cost less
 

@@ -314,6 +314,10 @@ class NanoGPT(NeuralModel):
     SettingsError
         A setting is unknown, out of range, or given twice.
 
+    References
+    ----------
+    W. Zeng, Y. Zhang, Y. Yao, J. Chem. Theory Comput. (2025), arXiv:2507.02734.
+
     Examples
     --------
     >>> import numpy as np
@@ -326,6 +330,10 @@ class NanoGPT(NeuralModel):
     presets, config_class, network_class = PRESETS, NanoGPTConfig, NanoGPTNetwork
     name_pattern = tuned_pattern = network_names("nanogpt", PRESETS)
     name_shown, name_help = "nanogpt" + NAME_ENDS, f"transformer; SIZE is {', '.join(PRESETS)}; {NAME_ENDS_HELP}"
+    name_use = (
+        "memory that is too long or too varied for counts; -narrow-reversible for some 100,000 tokens of "
+        "equilibrium MD"
+    )
     tuned: tuple = (
         ("small", {}),
         ("small", {"learning_rate": 1e-3}),

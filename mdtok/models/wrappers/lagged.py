@@ -46,6 +46,7 @@ class LaggedModel(WrappedModel):
 
     name_pattern, name_shown = r"(.+)-lag([1-9]\d*)", "NAME-lagN"
     name_help = "another model of tokens on every N-th frame only"
+    name_use = "tokens saved so often that their memory is longer than a context"
 
     @classmethod
     def from_name(cls, match, context):

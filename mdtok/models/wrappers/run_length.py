@@ -87,6 +87,7 @@ class RunLengthModel(DynamicsModel):
     name_help = (
         "events instead of frames, told by counts of the last N events or by a network (nanogpt, lstm-medium, …)"
     )
+    name_use = "few states that are held for long: a transition is then one token in two"
 
     @classmethod
     def from_name(cls, match, context):

@@ -46,6 +46,7 @@ class TunedModel(WrappedModel):
 
     name_pattern, name_shown = "(.+)-tuned", "NAME-tuned"
     name_help = "the best on validation of three models: NAME is order, semi-markov, nanogpt or lstm"
+    name_use = "hyper-parameters that should be chosen on validation, not by hand"
 
     @classmethod
     def from_name(cls, match, context):
