@@ -27,7 +27,7 @@ def names_of_wings():
     return {wing: names for wing, names in found.items() if names}
 
 
-def write_names(app):
+def write_names(app, config):
     """A heading a wing, and under it a summary, of which each name has a page."""
     lines = ["Public names", "============", "", "``import mdtok``, and all of these are there.", ""]
     for wing, names in names_of_wings().items():
@@ -40,5 +40,5 @@ def write_names(app):
 
 
 def setup(app):
-    app.connect("builder-inited", write_names, priority=400)  # before autosummary looks for names
+    app.connect("config-inited", write_names)  # before Sphinx looks for pages
     return {"parallel_read_safe": True}
