@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: alanine muller-brown four-state fip35 quick test coverage lint test-slow test-gpu test-opencl soak bench clean
+.PHONY: alanine muller-brown four-state fip35 quick test coverage lint docs test-slow test-gpu test-opencl soak bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ lint: $(READY)  ## what `pre-commit` runs too: style, form, types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+docs: $(READY)  ## the site, in docs/_build/html; warnings are errors
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[docs]'
+	OMP_NUM_THREADS=1 $(RUN) -m sphinx -q -W --keep-going -b html docs docs/_build/html
 
 test-slow: $(READY)
 	$(RUN) -m pytest -m slow $(ARGS)
