@@ -1,7 +1,7 @@
 """Models of dynamics: one interface for tokens, one for coordinates, and everything that stands behind them.
 
-`counted` (Markov models and their kin), `networks` (nano-GPT, LSTM), `coordinates` (the density-GPT, the trajectory
-BERT and their baselines) and `wrappers` (a model around another one).
+`counted` (Markov models and their kin), `networks` (nano-GPT, LSTM), `coordinates` (the trajectory BERT and its
+baselines), `densities` (the density-GPT and a Markov model by kernels) and `wrappers` (a model around another one).
 """
 
 from mdtok.lazy import lazy_names
@@ -26,8 +26,8 @@ __getattr__, __all__ = lazy_names(
         "wrappers.lagged": ["LaggedModel"],
         "wrappers.tuned": ["TunedModel"],
         "coordinates.trajbert": ["TrajBert"],
-        "coordinates.density_gpt": ["DensityGPT"],
-        "coordinates.kernel_markov": ["KernelMarkov"],
+        "densities.density_gpt": ["DensityGPT"],
+        "densities.kernel_markov": ["KernelMarkov"],
         "coordinates.baselines": ["CopyLast", "VectorAutoregression"],
         "coordinates.grid_markov": ["GridMarkov"],
     },

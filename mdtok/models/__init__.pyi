@@ -6,9 +6,9 @@ BERT and their baselines) and `wrappers` (a model around another one).
 
 from mdtok.models.coordinates.baselines import CopyLast as CopyLast
 from mdtok.models.coordinates.baselines import VectorAutoregression as VectorAutoregression
-from mdtok.models.coordinates.density_gpt import DensityGPT as DensityGPT
+from mdtok.models.densities.density_gpt import DensityGPT as DensityGPT
 from mdtok.models.coordinates.grid_markov import GridMarkov as GridMarkov
-from mdtok.models.coordinates.kernel_markov import KernelMarkov as KernelMarkov
+from mdtok.models.densities.kernel_markov import KernelMarkov as KernelMarkov
 from mdtok.models.coordinates.trajbert import TrajBert as TrajBert
 from mdtok.models.counted.age_odds import AgeOddsModel as AgeOddsModel
 from mdtok.models.counted.backoff import OrderKModel as OrderKModel

@@ -1,4 +1,4 @@
-"""Which classes of models there are: those in the four rooms, and those of other packages.
+"""Which classes of models there are: those in the rooms, and those of other packages.
 
 A package adds its own models by entry points of the group ``mdtok.models``, in its ``pyproject.toml``::
 
@@ -17,12 +17,12 @@ from importlib.metadata import EntryPoint, entry_points
 from mdtok.errors import SettingsError
 from mdtok.models.model import Model
 
-ROOMS = ("counted", "networks", "coordinates", "wrappers")
+ROOMS = ("counted", "networks", "coordinates", "densities", "wrappers")
 GROUP = "mdtok.models"
 
 
 def built_in_classes() -> Iterator[type[Model]]:
-    """The classes of the four rooms, room by room: a room is imported when its turn comes."""
+    """The classes of the rooms, room by room: a room is imported when its turn comes."""
     for room in ROOMS:
         package = importlib.import_module(f"{__package__}.{room}")
         for found in pkgutil.iter_modules(package.__path__):

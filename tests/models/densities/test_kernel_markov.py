@@ -6,8 +6,8 @@ from scipy import stats
 
 from mdtok.errors import MdtokError
 from mdtok.models import load_model
-from mdtok.models.coordinates.kernel_markov import KernelMarkov
-from mdtok.models.coordinates.torus_mixture import wrap
+from mdtok.models.densities.kernel_markov import KernelMarkov
+from mdtok.models.densities.torus_mixture import wrap
 
 
 def walk(n_frames, seed):

@@ -13,7 +13,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
 from mdtok.errors import DataError
 from mdtok.models.coordinates.mixture_density import FrameDensity, init_weights
-from mdtok.models.coordinates.torus_mixture import TorusMixture
+from mdtok.models.densities.torus_mixture import TorusMixture
 from mdtok.models.networks.nanogpt import Block, Decoder, check_heads
 from mdtok.models.networks.token_network import check_sizes, refuse_unknown
 

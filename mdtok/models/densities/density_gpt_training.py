@@ -16,7 +16,7 @@ from mdtok.models.coordinates.density_training import (
     settings_of_frames,
 )
 from mdtok.models.coordinates.stratification import frame_weights, region_of, spread_centers
-from mdtok.models.coordinates.torus_mixture import wrap
+from mdtok.models.densities.torus_mixture import wrap
 from mdtok.models.networks.held_out_choice import SHARES, least_share
 from mdtok.models.networks.training import train_network
 from mdtok.tokens.windows import windows

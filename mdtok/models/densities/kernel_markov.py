@@ -8,8 +8,8 @@ from tqdm import tqdm
 from mdtok.checks import require_positive, require_whole_number
 from mdtok.errors import DataError
 from mdtok.models.coordinates.baselines import ArrayModel
-from mdtok.models.coordinates.column_kinds import ColumnKinds, as_column_numbers, require_kinds
-from mdtok.models.coordinates.torus_mixture import wrap
+from mdtok.models.densities.column_kinds import ColumnKinds, as_column_numbers, require_kinds
+from mdtok.models.densities.torus_mixture import wrap
 from mdtok.models.dynamics import draw
 from mdtok.models.trajectory_model import as_trajectories
 

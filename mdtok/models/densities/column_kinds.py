@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.models.coordinates.torus_mixture import wrap
+from mdtok.models.densities.torus_mixture import wrap
 
 _LITTLE = 1e-4  # radians; angles of single precision end a little above π
 _SMOOTH = 1.0  # radians; what jumps by more than half a turn and is a smaller step on the circle, is an angle

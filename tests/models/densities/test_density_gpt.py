@@ -8,8 +8,8 @@ from scipy import stats
 from mdtok.errors import DataError, MdtokError, SettingsError
 from mdtok.models import load_model
 from mdtok.models.catalogue import make_models
-from mdtok.models.coordinates.density_gpt import DensityGPT
-from mdtok.models.coordinates.torus_mixture import TorusMixture, wrap
+from mdtok.models.densities.density_gpt import DensityGPT
+from mdtok.models.densities.torus_mixture import TorusMixture, wrap
 
 QUICK = dict(
     n_layer=1,
