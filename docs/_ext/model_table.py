@@ -5,6 +5,7 @@ import re
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+
 from mdtok.models.discovery import built_in_classes
 
 TITLES = ("name", "what it is", "when to use it", "source")

@@ -36,8 +36,7 @@ class HistoryMarkovModel(SemiMarkovModel):
     name_pattern = name_shown = "history-msm"
     name_help = "Markov chain of the token and the macrostate it came from"
     name_use = (
-        "macrostates that are left and entered again at their borders: where a chain came from tells where "
-        "it goes"
+        "macrostates that are left and entered again at their borders: where a chain came from tells where it goes"
     )
 
     def __init__(self, macrostates=None, reversible=True, progress=True):

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.models.coordinates.trajbert_generation import continue_in_groups
 from mdtok.models.densities.column_kinds import ColumnKinds, as_column_numbers, require_kinds
 from mdtok.models.densities.density_gpt_network import DensityGPTConfig, DensityGPTNetwork
 from mdtok.models.densities.density_gpt_training import train_density_gpt
 from mdtok.models.densities.torus_mixture import wrap
-from mdtok.models.coordinates.trajbert_generation import continue_in_groups
 from mdtok.models.networks.network_model import NetworkModel
 from mdtok.models.networks.windows import score_windows
 from mdtok.models.saved import read_content, read_network, write_network

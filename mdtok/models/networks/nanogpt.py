@@ -331,8 +331,7 @@ class NanoGPT(NeuralModel):
     name_pattern = tuned_pattern = network_names("nanogpt", PRESETS)
     name_shown, name_help = "nanogpt" + NAME_ENDS, f"transformer; SIZE is {', '.join(PRESETS)}; {NAME_ENDS_HELP}"
     name_use = (
-        "memory that is too long or too varied for counts; -narrow-reversible for some 100,000 tokens of "
-        "equilibrium MD"
+        "memory that is too long or too varied for counts; -narrow-reversible for some 100,000 tokens of equilibrium MD"
     )
     tuned: tuple = (
         ("small", {}),
