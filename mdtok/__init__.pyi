@@ -65,6 +65,7 @@ from mdtok.md import open_trajectories as open_trajectories
 from mdtok.md import run_replicas as run_replicas
 from mdtok.md import run_simulation as run_simulation
 from mdtok.md import select_platform as select_platform
+from mdtok.models import LSTM as LSTM
 from mdtok.models import AgeOddsModel as AgeOddsModel
 from mdtok.models import BayesianMarkovModel as BayesianMarkovModel
 from mdtok.models import CopyLast as CopyLast
@@ -75,7 +76,6 @@ from mdtok.models import GridMarkov as GridMarkov
 from mdtok.models import HiddenMarkovModel as HiddenMarkovModel
 from mdtok.models import HistoryMarkovModel as HistoryMarkovModel
 from mdtok.models import KernelMarkov as KernelMarkov
-from mdtok.models import LSTM as LSTM
 from mdtok.models import LaggedModel as LaggedModel
 from mdtok.models import MarkovModel as MarkovModel
 from mdtok.models import NanoGPT as NanoGPT
