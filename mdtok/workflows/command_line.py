@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from mdtok.errors import MdtokError, SettingsError
+from mdtok.workflows.typed_words import as_flags, as_lists, as_switches, last_switch, take_option
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,6 @@ STAGES = ("all", "simulate", "tokenize", "train", "rollout", "score")
 OPERATIONAL = ("out", "stage", "progress", "n_processes", "quick")
 #: Groups of `--help` in the order of the road; others follow.
 GROUPS = ("common", "data", "simulation", "features", "tokens", "models", "rollouts", "referee")
-_TRUE, _FALSE = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")
 #: What Python says of a wrong value, and how it reads in our words.
 _PLAIN_WORDS = {
     "invalid literal for int() with base 10: ": "a whole number was expected, not ",
@@ -41,7 +41,7 @@ _PLAIN_WORDS = {
 }
 
 
-def setting(default: Any, what: str, group: str | None = None) -> Any:
+def setting(default: Any, what: str, group: str | None = None, names: bool = False) -> Any:
     """A field of a settings dataclass.
 
     Parameters
@@ -51,8 +51,10 @@ def setting(default: Any, what: str, group: str | None = None) -> Any:
         What ``--help`` says of it.
     group : str, optional
         Under which heading ``--help`` shows it; that of the class that defines it first if not given.
+    names : bool
+        Whether it is a list of names, with commas or blanks between them.
     """
-    metadata = {"help": what, "group": group}
+    metadata = {"help": what, "group": group, "names": names}
     if isinstance(default, list):
         return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -178,15 +180,15 @@ def parse_settings(
     3
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    arguments, yaml_path = _take_option(arguments, "--settings")
+    arguments, yaml_path = take_option(arguments, "--settings")
     fields = {field.name: field for field in dataclasses.fields(settings_class)}
     from_yaml = _read_yaml(yaml_path, fields) if yaml_path else {}
-    arguments = _as_switches(arguments, settings_class)
+    arguments = as_switches(as_lists(arguments, settings_class), settings_class)
     values = default_values(settings_class) | (defaults or {})
-    if _last_switch(arguments, "quick", bool(from_yaml.get("quick", False))):
+    if last_switch(arguments, "quick", bool(from_yaml.get("quick", False))):
         values |= settings_class.QUICK
     if from_yaml:
-        flags = _as_switches(_as_flags(from_yaml), settings_class)
+        flags = as_switches(as_lists(as_flags(from_yaml), settings_class), settings_class)
         try:
             values |= _ask_tyro(_only_flags(settings_class, from_yaml), flags, fields)
         except SettingsError as error:
@@ -287,40 +289,6 @@ def _group_of(settings_class, name):
     return of_field or of_class or "settings"
 
 
-def _as_switches(arguments, settings_class):
-    """``--progress False`` and ``--progress=false`` as ``--no-progress``, for every setting that is true or false."""
-    kinds, plain, arguments = typing.get_type_hints(settings_class), [], list(arguments)
-    while arguments:
-        argument = arguments.pop(0)
-        name, equals, value = argument.removeprefix("--").partition("=")
-        name = name.replace("-", "_")
-        if not argument.startswith("--") or kinds.get(name) is not bool:
-            plain.append(argument)
-            continue
-        if not equals and arguments and arguments[0].lower() in (*_TRUE, *_FALSE):
-            value = arguments.pop(0)
-        if value.lower() not in ("", *_TRUE, *_FALSE):
-            raise SettingsError(f"--{name} is {value!r}; true or false was expected; see --help.")
-        plain.append(f"--{'no-' if value.lower() in _FALSE else ''}{name.replace('_', '-')}")
-    return plain
-
-
-def _last_switch(arguments, name, default):
-    given = [argument == f"--{name}" for argument in arguments if argument in (f"--{name}", f"--no-{name}")]
-    return given[-1] if given else default
-
-
-def _take_option(arguments, option):
-    for index, argument in enumerate(arguments):
-        if argument == option:
-            if index + 1 == len(arguments):
-                raise SettingsError(f"{option} needs the path of a YAML file.")
-            return arguments[:index] + arguments[index + 2 :], arguments[index + 1]
-        if argument.startswith(option + "="):
-            return arguments[:index] + arguments[index + 1 :], argument.partition("=")[2]
-    return arguments, None
-
-
 def _read_yaml(path, names):
     if not Path(path).is_file():
         raise SettingsError(f"The settings file {path} does not exist.")
@@ -338,12 +306,6 @@ def _read_yaml(path, names):
 def _nearest(name, known):
     near = difflib.get_close_matches(name.replace("-", "_"), known, n=1)
     return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})"
-
-
-def _as_flags(values):
-    for name, value in values.items():
-        yield f"--{name}"
-        yield from map(str, value) if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def _typed_command():

@@ -18,9 +18,10 @@ class ModelSettings(RunSettings):
     models: str = setting(
         "msm,msm10,order4,semi-markov,nanogpt",
         "Models to fit and to score, separated by commas: of tokens, or of coordinates (trajbert-small, …).",
+        names=True,
     )
     training_steps: int = setting(0, "Most training steps of neural models; 0: their own default.")
-    steps_of: list[str] = setting([], "The same for single models: NAME=N, as trajbert-small=3000.")
+    steps_of: list[str] = setting([], "The same for single models: NAME=N, as trajbert-small=3000.", names=True)
     window: int = setting(50, "Frames of past that a model of coordinates sees.")
     lagtime: int = setting(
         10, "Lag time in token intervals, of the populations and the Chapman-Kolmogorov test.", group="referee"

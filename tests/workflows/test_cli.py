@@ -14,6 +14,9 @@ class Settings(RunSettings):
     length_ns: float = field(default=5.0)
     lagtimes: list[int] = field(default_factory=list)
     top: str = field(default="")
+    models: str = setting("msm,nanogpt", "Models.", names=True)
+    features: str = setting("phi psi", "Features.", names=True)
+    columns: list[str] = setting([], "Columns.", names=True)
 
     QUICK = {"n_replicas": 2, "length_ns": 0.1}
 
@@ -57,6 +60,21 @@ def test_a_list_takes_what_follows_and_may_be_empty():
     assert parse("--lagtimes", "1", "-2", "--seed", "3").lagtimes == [1, -2]
     assert parse("--lagtimes").lagtimes == []
     assert parse("--lagtimes", "1", "2", "--lagtimes", "5").lagtimes == [5]  # the last one wins
+
+
+@pytest.mark.parametrize("words", [["a,b"], ["a", "b"], ["a b"], ["a, b"], ["a,", "b"]])
+def test_a_list_of_names_has_one_meaning_however_it_is_typed(words, tmp_path):
+    settings = parse("--models", *words, "--features", *words, "--seed", "3")
+    assert (settings.models, settings.features, settings.seed) == ("a,b", "a b", 3)
+    if words != ["a b"]:  # a column may have a blank in its name
+        assert parse("--columns", *words).columns == ["a", "b"]
+    assert parse("--settings", write(tmp_path, "models: [a, b]\ncolumns: 'a,b'\n")).models == "a,b"
+
+
+def test_names_with_blanks_and_numbers_with_commas():
+    assert parse("--columns", "column 0", "phi").columns == ["column 0", "phi"]
+    assert parse("--lagtimes", "1,2", "5").lagtimes == [1, 2, 5]
+    assert parse("--models=").models == ""
 
 
 def test_quick_in_yaml(tmp_path):

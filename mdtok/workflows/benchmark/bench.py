@@ -39,9 +39,11 @@ class BenchSettings(OneStageSettings):
 
     task: str = positional(f"One of {', '.join(TASKS)}.")
     out: str = setting("bench", "Folder of the tasks.")
-    models: str = setting("msm,semi-markov,history-msm", "Models to fit and score; empty: none.")
+    models: str = setting("msm,semi-markov,history-msm", "Models to fit and score; empty: none.", names=True)
     generated: list[str] = setting([], "NAME=PATTERN: files of tokens, or of the task's features, made elsewhere.")
-    periodic: list[str] = setting([], "All angles of the generated features where not radians: 0=degrees 1=degrees.")
+    periodic: list[str] = setting(
+        [], "All angles of the generated features where not radians: 0=degrees 1=degrees.", names=True
+    )
     seeds: list[int] = setting([1], "Seeds of the models' training and rollouts; one row each.")
     training_steps: int = setting(0, "Most training steps of neural models; 0: their own default.")
 

@@ -42,7 +42,7 @@ class MoleculeSettings(ModelSettings):
     token_interval_ps: float = setting(
         1.0, "Time between tokens; a multiple of the time between frames.", group="tokens"
     )
-    features: str = setting("phi psi", f"Any of {' '.join(known_words())}.", group="features")
+    features: str = setting("phi psi", f"Any of {' '.join(known_words())}.", group="features", names=True)
     tokens: str = setting(
         "microstates",
         "microstates (k-means of the features), macrostates (of those), or sin-phi (20 bins of sin φ).",

@@ -88,6 +88,7 @@ class AblationSettings(FinishedRunSettings):
         "nanogpt-anchored-sampled",
         "Models by name, separated by commas; the others are compared with the first.",
         group="models",
+        names=True,
     )
     seeds: int = setting(3, "Seeds of each variant.", group="models")
     training_steps: int = setting(0, "Most training steps; 0: the model's own default.", group="models")
