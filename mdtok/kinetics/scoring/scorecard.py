@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +14,14 @@ from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.estimation.estimate import Estimate
-from mdtok.kinetics.scoring import likelihood, verdicts
+from mdtok.kinetics.scoring import likelihood, tidy, verdicts
 from mdtok.kinetics.scoring.contestants import gather, largest_alphabet
 from mdtok.kinetics.scoring.protocol import make_protocol
 from mdtok.kinetics.scoring.referee import Referee
 from mdtok.kinetics.scoring.scored_rollouts import roll_out_like
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.rollout import Rollout
-from mdtok.storage import damage_in_one_line, read_json, write_json
+from mdtok.storage import damage_in_one_line, read_json, whole, write_json
 from mdtok.tokens.connected import require_connected
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 from mdtok.tokens.held_out import check_held_out
@@ -31,9 +32,9 @@ SCHEMA = 2
 _SHORT = {verdicts.WITHIN: "ok", verdicts.UNTESTED: "?"}
 
 
-@dataclass
+@dataclass(repr=False)
 class Scorecard:
-    """What `score` found.
+    """What `score` found. A notebook shows its first screen.
 
     Attributes
     ----------
@@ -58,6 +59,35 @@ class Scorecard:
     def load(cls, folder: str | Path) -> Scorecard:
         """Read ``scorecard.json`` (without the rollouts)."""
         return cls(read_json(Path(folder) / "scorecard.json"))
+
+    def numbers(self) -> list[dict]:
+        """All numbers with their intervals, a dict each; ``pandas.DataFrame(card.numbers())`` is a table of them.
+
+        Returns
+        -------
+        list of dict
+            ``of`` (a model, ``reference`` or ``all MD``), ``quantity``, ``item``, ``lagtime_ps``, ``value``, ``low``,
+            ``high``, ``unit``.
+        """
+        return tidy.numbers_of(self.content)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write `numbers` as a table that spreadsheets read, whole or not at all."""
+        path = Path(path)
+        with whole(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, tidy.COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.numbers())
+        return path
+
+    def __repr__(self):
+        said = (f"{name}: {verdicts.status(row)}" for name, row in self.content["models"].items())
+        return f"Scorecard({', '.join(said)})"
+
+    def _repr_html_(self):
+        from mdtok.report.first_screen import first_screen  # as in `save`
+
+        return first_screen(self)
 
     @property
     def sentences(self):
