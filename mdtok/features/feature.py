@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from mdtok.parameters import Parameterised
+
 if TYPE_CHECKING:
     import mdtraj
 
 
-class Feature(ABC):
+class Feature(Parameterised, ABC):
     """Columns computed from coordinates, for a `Featurizer`.
 
     Attributes

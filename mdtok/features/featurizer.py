@@ -20,6 +20,7 @@ from mdtok.features.feature import Feature
 from mdtok.features.feature_folder import FeatureFolder
 from mdtok.features.topologies import describe, told_apart
 from mdtok.md.bonds import Bonds, true_topology
+from mdtok.parameters import Parameterised
 
 if TYPE_CHECKING:
     from mdtok.md.trajectory import Trajectories
@@ -175,7 +176,7 @@ def _atom_index(topology, atom):
     return int(atom)
 
 
-class Featurizer:
+class Featurizer(Parameterised):
     """Compute features for trajectories, chunk by chunk.
 
     Parameters

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.parameters import Parameterised
 from mdtok.storage import damage_in_one_line
 
 
-class Model(ABC):
+class Model(Parameterised, ABC):
     """What models of tokens and models of coordinates have in common.
 
     Attributes

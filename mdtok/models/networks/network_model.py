@@ -108,6 +108,10 @@ class NetworkModel(Model):
         training = {name: getattr(self.training, name) for name in self.training_names()}
         return {**shape, **own, **training, "adam_betas": list(self.training.adam_betas)}
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Settings by name, those of network and training among them, as the constructor takes them."""
+        return {**self.settings, "progress": self.progress}
+
     @property
     def n_parameters(self) -> int:
         """Number of weights of the fitted network."""
