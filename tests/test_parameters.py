@@ -41,7 +41,9 @@ def test_what_was_changed_is_shown():
     assert repr(mdtok.StateTokenizer(n_states=7)) == "StateTokenizer(n_states=7)"
     assert repr(mdtok.MarkovModel()) == "MarkovModel()"
     assert repr(MADE["LaggedModel"]()) == "LaggedModel(model=OrderKModel(order=3), lagtime=5)"
-    assert "float64 array of shape (3, 2)" in repr(mdtok.StateTokenizer(n_states=3, n_macrostates=2, centers=np.zeros((3, 2))))
+    assert "float64 array of shape (3, 2)" in repr(
+        mdtok.StateTokenizer(n_states=3, n_macrostates=2, centers=np.zeros((3, 2)))
+    )
 
 
 def test_settings_are_changed_or_refused_as_a_whole():

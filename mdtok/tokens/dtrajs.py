@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
+from mdtok.features.arrays import as_given
 from mdtok.md.files import find_files
 from mdtok.storage import read_npy, read_npz
 
@@ -45,9 +46,10 @@ def as_dtrajs(dtrajs, n_states=None, min_length=1, outside=False):
     >>> as_dtrajs([0, 1, 1])
     [array([0, 1, 1])]
     """
+    dtrajs = as_given(dtrajs)
     if isinstance(dtrajs, np.ndarray) and dtrajs.ndim == 1 and dtrajs.dtype != object:
         dtrajs = [dtrajs]
-    dtrajs = list(dtrajs)
+    dtrajs = [as_given(dtraj) for dtraj in dtrajs]
     if dtrajs and np.ndim(dtrajs[0]) == 0:
         dtrajs = [np.asarray(dtrajs)]
     if not dtrajs:

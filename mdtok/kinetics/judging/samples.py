@@ -11,6 +11,7 @@ import numpy as np
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer
+from mdtok.features.arrays import as_given
 from mdtok.features.columns import as_angles, periods_asked, point_out_angles
 from mdtok.features.feature_files import FeatureTable
 from mdtok.md.trajectory import Trajectories
@@ -111,7 +112,8 @@ def _read(given, what, featurizer, dt_ps, columns, periodic):
     if isinstance(given, Trajectories) or _are(given, mdtraj.Trajectory):
         trajs = [given] if isinstance(given, mdtraj.Trajectory) else given
         return _featurize(trajs, what, featurizer, dt_ps)
-    arrays = [given] if isinstance(given, np.ndarray) else list(given)
+    given = as_given(given)
+    arrays = [given] if isinstance(given, np.ndarray) else [as_given(array) for array in given]
     if not arrays:
         raise DataError("no trajectory was given.")
     arrays = [np.asarray(array) for array in arrays]
