@@ -81,6 +81,7 @@ __getattr__, _names = lazy_names(
             "compare_cvs",
             "fit_tica",
             "fit_vamp",
+            "fit_vampnet",
             "LinearCV",
             "NetworkCV",
             "load_cv",

@@ -43,6 +43,7 @@ from mdtok.kinetics import dwell_times as dwell_times
 from mdtok.kinetics import find_transition_paths as find_transition_paths
 from mdtok.kinetics import fit_tica as fit_tica
 from mdtok.kinetics import fit_vamp as fit_vamp
+from mdtok.kinetics import fit_vampnet as fit_vampnet
 from mdtok.kinetics import forecast_errors as forecast_errors
 from mdtok.kinetics import implied_timescales as implied_timescales
 from mdtok.kinetics import judge as judge

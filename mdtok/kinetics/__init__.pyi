@@ -54,3 +54,4 @@ from mdtok.kinetics.transition_paths import EventOrder as EventOrder
 from mdtok.kinetics.transition_paths import TransitionPaths as TransitionPaths
 from mdtok.kinetics.transition_paths import find_transition_paths as find_transition_paths
 from mdtok.kinetics.transition_paths import order_of_events as order_of_events
+from mdtok.kinetics.vampnet import fit_vampnet as fit_vampnet

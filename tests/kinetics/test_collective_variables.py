@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.collective_variables import compare_cvs, fit_tica, fit_vamp
+from mdtok.kinetics.vampnet import fit_vampnet
 
 TIMES = np.array([100.0, 10.0])  # relaxation times of the two coordinates, in frames
 LAG = 10
@@ -174,3 +175,13 @@ def test_bad_input_is_said_in_one_line(held_out):
     ]:
         with pytest.raises(error, match=message):
             call()
+
+
+def test_a_vampnet_is_seeded_and_refuses_what_stands_still():
+    rng = np.random.default_rng(0)
+    wells = np.cumsum(rng.random(3000) < 0.01) % 2
+    frames = np.column_stack([wells + rng.normal(0, 0.2, 3000), rng.normal(size=3000)])
+    fits = [fit_vampnet([frames], 5, 1, seed=seed, n_epochs=3, progress=False).transform(frames) for seed in (1, 1, 2)]
+    assert np.array_equal(fits[0], fits[1]) and not np.array_equal(fits[0], fits[2])
+    with pytest.raises(DataError, match="Column 1 of the features is constant"):
+        fit_vampnet([np.column_stack([frames[:, 0], np.ones(3000)])], 5, 1, progress=False)

@@ -9,7 +9,7 @@ import pytest
 from mdtok.errors import DataError
 from mdtok.kinetics.oracle import Oracle
 from mdtok.md.definition import load_definition
-from mdtok.models import CopyLast, VectorAutoregression
+from mdtok.models import CopyLast, NanoGPT, VectorAutoregression
 from mdtok.report import Chapter, Table
 from mdtok.storage import as_json, write_json
 from mdtok.tokens import StateTokenizer
@@ -281,8 +281,50 @@ def test_classes_are_judged_whole_and_by_slice(found):
 
 def test_collective_variables_of_networks_stand_beside_tica(found):
     sets = found["cvs"]["sets"]
-    assert [name.partition(":")[0] for name in sets] == ["TICA of x, y", "VAMP of x, y", "made-up", "made-up"]
+    of_coordinates = ["TICA of x, y", "VAMP of x, y", "VAMPnet of x, y"]
+    assert [name.partition(":")[0] for name in sets] == [*of_coordinates, "made-up", "made-up"]
     assert all(0 < float(row["committor_correlation"]["value"]) <= 1 for row in sets.values())
+
+
+@pytest.fixture(scope="module")
+def of_a_molecule(judged):
+    """The same walks as features of a molecule: microstates, and no exact answer."""
+    tokenizer, thinned = judged.tokenizer, judged.thinned(judged.features.arrays)
+    network = NanoGPT.from_preset("tiny", max_steps=5, evaluate_every_steps=5, progress=False)
+    network.fit(tokenizer.transform(thinned), n_states=8)
+    tokens = SimpleNamespace(
+        dt_ps=5 * STEP_PS,
+        macrostates=tokenizer.macrostates_,
+        coarse=False,
+        read_by_tokenizer=lambda arrays, periodic: arrays,
+    )
+    judged.features.periodic = np.zeros(2, dtype=bool)
+    return judged.but(labelled=None, oracle=None, tokens=tokens, models={"small-gpt": network})
+
+
+def test_slow_variables_of_networks_of_tokens_stand_beside_tica_vamp_and_vampnet(of_a_molecule, judged, tmp_path):
+    chapter = CHAPTERS["slow_variables"]
+    assert chapter.applies(of_a_molecule) and not chapter.applies(judged)
+    assert not chapter.applies(of_a_molecule.but(tokenizer=None))
+    found = chapter.numbers(of_a_molecule)
+    assert list(found["sets"]) == [
+        "TICA of the features",
+        "VAMP of the features",
+        "VAMPnet of the features",
+        "Markov model of the tokens",
+        "small-gpt: hidden states",
+        "small-gpt: token embeddings",
+    ]
+    assert found["n_cvs"] == 2 and all(1 < row["vamp2"]["value"] <= 3 for row in found["sets"].values())
+    assert found["sets"]["Markov model of the tokens"]["committor_correlation"]["value"] > 0.9
+    text = drawn("slow_variables", found, tmp_path).body[0]
+    assert "TICA is as good" in text or "More than TICA" in text
+
+
+def test_too_little_for_slow_variables_is_said(of_a_molecule, tmp_path):
+    settings = SimpleNamespace(**{**vars(of_a_molecule.settings), "lagtime": 500})
+    found = CHAPTERS["slow_variables"].numbers(of_a_molecule.but(settings=settings))
+    assert "no trajectory is longer than two lag times" in drawn("slow_variables", found, tmp_path).body[0]
 
 
 def test_uniform_attention_has_no_key_steps(found):

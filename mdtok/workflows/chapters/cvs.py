@@ -3,6 +3,7 @@
 import numpy as np
 
 from mdtok.kinetics.collective_variables import compare_cvs, fit_tica, fit_vamp
+from mdtok.kinetics.vampnet import fit_vampnet
 from mdtok.report import Chapter, Table, shown
 from mdtok.workflows.chapters._exact import regions_of, relaxation_times
 from mdtok.workflows.chapters._networks import berts_of
@@ -47,7 +48,7 @@ def _every(trajectories):
 
 def _of_coordinates(judged):
     fitting, held_out = (_every(judged.features.part(part)) for part in ("train", "test"))
-    reductions = {_REFERENCE: fit_tica, "VAMP of x, y": fit_vamp}
+    reductions = {_REFERENCE: fit_tica, "VAMP of x, y": fit_vamp, "VAMPnet of x, y": fit_vampnet}
     fitted = {name: fit(fitting, _LAG // _STRIDE, _N_CVS) for name, fit in reductions.items()}
     return {name: [np.asarray(one.transform(x)) for x in held_out] for name, one in fitted.items()}
 
