@@ -119,7 +119,7 @@ def judge(
     if not generated:
         raise SettingsError("Nothing generated was given to judge.")
     featurizer = Featurizer(named_features(features))
-    named = {"columns": columns, "periodic": periodic}
+    named: dict[str, Any] = {"columns": columns, "periodic": periodic}
     md = as_sample(reference, "the reference", featurizer, dt_ps, **named)
     if (columns or periodic) and (md.kind == "tokens" or md.trajs is not None or isinstance(reference, FeatureTable)):
         raise SettingsError("columns and periodic are for features in arrays; what the reference is tells its own.")

@@ -60,7 +60,7 @@ def _rows(group, content) -> Iterator[tuple]:
             yield f"{title(key)}: distance from the reference", "", at, float(group[key]), np.nan, np.nan, unit
 
 
-def _intervals(estimate) -> list[tuple[float, float, float]]:
+def _intervals(estimate) -> list[tuple[float, ...]]:
     """Value and ends of each entry of an estimate's dict."""
     if not estimate:
         return []
