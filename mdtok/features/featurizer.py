@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import mdtraj
 import numpy as np
 from mdtraj.geometry import dihedral
-from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import first_not_finite
@@ -21,6 +20,7 @@ from mdtok.features.feature_folder import FeatureFolder
 from mdtok.features.topologies import describe, told_apart
 from mdtok.md.bonds import Bonds, true_topology
 from mdtok.parameters import Parameterised
+from mdtok.progress import tracked
 
 if TYPE_CHECKING:
     from mdtok.md.trajectory import Trajectories
@@ -268,7 +268,7 @@ class Featurizer(Parameterised):
             self._require_memory(sum(n_frames))
         else:
             folder = FeatureFolder(out, self.feature_names_, self.periodic_, n_frames)
-        with tqdm(total=sum(n_frames), desc="features", unit="frame", disable=not progress) as bar:
+        with tracked(total=sum(n_frames), desc="features", unit="frame", disable=not progress) as bar:
             if out is None:
                 return [self._collect(traj, _name(traj, index), bar) for index, traj in enumerate(trajs)]
             for index, traj in enumerate(trajs):

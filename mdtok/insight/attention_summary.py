@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from mdtok.errors import DataError
 from mdtok.insight.attention import (
@@ -22,6 +21,7 @@ from mdtok.insight.attention import (
     uniform_attention,
     visible_frames,
 )
+from mdtok.progress import tracked
 
 
 @dataclass
@@ -161,7 +161,7 @@ def summarise_attention(
     (4, (2, 3, 50, 50), 0.0)
     """
     n_maps, sums = 0, None
-    for attention in tqdm(attentions, desc="attention", unit=" maps", disable=not progress):
+    for attention in tracked(attentions, desc="attention", unit=" maps", disable=not progress):
         attention = check_attention(attention)
         if attention.ndim != 4:
             raise DataError(

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import binom
-from tqdm.auto import tqdm
 
 from mdtok.errors import DataError
 from mdtok.insight.key_steps import BOTH, CONTENT, ORDER, SIGNIFICANT, find_key_steps
 from mdtok.kinetics.estimation.bootstrap import bootstrap_mean, bootstrap_weights
 from mdtok.kinetics.estimation.estimate import Estimate
+from mdtok.progress import tracked
 
 
 @dataclass
@@ -100,7 +100,7 @@ def count_key_steps(
             f"{len(trajectories)} trajectories were given; two at least are needed to count with an interval."
         )
     seeds = np.random.SeedSequence(seed).generate_state(len(trajectories)).tolist()
-    bar = tqdm(trajectories, desc="key steps", unit=" trajectories", disable=not progress)
+    bar = tracked(trajectories, desc="key steps", unit=" trajectories", disable=not progress)
     found = [
         find_key_steps(model, trajectory, n_shuffles, own_seed, progress=False, **rule)
         for trajectory, own_seed in zip(bar, seeds)

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.insight.attention import check_attention, uniform_attention, visible_frames
+from mdtok.progress import tracked
 
 CONTENT, ORDER, BOTH = "content", "order", "content and order"
 _ORDER_SHARE = 0.8  # of the error rate: the test of order costs runs of the model, the test of content does not
@@ -195,7 +195,7 @@ def find_key_steps(
     rng = np.random.default_rng(seed)
     orders = [np.arange(len(trajectory)), *(rng.permutation(len(trajectory)) for _ in range(n_shuffles))]
     received, visible = [], None
-    for order in tqdm(orders, desc="shuffled input", unit=" maps", disable=not progress):
+    for order in tracked(orders, desc="shuffled input", unit=" maps", disable=not progress):
         attention = np.asarray(attend(trajectory[order]))
         if attention.ndim != 4 or attention.shape[-1] != len(trajectory):
             raise DataError(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.estimation.bootstrap import bootstrap_weights
@@ -21,6 +20,7 @@ from mdtok.kinetics.estimation.passages import independent_units
 from mdtok.models.counted.backoff import OrderKModel
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.counted.semi_markov import SemiMarkovModel
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, draw_trajectories, thin_dtrajs
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def diagnose_memory(
     if finer is not None:
         finer = [[part[k] for k in kept] for part, kept in zip(finer, chosen)]
     found = []
-    for interval in tqdm([k for k in intervals if sum(map(len, test)) // k >= 100], "memory", disable=not progress):
+    for interval in tracked([k for k in intervals if sum(map(len, test)) // k >= 100], "memory", disable=not progress):
         thinned = [thin_dtrajs(part, interval) for part in (train, test)]
         fine = None if finer is None else [thin_dtrajs(part, interval) for part in finer]
         found.append(_at_interval(interval, *thinned, n_states, order, fine, seed))

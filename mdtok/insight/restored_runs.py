@@ -4,7 +4,8 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
+
+from mdtok.progress import tracked
 
 KINDS = ("residual", "attention", "mlp")
 _TOKENS_AT_ONCE = 16384
@@ -48,7 +49,7 @@ class RestoredRuns:
             self.network.hidden_states(self.embedded)
         own, other = ({kind: np.empty((P, D, len(of_kind), T)) for kind, of_kind in sites.items()} for _ in range(2))
         corrupted = self.corrupted()
-        bar = tqdm(total=len(modules) * P, desc="causal tracing", unit=" runs", disable=not progress)
+        bar = tracked(total=len(modules) * P, desc="causal tracing", unit=" runs", disable=not progress)
         for kind, of_kind in sites.items():
             for layer, module in enumerate(of_kind):
                 # after the last attention tokens no longer mix: what is restored elsewhere than at the last changes

@@ -15,7 +15,6 @@ from deeptime.covariance import CovarianceModel
 from deeptime.decomposition import TICA, VAMP, vamp_score
 from deeptime.numeric import ZeroRankError
 from scipy.stats import rankdata
-from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
@@ -24,6 +23,7 @@ from mdtok.kinetics.estimation.bootstrap import bootstrap_weights
 from mdtok.kinetics.estimation.estimate import Estimate, as_plain
 from mdtok.kinetics.estimation.estimators import check_lagtime
 from mdtok.models.trajectory_model import as_trajectories
+from mdtok.progress import tracked
 
 if TYPE_CHECKING:
     from deeptime.decomposition import CovarianceKoopmanModel
@@ -201,7 +201,7 @@ def compare_cvs(
     if committor is not None:
         committor = _check_committor(committor, next(iter(cvs.values())))
     results, scores = {}, {}
-    with tqdm(total=len(cvs) * len(weights), desc="CVs", delay=2, disable=not progress) as bar:
+    with tracked(total=len(cvs) * len(weights), desc="CVs", delay=2, disable=not progress) as bar:
         for name, arrays in cvs.items():
             whitened = _whiten(name, arrays)
             pairs = _moments([np.hstack([array[:-lagtime], array[lagtime:]]) for array in whitened])

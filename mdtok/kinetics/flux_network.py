@@ -12,13 +12,13 @@ from deeptime.markov import ReactiveFlux
 from deeptime.markov import reactive_flux as deeptime_reactive_flux
 from deeptime.util.exceptions import SpectralWarning
 from scipy.linalg import LinAlgWarning
-from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.estimation.estimate import PARTS, Estimate
 from mdtok.kinetics.estimation.estimators import check_lagtime, count_matrix, fit_msm
 from mdtok.kinetics.transition_paths import as_ends, name_states
 from mdtok.models.counted.msm import draw_posterior
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def reactive_flux(
     samples = []
     if n_samples:
         with (
-            tqdm(total=2 * n_samples, desc="reactive flux", delay=2, disable=not progress) as bar,
+            tracked(total=2 * n_samples, desc="reactive flux", delay=2, disable=not progress) as bar,
             warnings.catch_warnings(),
         ):
             # where hardly anything is known of a state, some samples hardly connect it: the interval says so

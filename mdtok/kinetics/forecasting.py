@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.estimation.bootstrap import bootstrap_mean, bootstrap_ratio, bootstrap_weights
 from mdtok.kinetics.estimation.estimate import Estimate
 from mdtok.models.trajectory_model import as_trajectories
+from mdtok.progress import tracked
 
 if TYPE_CHECKING:
     from mdtok.models.trajectory_model import TrajectoryModel
@@ -112,7 +112,7 @@ def forecast_errors(
     truth = np.array([trajectory[n_prompt : n_prompt + n_steps] for trajectory in trajectories])
     squared = {
         name: _squared_errors(name, model, prompts, truth, seed)  # (n_trajectories, n_steps, n_dim)
-        for name, model in tqdm(models.items(), desc="Forecasts", delay=2, disable=not progress)
+        for name, model in tracked(models.items(), desc="Forecasts", delay=2, disable=not progress)
     }
     results = {}
     for name, errors in squared.items():
@@ -215,7 +215,7 @@ def nats_per_frame(
     weights = bootstrap_weights(len(trajectories), n_bootstrap, seed)
     frames = np.array([len(trajectory) - 1 for trajectory in trajectories])
     with_density = {name: model for name, model in models.items() if model.has_density}
-    with tqdm(total=len(with_density) * len(trajectories), desc="Densities", delay=2, disable=not progress) as bar:
+    with tracked(total=len(with_density) * len(trajectories), desc="Densities", delay=2, disable=not progress) as bar:
         sums = {name: _log_density_sums(name, model, trajectories, bar) for name, model in with_density.items()}
     results = {}
     for name, of_model in sums.items():

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from mdtok.errors import DataError
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.jumps import SparseJumpTable
 from mdtok.models.trajectory_model import TrajectoryModel, as_trajectories
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class OracleTokens(DynamicsModel):
         n_longest, stationary = max(map(len, dtrajs)), self.oracle.stationary_distribution
         said = [np.empty((len(d) - 1, self.n_states_), dtype=np.float32) for d in dtrajs]
         belief = self._given(stationary, [d[0] for d in dtrajs])  # (n_cells, n)
-        for t in tqdm(range(1, n_longest), "oracle", disable=not self.progress or n_longest * len(dtrajs) < 20_000):
+        for t in tracked(range(1, n_longest), "oracle", disable=not self.progress or n_longest * len(dtrajs) < 20_000):
             belief = backward @ belief
             probabilities = self.shares.T @ belief  # (n_states, n)
             for k, d in enumerate(dtrajs):
@@ -124,7 +124,7 @@ class OracleTokens(DynamicsModel):
             cells[k] = rng.choice(self.oracle.n_cells, p=belief[:, 0])
         jumps, cumulative = SparseJumpTable(P), np.cumsum(self.shares, axis=1)
         tokens = np.empty((n_steps, len(prompts)), dtype=np.int64)
-        for t in tqdm(range(n_steps), "oracle", disable=not self.progress or n_steps * len(prompts) < 100_000):
+        for t in tracked(range(n_steps), "oracle", disable=not self.progress or n_steps * len(prompts) < 100_000):
             cells = jumps.draw(cells, rng)
             drawn = (rng.random(len(cells))[:, None] > cumulative[cells]).sum(axis=1)
             tokens[t] = np.minimum(drawn, self.n_states_ - 1)
@@ -175,7 +175,7 @@ class OracleForecast(TrajectoryModel):
         error."""
         last = np.stack([prompt[-1] for prompt in self.check_prompts(prompts, n_steps)])
         forecast, expected = np.empty((len(last), n_steps, 2)), self.oracle.points
-        for step in tqdm(range(n_steps), "oracle", delay=2, disable=not self.progress):
+        for step in tracked(range(n_steps), "oracle", delay=2, disable=not self.progress):
             expected = self.oracle.expect(expected, self.time_ps)
             forecast[:, step] = self.oracle.interpolate(expected, last)
         return forecast
@@ -235,7 +235,7 @@ class OracleForecast(TrajectoryModel):
             self.oracle.cell_of(last),
         )
         chains = np.empty((n_steps, len(last), 2))
-        for step in tqdm(range(n_steps), "oracle", disable=not self.progress or n_steps * len(last) < 100_000):
+        for step in tracked(range(n_steps), "oracle", disable=not self.progress or n_steps * len(last) < 100_000):
             cells = jumps.draw(cells, rng)
             chains[step] = self.oracle.points[cells] + self.oracle.spacing_nm * (rng.random((len(last), 2)) - 0.5)
         return list(chains.transpose(1, 0, 2))

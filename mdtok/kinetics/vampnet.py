@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from mdtok.errors import DataError
 from mdtok.features.arrays import as_features
 from mdtok.kinetics.estimation.estimators import check_lagtime
+from mdtok.progress import tracked
 
 _MOST_PAIRS = 50_000  # an epoch of more tells a small network little more
 _N_HIDDEN = 32
@@ -113,7 +113,7 @@ def fit_vampnet(
         torch.manual_seed(seed)
         network = _network(len(mean), n_dim)
         steps = torch.optim.Adam(network.parameters(), lr=learning_rate)
-        for _ in tqdm(range(n_epochs), desc="VAMPnet", unit="epoch", delay=2, disable=not progress):
+        for _ in tracked(range(n_epochs), desc="VAMPnet", unit="epoch", delay=2, disable=not progress):
             drawn = torch.randperm(len(pairs))[:_MOST_PAIRS]
             batches = [part for part in drawn.split(batch_size) if len(part) > 10 * n_dim] or [drawn]
             epoch = []

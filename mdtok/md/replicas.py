@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from openmm import unit
-from tqdm import tqdm
+from tqdm.std import tqdm
 
 from mdtok.errors import MdtokError, SettingsError
 from mdtok.md.platforms import available_cores, select_platform
@@ -35,6 +35,7 @@ from mdtok.md.simulation import (
     simulation_settings,
 )
 from mdtok.md.system import plain
+from mdtok.progress import tracked
 
 if TYPE_CHECKING:
     from openmm.unit import Quantity
@@ -189,7 +190,7 @@ def _run_replica(system, n_steps, folder, seed, start, choice):
 def _run_all(pool, jobs, system, n_steps, n_replicas, n_steps_before, progress):
     """Wait for all jobs while the bar follows what they write; the first failure cancels those that wait."""
     ns_per_step, futures, began = system.timestep_fs * 1e-6, [], time.monotonic()
-    with tqdm(
+    with tracked(
         total=n_replicas * n_steps * ns_per_step,
         initial=n_steps_before * ns_per_step,
         desc=system.name,

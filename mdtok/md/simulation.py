@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openmm
 from openmm import app, unit
-from tqdm import tqdm
 
 from mdtok.errors import RunFolderError, SettingsError
 from mdtok.md.checkpoints import find_checkpoints, restore, save_checkpoint
 from mdtok.md.platforms import select_platform
 from mdtok.md.xtc import XtcWriter, truncate_frames
+from mdtok.progress import tracked
 from mdtok.storage import read_json, whole, write_json
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def run_simulation(
     simulation.reporters.extend(reporters)
     recorder = _Recorder(out, system, settings, interval, simulation.currentStep)
     ns_per_step = system.timestep_fs * 1e-6
-    with tqdm(
+    with tracked(
         total=n_steps * ns_per_step,
         initial=simulation.currentStep * ns_per_step,
         desc=system.name,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import openmm
 from openmm import unit
-from tqdm import tqdm
 
 from mdtok.errors import SettingsError
 from mdtok.md import solvent as solvents
@@ -21,6 +20,7 @@ from mdtok.md.molecular_system import MolecularSystem
 from mdtok.md.particles import ParticleDefinition, make_particle_system
 from mdtok.md.structure import check_forcefield_fits, check_sequence, load_structure
 from mdtok.md.structure_based import StructureBasedDefinition, make_structure_based_system
+from mdtok.progress import tracked
 from mdtok.storage import hash_file
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def load_system(
     if definition.solvent == "tip3p":
         topology, structures = solvents.add_water(forcefield, topology, structures)
     system = solvents.create_system(forcefield, topology, definition)
-    bar = tqdm(structures, desc=f"{definition.name}: minimise", disable=not progress or _is_small(system))
+    bar = tracked(structures, desc=f"{definition.name}: minimise", disable=not progress or _is_small(system))
     minimised = [_minimise(system, topology, positions, start) for positions, start in zip(bar, angles)]
     return MolecularSystem(
         name=definition.name,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from tqdm.auto import tqdm
 
 from mdtok.kinetics.scoring.scorecard import Scorecard
 from mdtok.kinetics.scoring.verdicts import picoseconds, status
+from mdtok.progress import tracked
 from mdtok.report import tables
 from mdtok.report.field_tables import field_table
 from mdtok.report.figures import DPI, NAMES, report_figures
@@ -72,7 +72,7 @@ def write_report(
     """
     folder = Path(folder)
     figures = report_figures(card, projection)
-    with tqdm(
+    with tracked(
         [*figures, *(figure for chapter in chapters for figure in chapter.figures)],
         desc="figures",
         unit="figure",

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import mdtraj
 import numpy as np
 from mdtraj.formats import XTCTrajectoryFile
-from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.featurizer import CHUNK_BYTES, WORKING_GB
 from mdtok.features.topologies import select_atoms
 from mdtok.md.ascii_paths import ascii_path
+from mdtok.progress import tracked
 from mdtok.storage import whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs
 
@@ -218,7 +218,7 @@ def _read(visits, trajs, progress):
     topology = trajs[0].topology
     xyz = np.empty((len(visits), topology.n_atoms, 3), dtype=np.float32)
     batch = max(1, CHUNK_BYTES // (_BYTES_PER_ATOM * topology.n_atoms))
-    with tqdm(total=len(visits), desc="candidates", unit="frame", disable=not progress) as bar:
+    with tracked(total=len(visits), desc="candidates", unit="frame", disable=not progress) as bar:
         for index in np.unique(visits[:, 0]):
             of_traj = np.flatnonzero(visits[:, 0] == index)
             for rows in np.split(of_traj, range(batch, len(of_traj), batch)):
@@ -261,7 +261,7 @@ def _walk(tokens, rows_of, distance, seed, progress):
     rows, steps = np.empty(len(tokens), dtype=np.int64), np.empty(len(tokens) - 1)
     rows[0] = rng.choice(rows_of[int(tokens[0])])
     unused = set(rows_of[int(tokens[0])].tolist()) - {int(rows[0])}
-    for t in tqdm(range(1, len(tokens)), desc="nearest frames", unit="frame", disable=not progress):
+    for t in tracked(range(1, len(tokens)), desc="nearest frames", unit="frame", disable=not progress):
         state, previous = int(tokens[t]), int(rows[t - 1])
         if state != tokens[t - 1] or not unused:
             unused = set(rows_of[state].tolist())
@@ -290,7 +290,7 @@ def _write(out, pool, rows, atoms, dt_ps, label, progress):
     with whole(paths[0]) as xtc, whole(paths[1]) as pdb:
         with ascii_path(xtc) as name, XTCTrajectoryFile(name, "w") as file:
             previous = None
-            for t, row in enumerate(tqdm(rows, desc="stitched", unit="frame", disable=not progress)):
+            for t, row in enumerate(tracked(rows, desc="stitched", unit="frame", disable=not progress)):
                 frame = mdtraj.Trajectory(pool.xyz[row : row + 1].copy(), pool.topology)
                 if previous is None:
                     frame.save_pdb(str(pdb))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from deeptime.decomposition import TICA, VAMP
-from tqdm import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.streaming import fit_in_chunks, map_chunks
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import draw_trajectories, split_time_blocks
 
 _MIN_TRAJECTORIES = 10  # fewer are cut into time blocks, so that a fold is not one trajectory
@@ -134,7 +134,7 @@ def choose_tica(
         )
     fold_of = np.random.default_rng(seed).permutation(len(features)) % n_folds
     scores = np.full((n_folds, len(lagtimes), len(dims)), np.nan)
-    with tqdm(total=n_folds * len(lagtimes), desc="TICA, cross-validated", delay=2, disable=not progress) as bar:
+    with tracked(total=n_folds * len(lagtimes), desc="TICA, cross-validated", delay=2, disable=not progress) as bar:
         for fold in range(n_folds):
             parts = [
                 [array for array, k in zip(features, fold_of) if (k == fold) == held_out] for held_out in (False, True)

@@ -13,12 +13,12 @@ from deeptime.markov import TransitionCountEstimator
 from deeptime.markov.msm import MaximumLikelihoodMSM
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances_argmin
-from tqdm import tqdm
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.features.arrays import as_features
 from mdtok.features.streaming import fit_in_chunks
 from mdtok.parameters import Parameterised
+from mdtok.progress import tracked
 from mdtok.storage import damage_in_one_line, read_json, read_npy, whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs
 from mdtok.tokens.metastable import metastable_states
@@ -143,7 +143,7 @@ class StateTokenizer(Parameterised):
         self.n_features_ = features[0].shape[1]
         if self.tica_dim is not None and self.tica_dim > self.n_features_:
             raise SettingsError(f"tica_dim is {self.tica_dim}; the features have only {self.n_features_} columns.")
-        with tqdm(total=4, desc="tokens", unit="step", disable=not progress) as bar:
+        with tracked(total=4, desc="tokens", unit="step", disable=not progress) as bar:
             self._fit_tica(features)
             projected = [self._project(array) for array in features]
             bar.update()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.kinetics.estimation.estimate import Estimate
@@ -21,6 +20,7 @@ from mdtok.kinetics.scoring.referee import Referee
 from mdtok.kinetics.scoring.scored_rollouts import roll_out_like
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.rollout import Rollout
+from mdtok.progress import tracked
 from mdtok.storage import damage_in_one_line, read_json, whole, write_json
 from mdtok.tokens.connected import require_connected
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
@@ -218,7 +218,7 @@ def score(
     referee = Referee(protocol, names, train, md, test, dt_ps, n_splits, n_bootstrap, seed)
 
     rows, held_out, made = {}, {}, {}
-    with tqdm(contestants, desc="scoring", unit="model", disable=not progress) as bar:
+    with tracked(contestants, desc="scoring", unit="model", disable=not progress) as bar:
         for one in bar:
             bar.set_postfix_str(one.name)
             model, said = one.model, None

@@ -3,12 +3,12 @@
 import numpy as np
 from scipy.sparse import csr_array, diags_array
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from mdtok.checks import require_positive
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.coordinates.baselines import ArrayModel, log_gaussian
 from mdtok.models.trajectory_model import as_trajectories
+from mdtok.progress import tracked
 
 
 class GridMarkov(ArrayModel):
@@ -173,7 +173,7 @@ class GridMarkov(ArrayModel):
         rng = np.random.default_rng(seed)
         rows, n_kept = self.transition_matrix_.indptr, np.diff(self.first_frame_)
         chains = np.empty((n_steps, len(states), self.n_dim_))
-        for step in tqdm(range(n_steps), desc="GridMarkov chains", delay=2, disable=not self.progress):
+        for step in tracked(range(n_steps), desc="GridMarkov chains", delay=2, disable=not self.progress):
             found = np.searchsorted(self._cumulative, states + rng.random(len(states)), side="right")
             states = self.transition_matrix_.indices[np.clip(found, rows[states], rows[states + 1] - 1)]
             picked = (rng.random(len(states)) * n_kept[states]).astype(np.int64)

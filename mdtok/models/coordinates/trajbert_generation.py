@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from mdtok.errors import DataError
 from mdtok.models.coordinates.pieces import groups_of_one_length
+from mdtok.progress import tracked
 
 
 class BlockCache:
@@ -143,7 +143,7 @@ def continue_in_groups(go_on, prompts, n_steps, most, progress):
     list of arrays, shape (n_steps, n_dim) each
     """
     continued = [None] * len(prompts)
-    with tqdm(total=len(prompts) * n_steps, desc="sampling", unit=" frames", disable=not progress) as bar:
+    with tracked(total=len(prompts) * n_steps, desc="sampling", unit=" frames", disable=not progress) as bar:
         for chosen in groups_of_one_length(prompts, lambda length: most):
             for k, chain in zip(chosen, go_on(np.stack([prompts[k] for k in chosen]), bar)):
                 continued[k] = chain

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.counted.semi_markov import SemiMarkovModel
 from mdtok.models.dynamics import draw
 from mdtok.models.saved import read_model, write_model
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
 _RIDGES = (np.inf, 100.0, 30.0, 10.0, 3.0, 1.0)  # infinity: age does not count
@@ -118,7 +118,7 @@ class AgeOddsModel(SemiMarkovModel):
         rng = np.random.default_rng(seed)
         memory = np.stack([self.memory_at(prompt)[:, -1] for prompt in prompts], axis=1)
         chains = np.empty((n_steps, len(prompts)), dtype=np.int64)
-        for step in tqdm(range(n_steps), desc="AgeOddsModel chains", delay=2, disable=not self.progress):
+        for step in tracked(range(n_steps), desc="AgeOddsModel chains", delay=2, disable=not self.progress):
             states = draw(self.predict_states(memory), rng)
             chains[step] = self._draw_tokens(memory[0], states, rng)
             memory = self.advance(memory, chains[step])

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mdtok.checks import require_whole_number
 from mdtok.models.counted.contexts import UNKNOWN, ContextLevel, mix
@@ -25,6 +24,7 @@ from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.jumps import JumpTable
 from mdtok.models.saved import read_model, write_model
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 STRENGTHS = (np.inf, 3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # infinity: the level is of no use
@@ -198,7 +198,7 @@ class BackOffModel(DynamicsModel):
         jumps = JumpTable(self._token_matrix)
         memory = np.stack([self.memory_at(prompt)[:, -1] for prompt in prompts], axis=1)
         chains = np.empty((n_steps, len(prompts)), dtype=np.int64)
-        for step in tqdm(range(n_steps), desc=f"{type(self).__name__} chains", delay=2, disable=not self.progress):
+        for step in tracked(range(n_steps), desc=f"{type(self).__name__} chains", delay=2, disable=not self.progress):
             present, *contexts = self._contexts(memory)
             tokens = jumps.draw(present, rng)
             states = self._state_of[tokens]

@@ -1,12 +1,12 @@
 """The Bayesian Markov state model as a model of dynamics: every chain has a transition matrix of the posterior."""
 
 import numpy as np
-from tqdm import tqdm
 
 from mdtok.checks import require_whole_number
 from mdtok.models.counted.markov import MarkovModel
 from mdtok.models.counted.msm import draw_posterior
 from mdtok.models.jumps import JumpTable
+from mdtok.progress import tracked
 
 
 class BayesianMarkovModel(MarkovModel):
@@ -65,7 +65,7 @@ class BayesianMarkovModel(MarkovModel):
     def fit(self, dtrajs, validation=None, n_states=None, checkpoint_folder=None):
         """Estimate as `MarkovModel` does, then draw the posterior."""
         super().fit(dtrajs, validation, n_states, checkpoint_folder)
-        with tqdm(total=self.n_samples, desc="Bayesian MSM", delay=2, disable=not self.progress) as bar:
+        with tracked(total=self.n_samples, desc="Bayesian MSM", delay=2, disable=not self.progress) as bar:
             self._set_posterior(draw_posterior(self.msm_, self.n_samples, self.seed, bar.update)[0])
         return self
 
@@ -81,7 +81,7 @@ class BayesianMarkovModel(MarkovModel):
         jumps = JumpTable(np.concatenate([self._predictive_matrix(self.posterior_[number]) for number in drawn]))
         states = np.array([prompt[-1] for prompt in prompts])
         chains = np.empty((n_steps, len(states)), dtype=np.int64)
-        for step in tqdm(range(n_steps), desc="BayesianMarkovModel chains", delay=2, disable=not self.progress):
+        for step in tracked(range(n_steps), desc="BayesianMarkovModel chains", delay=2, disable=not self.progress):
             states = jumps.draw(matrix_of * self.n_states_ + states, rng)
             chains[step] = states
         return list(chains.T.copy())

@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 from deeptime.markov.hmm import MaximumLikelihoodHMM, init
-from tqdm import tqdm
 
 from mdtok.checks import require_whole_number
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.counted.msm import FLOOR
 from mdtok.models.dynamics import DynamicsModel, draw
 from mdtok.models.saved import read_model, write_model
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
 _MOST_ITERATIONS = 100
@@ -77,7 +77,7 @@ class HiddenMarkovModel(DynamicsModel):
             dtrajs, validation = hold_out_tails(dtrajs)
         validation = as_dtrajs(validation, n_states, min_length=2)
         self.n_states_, best = n_states, None
-        for number in tqdm(self.n_hidden, "hidden Markov models", delay=2, disable=not self.progress):
+        for number in tracked(self.n_hidden, "hidden Markov models", delay=2, disable=not self.progress):
             found = _maximise(dtrajs, number, n_states)
             if found is None:
                 continue
@@ -117,7 +117,7 @@ class HiddenMarkovModel(DynamicsModel):
         rng = np.random.default_rng(seed)
         hidden = draw(np.stack([self._filter(prompt)[-1] for prompt in prompts]), rng)
         chains = np.empty((n_steps, len(hidden)), dtype=np.int64)
-        for step in tqdm(range(n_steps), desc="HiddenMarkovModel chains", delay=2, disable=not self.progress):
+        for step in tracked(range(n_steps), desc="HiddenMarkovModel chains", delay=2, disable=not self.progress):
             hidden = draw(self.transition_matrix_[hidden], rng)
             chains[step] = draw(self.emissions_[hidden], rng)
         return list(chains.T.copy())

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from deeptime.markov import TransitionCountEstimator, TransitionCountModel
 from deeptime.markov.msm import BayesianMSMPosterior
-from tqdm import tqdm
 
 from mdtok.checks import require_whole_number
 from mdtok.errors import DataError
@@ -19,6 +18,7 @@ from mdtok.models.counted.msm import dense, draw_posterior, estimate_msm, make_m
 from mdtok.models.dynamics import DynamicsModel
 from mdtok.models.jumps import JumpTable
 from mdtok.models.saved import read_model, write_model
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs, count_states
 
 
@@ -173,7 +173,7 @@ class MarkovModel(DynamicsModel):
         self.require_fitted()
         n_samples = n_samples or self.bayesian_samples or 100
         require_whole_number("n_samples", n_samples, 2)
-        with tqdm(total=n_samples, desc="Bayesian MSM", delay=2, disable=not self.progress) as bar:
+        with tracked(total=n_samples, desc="Bayesian MSM", delay=2, disable=not self.progress) as bar:
             matrices, distributions = draw_posterior(self.msm_, n_samples, seed, bar.update)
         samples = [make_msm(*drawn, self.msm_.count_model, self.reversible) for drawn in zip(matrices, distributions)]
         return BayesianMSMPosterior(prior=self.msm_, samples=samples)
@@ -197,7 +197,7 @@ class MarkovModel(DynamicsModel):
         jumps = JumpTable(self.predictive_matrix_)
         states = np.array([prompt[-1] for prompt in prompts])
         chains = np.empty((n_steps, len(states)), dtype=np.int64)
-        for step in tqdm(range(n_steps), desc="MarkovModel chains", delay=2, disable=not self.progress):
+        for step in tracked(range(n_steps), desc="MarkovModel chains", delay=2, disable=not self.progress):
             states = jumps.draw(states, rng)
             chains[step] = states
         return list(chains.T.copy())

@@ -3,7 +3,6 @@
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import i0e, logsumexp
-from tqdm import tqdm
 
 from mdtok.checks import require_positive, require_whole_number
 from mdtok.errors import DataError
@@ -12,6 +11,7 @@ from mdtok.models.densities.column_kinds import ColumnKinds, as_column_numbers, 
 from mdtok.models.densities.torus_mixture import wrap
 from mdtok.models.dynamics import draw
 from mdtok.models.trajectory_model import as_trajectories
+from mdtok.progress import tracked
 
 _FRAMES_AT_ONCE = 500
 _MOST_FRAMES_FOR_CHOICE = 3000
@@ -114,7 +114,7 @@ class KernelMarkov(ArrayModel):
         n_choices, floors = len(self.bandwidths), np.array(_FLOORS)
         sums = np.zeros((n_choices, n_choices, len(floors)))
         batches = range(0, len(before), _FRAMES_AT_ONCE)
-        for start in tqdm(batches, desc="KernelMarkov bandwidths", delay=2, disable=not self.progress):
+        for start in tracked(batches, desc="KernelMarkov bandwidths", delay=2, disable=not self.progress):
             some = slice(start, start + _FRAMES_AT_ONCE)
             found, elsewhere = self._find(before[some]), self._elsewhere(after[some])[:, None]
             off = after[some][:, None] - self.after_[found]
@@ -169,7 +169,7 @@ class KernelMarkov(ArrayModel):
         rng, (of_present, of_next) = np.random.default_rng(seed), self.bandwidth_
         frames = self._kinds.standardise(self._kinds.to_columns(self._last_frames(prompts, n_steps)))
         chains = np.empty((len(frames), n_steps, frames.shape[1]), dtype=np.float32)
-        for step in tqdm(range(n_steps), desc="KernelMarkov chains", delay=2, disable=not self.progress):
+        for step in tracked(range(n_steps), desc="KernelMarkov chains", delay=2, disable=not self.progress):
             found = self._find(frames)
             picked = draw(np.exp(self._log_weights(frames, found, of_present)), rng)
             after = self.after_[found[np.arange(len(frames)), picked]]

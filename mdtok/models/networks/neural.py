@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 
 from mdtok.checks import require_one_of
 from mdtok.errors import DataError, SettingsError
@@ -26,6 +25,7 @@ from mdtok.models.networks.token_network import REPLACEMENTS
 from mdtok.models.networks.training import train_network
 from mdtok.models.networks.windows import score_windows, training_windows
 from mdtok.models.saved import read_content, read_network, write_network
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 from mdtok.tokens.windows import windows
 
@@ -198,7 +198,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         arrays = {name: torch.from_numpy(array) for name, array in self._score_windows(dtraj).items()}
         labels = arrays.pop("labels")
         batches = range(0, len(labels), _WINDOWS_AT_ONCE)
-        for start in tqdm(batches, "log-probabilities", disable=not self.progress or len(batches) < 100):
+        for start in tracked(batches, "log-probabilities", disable=not self.progress or len(batches) < 100):
             rows = slice(start, start + _WINDOWS_AT_ONCE)
             batch = {name: array[rows].to(device) for name, array in arrays.items()}
             made = network.log_proba(**batch)[(labels[rows] >= 0).to(device)]  # in order of time
@@ -284,7 +284,7 @@ class NeuralModel(NetworkModel, DynamicsModel):
         lengths = np.array([len(prompt) for prompt in shortened])
         generator = torch.Generator().manual_seed(seed)
         samples = np.empty((len(prompts), n_steps), dtype=np.int64)
-        with tqdm(total=len(prompts) * n_steps, desc="sampling", unit=" tokens", disable=not self.progress) as bar:
+        with tracked(total=len(prompts) * n_steps, desc="sampling", unit=" tokens", disable=not self.progress) as bar:
             for length in np.unique(lengths):
                 chains = np.flatnonzero(lengths == length)
                 prompt = torch.from_numpy(np.stack([shortened[i] for i in chains]))  # (B, length)

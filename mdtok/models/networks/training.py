@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
-from tqdm.auto import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from mdtok.checks import require_positive, require_whole_number
 from mdtok.errors import DataError, SettingsError
 from mdtok.models.device import best_device
 from mdtok.models.networks.checkpoints import Checkpoints, load_optimizer
+from mdtok.progress import tracked
 from mdtok.storage import read_json
 
 log = logging.getLogger(__name__)
@@ -243,7 +243,7 @@ class Keeper(TrainerCallback):
             load_optimizer(self.resumed_from, optimizer, lr_scheduler)
         self.seconds_before = self.history[-1]["seconds"] if self.history else 0.0
         self.began = time.perf_counter()
-        self.bar = tqdm(
+        self.bar = tracked(
             total=state.max_steps,
             initial=state.global_step,
             desc="training",

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy.special import logsumexp
-from tqdm import tqdm
 
 from mdtok.checks import require_whole_number
 from mdtok.errors import DataError, SettingsError
@@ -14,6 +13,7 @@ from mdtok.models.counted.markov import equilibrium
 from mdtok.models.dynamics import DynamicsModel, draw
 from mdtok.models.networks.nanogpt import NanoGPT
 from mdtok.models.saved import load_model, read_model, write_model
+from mdtok.progress import tracked
 from mdtok.tokens.dtrajs import as_dtrajs, count_states, hold_out_tails
 
 #: Never zero: what is counted knows dwells longer than any that was seen.
@@ -267,7 +267,7 @@ class RunLengthModel(DynamicsModel):
         chains = np.empty((len(prompts), n_steps), dtype=np.int64)
         states, stays, bins, pasts, lengths = self._finish_dwells(prompts, n_steps, rng)
         open_chains, filled = np.arange(len(prompts)), np.zeros(len(prompts), dtype=np.int64)
-        with tqdm(
+        with tracked(
             total=chains.size, desc="RunLengthModel chains", unit=" tokens", delay=2, disable=not self.progress
         ) as bar:
             while True:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer, NativeFraction, native_contacts
@@ -19,6 +18,7 @@ from mdtok.kinetics.folding import FOLDED, UNFOLDED, folding_states
 from mdtok.md import load_system, run_replicas
 from mdtok.md.constants import GAS_CONSTANT_KJ_MOL_K
 from mdtok.md.definition import load_definition
+from mdtok.progress import tracked
 from mdtok.storage import write_json
 from mdtok.tokens.commitment import count_transitions
 from mdtok.workflows.command_line import OneStageSettings, positional, say_how_to_resume, setting
@@ -245,7 +245,7 @@ def find_folding_temperature(
     systems = _systems_at(name, temperatures_kelvin, structure)
     definition: Any = load_definition(name, structure=structure)
     native, dtrajs = native_contacts(definition.structure), []
-    for system in tqdm(systems, desc="temperatures", disable=not progress):
+    for system in tracked(systems, desc="temperatures", disable=not progress):
         folder = Path(out) / f"{system.temperature_kelvin:g}K"
         trajs = run_replicas(
             system, n_replicas, length_ns, seed, out=folder, n_processes=n_processes, progress=progress
