@@ -34,10 +34,9 @@ def test_truth_is_not_refused_for_its_shape_and_what_is_twice_too_fast_is(card, 
 
 
 def test_what_is_cut_is_said(card):
-    sentences = [check["sentence"] for check in card.content["models"]["fast clips"]["checks"].values()]
-    assert any("both in pieces of 100 ps" in sentence for sentence in sentences)
-    sentences = [check["sentence"] for check in card.content["models"]["fast one short"]["checks"].values()]
-    assert not any("both in pieces" in sentence for sentence in sentences)
+    clips, short = (card.content["models"][name]["checks"] for name in ("fast clips", "fast one short"))
+    assert "both in pieces of 100 ps" in clips["mfpt_ps"]["sentence"]
+    assert "in pieces" not in clips["timescales_ps"]["sentence"] + short["mfpt_ps"]["sentence"]
 
 
 def test_clips_are_worth_what_they_are_long(card):

@@ -90,15 +90,23 @@ class Referee:
         kinetics, described = self.describe(rollout.dtrajs, stride, generated=True)
         of_md, floor = reference.compared_with(rollout.dtrajs, stride, self._of_reference(stride)[0])
         floor = floor.scaled(*filter(None, self._sizes()), rollout.n_tokens * stride)
-        longest, md_name = reference.common_length(rollout.dtrajs), self.md_name
+        longest, cut = reference.common_length(rollout.dtrajs), ""
         if longest is not None:
             stays = Counts(rollout.dtrajs, protocol).in_pieces(rollout.dtrajs, longest)
             kinetics = with_stays_of(kinetics, stays)
-            md_name += f", both in pieces of {verdicts.picoseconds(longest * frame_ps)}"
+            cut = f", both in pieces of {verdicts.picoseconds(longest * frame_ps)}"
         differences = compare(kinetics, of_md)
         checks = {
             metric: verdicts.judge_difference(
-                metric, difference, floor, kinetics, of_md, protocol, self.names, frame_ps, md_name
+                metric,
+                difference,
+                floor,
+                kinetics,
+                of_md,
+                protocol,
+                self.names,
+                frame_ps,
+                self.md_name + cut * (metric == "mfpt_ps"),
             )
             for metric, difference in differences.items()
         }
