@@ -135,6 +135,7 @@ def test_what_memory_has_no_room_for_goes_to_disk(tmp_path):
     ]
 
 
-def test_the_bar_counts_what_is_there_too(there, capfd):
+def test_the_bar_counts_what_is_there_too(there, capfd, monkeypatch):
+    monkeypatch.setattr("mdtok.progress.SECONDS", 0.0)
     Featurizer([Counted()]).fit_transform(TRAJS, out=there)
     assert "3840/3840" in capfd.readouterr().err

@@ -150,7 +150,8 @@ def test_what_does_not_fit_in_memory_is_refused_before_it_is_read():
         Featurizer([Wide()], memory_limit_gb=0.1)
 
 
-def test_progress_can_be_silenced(capfd):
+def test_progress_can_be_silenced(capfd, monkeypatch):
+    monkeypatch.setattr("mdtok.progress.SECONDS", 0.0)
     featurizer = Featurizer([Distance()]).fit(random_trajectory(peptide()))
     featurizer.transform(random_trajectory(peptide()), progress=False)
     assert capfd.readouterr().err == ""

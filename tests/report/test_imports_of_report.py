@@ -7,7 +7,7 @@ from conftest import ROOT
 
 FILES = sorted((ROOT / "mdtok" / "report").rglob("*.py"))
 #: What it may know of tokens is how they are checked; models, features, simulations and runs it may not know at all.
-KNOWS = ("errors", "lazy", "storage", "checks", "kinetics", "insight", "report", "tokens.dtrajs")
+KNOWS = ("errors", "lazy", "storage", "checks", "progress", "kinetics", "insight", "report", "tokens.dtrajs")
 
 
 def imports_of(path):
