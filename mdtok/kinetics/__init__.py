@@ -32,6 +32,7 @@ __getattr__, __all__ = lazy_names(
         "token_density": ["cell_volumes", "token_log_density"],
         "classification": ["classification_scores", "accuracy_by_slice", "nearest_at_start"],
         "collective_variables": ["compare_cvs", "fit_tica", "fit_vamp"],
+        "cvs.angle": ["AngleCV"],
         "cvs.linear": ["LinearCV"],
         "cvs.network": ["NetworkCV"],
         "cvs.openmm_force": ["to_openmm_force"],
