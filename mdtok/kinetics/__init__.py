@@ -38,5 +38,7 @@ __getattr__, __all__ = lazy_names(
         "cvs.openmm_force": ["to_openmm_force"],
         "cvs.plumed": ["to_plumed", "save_torchscript"],
         "cvs.saved": ["load_cv"],
+        "biasing.simulate": ["bias_simulation"],
+        "biasing.free_energy": ["BiasedFreeEnergy"],
     },
 )

@@ -110,6 +110,6 @@ class CollectiveVariable(ABC):
 
 
 def _are_trajectories(data):
-    if isinstance(data, mdtraj.Trajectory) or hasattr(data, "chunks"):
+    if isinstance(data, mdtraj.Trajectory) or hasattr(data, "topology"):
         return True
     return isinstance(data, (list, tuple)) and len(data) > 0 and hasattr(data[0], "n_atoms")

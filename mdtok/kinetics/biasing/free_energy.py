@@ -1,0 +1,314 @@
+"""Free energies from weighted frames of biased simulations, with intervals, and how they came about in time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+from tqdm.auto import tqdm
+
+from mdtok.errors import DataError
+from mdtok.kinetics.biasing.metadynamics import Metadynamics, metadynamics_log_weights
+from mdtok.kinetics.biasing.umbrella import Umbrella, UmbrellaWeights
+from mdtok.kinetics.estimation.bootstrap import widened
+from mdtok.kinetics.estimation.estimate import Estimate, as_plain
+from mdtok.kinetics.estimation.estimators import free_energies_kt
+from mdtok.kinetics.estimation.passages import independent_units
+
+_MOST_FRAMES_OF_A_WINDOW = 2000
+_BLOCKS_OF_A_WINDOW = 10
+_MOST_BOOTSTRAPS_OF_WINDOWS = 60  # each solves MBAR again
+
+
+@dataclass
+class BiasedFreeEnergy:
+    """What biased simulations say of an equilibrium.
+
+    Attributes
+    ----------
+    method : {"metadynamics", "umbrella"}
+    edges : ndarray, shape (n_bins + 1,)
+        Bins of the collective variable.
+    free_energy_kt : Estimate, shape (n_bins,)
+        Along it, above the lowest bin; infinite where nothing was seen.
+    state : str
+        The state that was asked for, in words; empty where none was.
+    state_kt : Estimate or None
+        Its free energy less that of all else, ``-ln(p / (1 - p))``; infinite where it was never seen.
+    md_ns : float
+        MD of all walkers or windows together, without the short simulations before it.
+    times_ns : ndarray, shape (n_times,)
+        Of ``state_kt_at``, MD of all together.
+    state_kt_at : ndarray, shape (n_times,)
+        The same free energy from the MD up to then; NaN where it was not known.
+    n_crossings : int
+        How often walkers went into the state or out of it.
+    remarks : list of str
+        What a reader has to know.
+    """
+
+    method: str
+    edges: np.ndarray
+    free_energy_kt: Estimate
+    state: str
+    state_kt: Estimate | None
+    md_ns: float
+    times_ns: np.ndarray
+    state_kt_at: np.ndarray
+    n_crossings: int
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def centres(self) -> np.ndarray:
+        """Middles of the bins, shape (n_bins,)."""
+        return (self.edges[1:] + self.edges[:-1]) / 2
+
+    def ns_to_stay_within(self, reference_kt: float, tolerance_kt: float = 0.5) -> float:
+        """MD in ns after which the free energy of the state stays within `tolerance_kt` of a reference; NaN if never."""
+        near = np.abs(self.state_kt_at - reference_kt) <= tolerance_kt
+        if not len(near) or not near[-1]:
+            return np.nan
+        away = np.flatnonzero(~near)
+        return float(self.times_ns[away[-1] + 1 if len(away) else 0])
+
+    def __str__(self) -> str:
+        lines = [f"{self.method}, {self.md_ns:.4g} ns of MD"]
+        if self.state_kt is not None:
+            lines.append(
+                f"free energy of {self.state}: {self.state_kt:.2f} kT (95 %), {self.n_crossings} crossings"
+                if np.isfinite(self.state_kt.value)
+                else f"{self.state}: not seen on both sides in this MD; make it longer, or choose another CV"
+            )
+        return "\n".join([*lines, *self.remarks])
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return as_plain(vars(self))
+
+    @classmethod
+    def from_dict(cls, content: dict) -> BiasedFreeEnergy:
+        """From what `to_dict` gave; energies that were infinite are NaN."""
+        arrays = {key: np.array(content[key], dtype=float) for key in ("edges", "times_ns", "state_kt_at")}
+        state = content["state_kt"]
+        estimates = {
+            "free_energy_kt": Estimate.of(content["free_energy_kt"]),
+            "state_kt": None if state is None else Estimate.of(state),
+        }
+        return cls(**{**content, **arrays, **estimates})
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One biased simulation, frame by frame.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n_frames,)
+        The collective variable.
+    inside : ndarray of bool, shape (n_frames,), or None
+        Whether it is in the state.
+    """
+
+    values: np.ndarray
+    inside: np.ndarray | None
+
+    def __getitem__(self, frames) -> Walk:
+        return Walk(self.values[frames], None if self.inside is None else self.inside[frames])
+
+
+class WeightedWalks(ABC):
+    """Walks under a bias, in units that may be drawn anew, with weights."""
+
+    walks: list[Walk]
+
+    @abstractmethod
+    def units(self, first: float, last: float) -> list[tuple[int, np.ndarray]]:
+        """Independent units of the walks between two fractions of their time: number of the walk, and its frames."""
+
+    @abstractmethod
+    def drawn(self, units: list, rng: np.random.Generator) -> list:
+        """As many units, drawn with replacement."""
+
+    @abstractmethod
+    def log_weights(self, units: list) -> np.ndarray:
+        """Logarithms of the weights of all frames of units, one after another."""
+
+    @property
+    @abstractmethod
+    def most_bootstraps(self) -> int:
+        """How many resamples are worth their time."""
+
+    def gathered(self, units: list) -> Walk:
+        """All frames of units, one after another."""
+        parts = [self.walks[number][frames] for number, frames in units]
+        inside = None if parts[0].inside is None else np.concatenate([part.inside for part in parts])
+        return Walk(np.concatenate([part.values for part in parts]), inside)
+
+
+class MetadynamicsWalks(WeightedWalks):
+    """Independent walkers of metadynamics; units are walkers, or time blocks where they are few.
+
+    Parameters
+    ----------
+    bias : Metadynamics
+    hills : list of arrays, shape (n_hills, 2) each
+    walks : list of Walk
+    steps_per_frame : int
+    """
+
+    most_bootstraps = 500
+
+    def __init__(
+        self, bias: Metadynamics, hills: list[np.ndarray], walks: list[Walk], steps_per_frame: int, progress: bool
+    ) -> None:
+        self.walks = walks
+        self._log_weights = [
+            metadynamics_log_weights(bias, added, walk.values, steps_per_frame * np.arange(1, len(walk.values) + 1))
+            for added, walk in zip(tqdm(hills, desc="weights", disable=not progress), walks)
+        ]
+
+    def units(self, first, last):
+        """See `WeightedWalks.units`."""
+        frames = [_between(len(walk.values), first, last) for walk in self.walks]
+        numbered = [np.stack([np.full(len(one), number), one], axis=1) for number, one in enumerate(frames)]
+        return [(int(unit[0, 0]), unit[:, 1]) for unit in independent_units(numbered) if len(unit)]
+
+    def drawn(self, units, rng):
+        """See `WeightedWalks.drawn`."""
+        return [units[k] for k in rng.integers(0, len(units), len(units))]
+
+    def log_weights(self, units):
+        """See `WeightedWalks.log_weights`."""
+        return np.concatenate([self._log_weights[number][frames] for number, frames in units])
+
+
+class UmbrellaWalks(WeightedWalks):
+    """Windows of umbrella sampling; units are time blocks, drawn within each window.
+
+    Parameters
+    ----------
+    windows : list of Umbrella
+    walks : list of Walk
+    kt_kj_mol : float
+    """
+
+    most_bootstraps = _MOST_BOOTSTRAPS_OF_WINDOWS
+
+    def __init__(self, windows: list[Umbrella], walks: list[Walk], kt_kj_mol: float) -> None:
+        self.walks, self._weights = walks, UmbrellaWeights(windows, kt_kj_mol)
+
+    def units(self, first, last):
+        """See `WeightedWalks.units`."""
+        units = []
+        for number, walk in enumerate(self.walks):
+            frames = _between(len(walk.values), first, last)
+            frames = frames[:: -(-len(frames) // _MOST_FRAMES_OF_A_WINDOW)]
+            blocks = np.array_split(frames, min(_BLOCKS_OF_A_WINDOW, len(frames) // 2))
+            units += [(number, block) for block in blocks]
+        return units
+
+    def drawn(self, units, rng):
+        """See `WeightedWalks.drawn`."""
+        numbers = np.array([number for number, _ in units])
+        chosen = [rng.choice(np.flatnonzero(numbers == number), (numbers == number).sum()) for number in np.unique(numbers)]
+        return [units[k] for k in np.concatenate(chosen)]
+
+    def log_weights(self, units):
+        """See `WeightedWalks.log_weights`."""
+        values = [self.walks[number].values[frames] for number, frames in units]
+        return np.concatenate(self._weights.log_weights(values, [number for number, _ in units]))
+
+
+def _between(n_frames, first, last):
+    return np.arange(int(first * n_frames), int(last * n_frames))
+
+
+def estimate_free_energy(
+    walks: WeightedWalks,
+    edges: np.ndarray,
+    md_ns: float,
+    method: str,
+    state: str = "",
+    discard: float = 0.2,
+    n_times: int = 40,
+    n_bootstrap: int = 500,
+    seed: int = 0,
+    progress: bool = True,
+) -> BiasedFreeEnergy:
+    """Free energies along the collective variable and of a state, with 95 % intervals.
+
+    Parameters
+    ----------
+    walks : WeightedWalks
+    edges : array, shape (n_bins + 1,)
+    md_ns : float
+        Length of all walks together.
+    method : str
+    state : str
+        In words; empty if the walks say nothing of one.
+    discard : float
+        Share of each walk that is left out at its beginning: the bias has to fill what it covers first.
+    n_times : int
+        At how many times the free energy of the state is worked out, each from the MD up to then less its first
+        share `discard`.
+    n_bootstrap, seed : int
+        Resamples of walkers or time blocks; the interval is widened where these are few.
+    progress : bool
+
+    Returns
+    -------
+    BiasedFreeEnergy
+
+    Raises
+    ------
+    DataError
+        The walks are too short for error bars.
+    """
+    if min(len(walk.values) for walk in walks.walks) < 40:
+        raise DataError("The walks have fewer than 40 frames each; make them longer, or --frame-interval-ps shorter.")
+    rng = np.random.default_rng(seed)
+    units = walks.units(discard, 1.0)
+    profile, of_state = _energies(walks, units, edges)
+    n_bootstrap = min(n_bootstrap, walks.most_bootstraps)
+    samples = [
+        _energies(walks, walks.drawn(units, rng), edges)
+        for _ in tqdm(range(n_bootstrap), desc="resamples", disable=not progress)
+    ]
+    n_units = len(units)
+    with_state = bool(state)
+    fractions = np.arange(1, n_times + 1) / n_times
+    at = [_energies(walks, walks.units(discard * f, f), edges)[1] for f in (fractions if with_state else [])]
+    return BiasedFreeEnergy(
+        method=method,
+        edges=np.asarray(edges, dtype=float),
+        free_energy_kt=_interval(profile, [one for one, _ in samples], n_units),
+        state=state,
+        state_kt=_interval(of_state, [one for _, one in samples], n_units) if with_state else None,
+        md_ns=float(md_ns),
+        times_ns=md_ns * fractions if with_state else np.empty(0),
+        state_kt_at=np.array(at, dtype=float),
+        n_crossings=sum(int(np.diff(walk.inside.astype(int)).astype(bool).sum()) for walk in walks.walks)
+        if with_state
+        else 0,
+    )
+
+
+def _energies(walks, units, edges):
+    """Free energy along the variable, and of the state (NaN where it is not on both sides), both in kT."""
+    if not units:
+        return np.full(len(edges) - 1, np.inf), np.nan
+    log_weights, frames = walks.log_weights(units), walks.gathered(units)
+    weights = np.exp(log_weights - log_weights.max())
+    profile = free_energies_kt(np.histogram(frames.values, edges, weights=weights)[0])
+    if frames.inside is None or frames.inside.all() or not frames.inside.any():
+        return profile, np.nan
+    return profile, float(logsumexp(log_weights[~frames.inside]) - logsumexp(log_weights[frames.inside]))
+
+
+def _interval(value, samples, n_units):
+    with np.errstate(invalid="ignore"):
+        samples = np.where(np.isinf(samples), np.nan, samples)
+        return widened(Estimate.from_samples(value, samples), n_units)
