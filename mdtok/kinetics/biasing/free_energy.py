@@ -20,7 +20,6 @@ from mdtok.kinetics.estimation.passages import independent_units
 
 _MOST_FRAMES_OF_A_WINDOW = 2000
 _BLOCKS_OF_A_WINDOW = 10
-_MOST_BOOTSTRAPS_OF_WINDOWS = 60  # each solves MBAR again
 
 
 @dataclass
@@ -123,10 +122,19 @@ class WeightedWalks(ABC):
     """Walks under a bias, in units that may be drawn anew, with weights."""
 
     walks: list[Walk]
+    #: How many resamples, and at how many times, are worth the while.
+    n_bootstrap: int
+    n_times: int
+
+    def pieces(self, first: float, last: float) -> list[tuple[int, np.ndarray]]:
+        """The walks between two fractions of their time: number of each, and its frames."""
+        n_frames = [len(walk.values) for walk in self.walks]
+        found = [(number, np.arange(int(first * n), int(last * n))) for number, n in enumerate(n_frames)]
+        return [(number, frames) for number, frames in found if len(frames)]
 
     @abstractmethod
     def units(self, first: float, last: float) -> list[tuple[int, np.ndarray]]:
-        """Independent units of the walks between two fractions of their time: number of the walk, and its frames."""
+        """The same in independent units."""
 
     @abstractmethod
     def drawn(self, units: list, rng: np.random.Generator) -> list:
@@ -135,11 +143,6 @@ class WeightedWalks(ABC):
     @abstractmethod
     def log_weights(self, units: list) -> np.ndarray:
         """Logarithms of the weights of all frames of units, one after another."""
-
-    @property
-    @abstractmethod
-    def most_bootstraps(self) -> int:
-        """How many resamples are worth their time."""
 
     def gathered(self, units: list) -> Walk:
         """All frames of units, one after another."""
@@ -159,7 +162,7 @@ class MetadynamicsWalks(WeightedWalks):
     steps_per_frame : int
     """
 
-    most_bootstraps = 500
+    n_bootstrap, n_times = 500, 100
 
     def __init__(
         self, bias: Metadynamics, hills: list[np.ndarray], walks: list[Walk], steps_per_frame: int, progress: bool
@@ -172,9 +175,9 @@ class MetadynamicsWalks(WeightedWalks):
 
     def units(self, first, last):
         """See `WeightedWalks.units`."""
-        frames = [_between(len(walk.values), first, last) for walk in self.walks]
-        numbered = [np.stack([np.full(len(one), number), one], axis=1) for number, one in enumerate(frames)]
-        return [(int(unit[0, 0]), unit[:, 1]) for unit in independent_units(numbered) if len(unit)]
+        pieces = self.pieces(first, last)
+        numbered = [np.stack([np.full(len(frames), number), frames], axis=1) for number, frames in pieces]
+        return [(int(unit[0, 0]), unit[:, 1]) for unit in independent_units(numbered)]
 
     def drawn(self, units, rng):
         """See `WeightedWalks.drawn`."""
@@ -195,20 +198,20 @@ class UmbrellaWalks(WeightedWalks):
     kt_kj_mol : float
     """
 
-    most_bootstraps = _MOST_BOOTSTRAPS_OF_WINDOWS
+    n_bootstrap, n_times = 60, 20  # each solves MBAR again
 
     def __init__(self, windows: list[Umbrella], walks: list[Walk], kt_kj_mol: float) -> None:
         self.walks, self._weights = walks, UmbrellaWeights(windows, kt_kj_mol)
 
+    def pieces(self, first, last):
+        """See `WeightedWalks.pieces`; of long windows, frames at even distances."""
+        found = super().pieces(first, last)
+        return [(number, frames[:: -(-len(frames) // _MOST_FRAMES_OF_A_WINDOW)]) for number, frames in found]
+
     def units(self, first, last):
         """See `WeightedWalks.units`."""
-        units = []
-        for number, walk in enumerate(self.walks):
-            frames = _between(len(walk.values), first, last)
-            frames = frames[:: -(-len(frames) // _MOST_FRAMES_OF_A_WINDOW)]
-            blocks = np.array_split(frames, min(_BLOCKS_OF_A_WINDOW, len(frames) // 2))
-            units += [(number, block) for block in blocks]
-        return units
+        pieces = self.pieces(first, last)
+        return [(number, block) for number, frames in pieces for block in np.array_split(frames, _BLOCKS_OF_A_WINDOW)]
 
     def drawn(self, units, rng):
         """See `WeightedWalks.drawn`."""
@@ -222,10 +225,6 @@ class UmbrellaWalks(WeightedWalks):
         return np.concatenate(self._weights.log_weights(values, [number for number, _ in units]))
 
 
-def _between(n_frames, first, last):
-    return np.arange(int(first * n_frames), int(last * n_frames))
-
-
 def estimate_free_energy(
     walks: WeightedWalks,
     edges: np.ndarray,
@@ -233,8 +232,6 @@ def estimate_free_energy(
     method: str,
     state: str = "",
     discard: float = 0.2,
-    n_times: int = 40,
-    n_bootstrap: int = 500,
     seed: int = 0,
     progress: bool = True,
 ) -> BiasedFreeEnergy:
@@ -250,12 +247,10 @@ def estimate_free_energy(
     state : str
         In words; empty if the walks say nothing of one.
     discard : float
-        Share of each walk that is left out at its beginning: the bias has to fill what it covers first.
-    n_times : int
-        At how many times the free energy of the state is worked out, each from the MD up to then less its first
-        share `discard`.
-    n_bootstrap, seed : int
-        Resamples of walkers or time blocks; the interval is widened where these are few.
+        Share of each walk that is left out at its beginning: the bias has to fill what it covers first. At earlier
+        times it is the same share of the MD up to then.
+    seed : int
+        Of the resamples of walkers or time blocks; the interval is widened where these are few.
     progress : bool
 
     Returns
@@ -272,15 +267,12 @@ def estimate_free_energy(
     rng = np.random.default_rng(seed)
     units = walks.units(discard, 1.0)
     profile, of_state = _energies(walks, units, edges)
-    n_bootstrap = min(n_bootstrap, walks.most_bootstraps)
-    samples = [
-        _energies(walks, walks.drawn(units, rng), edges)
-        for _ in tqdm(range(n_bootstrap), desc="resamples", disable=not progress)
-    ]
-    n_units = len(units)
-    with_state = bool(state)
-    fractions = np.arange(1, n_times + 1) / n_times
-    at = [_energies(walks, walks.units(discard * f, f), edges)[1] for f in (fractions if with_state else [])]
+    resamples = tqdm(range(walks.n_bootstrap), desc="resamples", disable=not progress)
+    samples = [_energies(walks, walks.drawn(units, rng), edges) for _ in resamples]
+    n_units, with_state = len(units), bool(state)
+    fractions = np.arange(1, walks.n_times + 1) / walks.n_times if with_state else np.empty(0)
+    times = tqdm(fractions, desc="times", disable=not progress)
+    at = [_energies(walks, walks.pieces(discard * f, f), edges)[1] for f in times]
     return BiasedFreeEnergy(
         method=method,
         edges=np.asarray(edges, dtype=float),
@@ -288,12 +280,14 @@ def estimate_free_energy(
         state=state,
         state_kt=_interval(of_state, [one for _, one in samples], n_units) if with_state else None,
         md_ns=float(md_ns),
-        times_ns=md_ns * fractions if with_state else np.empty(0),
+        times_ns=md_ns * fractions,
         state_kt_at=np.array(at, dtype=float),
-        n_crossings=sum(int(np.diff(walk.inside.astype(int)).astype(bool).sum()) for walk in walks.walks)
-        if with_state
-        else 0,
+        n_crossings=sum(_crossings(walk) for walk in walks.walks) if with_state else 0,
     )
+
+
+def _crossings(walk):
+    return int(np.count_nonzero(walk.inside[1:] != walk.inside[:-1]))
 
 
 def _energies(walks, units, edges):
