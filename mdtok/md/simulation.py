@@ -183,10 +183,11 @@ def check_folder(out, settings, n_steps):
     there = read_json(path)
     if not isinstance(there, dict):
         raise RunFolderError(f"{path} holds no settings of a simulation; choose another folder, or remove this one.")
+    seen, wanted = _with_parts(there), _with_parts(settings)
     other = [
-        f"{key}: {there.get(key)!r} there, {settings.get(key)!r} asked for"
-        for key in sorted({*there, *settings})
-        if there.get(key) != settings.get(key)
+        f"{key}: {seen.get(key)!r} there, {wanted.get(key)!r} asked for"
+        for key in sorted({*seen, *wanted})
+        if seen.get(key) != wanted.get(key)
     ]
     if other:
         raise RunFolderError(
@@ -200,6 +201,14 @@ def check_folder(out, settings, n_steps):
             f"ask for at least {n_done}, or choose another folder."
         )
     return n_done
+
+
+def _with_parts(settings):
+    """Settings with the parts of a bias each by itself."""
+    parts = settings.get("bias")
+    if not isinstance(parts, dict):
+        return settings
+    return {**settings, "bias": True, **{f"bias {key}": value for key, value in parts.items()}}
 
 
 def recorded_steps(out):

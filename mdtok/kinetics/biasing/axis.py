@@ -50,7 +50,7 @@ class BiasAxis:
         if not self.low < self.high or not 0 < self.width < (self.high - self.low) / 2:
             raise SettingsError(
                 f"The bias has the range {self.low:.4g} to {self.high:.4g} and Gaussians of width {self.width:.4g}; a "
-                "positive width below half of the range was expected. Give --low, --high and --width."
+                "positive width below half of the range was expected. Give low, high and width."
             )
 
     @property
@@ -126,8 +126,6 @@ def axis_of(
     G. Bussi, A. Laio, Nat. Rev. Phys. 2, 200 (2020) (the width of Gaussians).
     """
     if cv.period is not None:
-        if low is not None or high is not None:
-            raise SettingsError("An angle has a whole turn; leave out --low and --high.")
         seen = [_unrolled(values, cv.period) for values in seen]
         edges, walls = (-cv.period / 2, cv.period / 2), {}
     else:

@@ -18,8 +18,10 @@ from mdtok.kinetics.estimation.estimate import Estimate, as_plain
 from mdtok.kinetics.estimation.estimators import free_energies_kt
 from mdtok.kinetics.estimation.passages import independent_units
 
-_MOST_FRAMES_OF_A_WINDOW = 2000
+FEWEST_FRAMES = 40
+_MOST_FRAMES_OF_A_WINDOW = 500
 _BLOCKS_OF_A_WINDOW = 10
+_FEW_CROSSINGS = 10
 
 
 @dataclass
@@ -144,6 +146,10 @@ class WeightedWalks(ABC):
     def log_weights(self, units: list) -> np.ndarray:
         """Logarithms of the weights of all frames of units, one after another."""
 
+    def remarks(self, units: list) -> list[str]:
+        """What a reader of the free energies has to know."""
+        return []
+
     def gathered(self, units: list) -> Walk:
         """All frames of units, one after another."""
         parts = [self.walks[number][frames] for number, frames in units]
@@ -198,7 +204,7 @@ class UmbrellaWalks(WeightedWalks):
     kt_kj_mol : float
     """
 
-    n_bootstrap, n_times = 60, 20  # each solves MBAR again
+    n_bootstrap, n_times = 200, 40  # each solves MBAR again
 
     def __init__(self, windows: list[Umbrella], walks: list[Walk], kt_kj_mol: float) -> None:
         self.walks, self._weights = walks, UmbrellaWeights(windows, kt_kj_mol)
@@ -221,8 +227,17 @@ class UmbrellaWalks(WeightedWalks):
 
     def log_weights(self, units):
         """See `WeightedWalks.log_weights`."""
-        values = [self.walks[number].values[frames] for number, frames in units]
-        return np.concatenate(self._weights.log_weights(values, [number for number, _ in units]))
+        return self._weights.log_weights(self.gathered(units).values, self._n_frames(units))
+
+    def remarks(self, units):
+        """See `WeightedWalks.remarks`."""
+        if self._weights.overlap(self.gathered(units).values, self._n_frames(units)):
+            return []
+        return ["Neighbouring windows hardly overlap, and the interval may be too narrow; more windows would mend that."]
+
+    def _n_frames(self, units):
+        numbers = np.repeat([number for number, _ in units], [len(frames) for _, frames in units])
+        return np.bincount(numbers, minlength=len(self.walks))
 
 
 def estimate_free_energy(
@@ -262,8 +277,8 @@ def estimate_free_energy(
     DataError
         The walks are too short for error bars.
     """
-    if min(len(walk.values) for walk in walks.walks) < 40:
-        raise DataError("The walks have fewer than 40 frames each; make them longer, or --frame-interval-ps shorter.")
+    if min(len(walk.values) for walk in walks.walks) < FEWEST_FRAMES:
+        raise DataError(f"Fewer than {FEWEST_FRAMES} frames of each walk leave no error bars; make them longer.")
     rng = np.random.default_rng(seed)
     units = walks.units(discard, 1.0)
     profile, of_state = _energies(walks, units, edges)
@@ -273,6 +288,10 @@ def estimate_free_energy(
     fractions = np.arange(1, walks.n_times + 1) / walks.n_times if with_state else np.empty(0)
     times = tqdm(fractions, desc="times", disable=not progress)
     at = [_energies(walks, walks.pieces(discard * f, f), edges)[1] for f in times]
+    n_crossings = sum(_crossings(walk) for walk in walks.walks) if with_state else 0
+    remarks = walks.remarks(units)
+    if with_state and method == "metadynamics" and n_crossings < _FEW_CROSSINGS:
+        remarks.append(f"{n_crossings} crossings are few, and the interval may be too narrow; longer walks would mend that.")
     return BiasedFreeEnergy(
         method=method,
         edges=np.asarray(edges, dtype=float),
@@ -282,7 +301,8 @@ def estimate_free_energy(
         md_ns=float(md_ns),
         times_ns=md_ns * fractions,
         state_kt_at=np.array(at, dtype=float),
-        n_crossings=sum(_crossings(walk) for walk in walks.walks) if with_state else 0,
+        n_crossings=n_crossings,
+        remarks=remarks,
     )
 
 

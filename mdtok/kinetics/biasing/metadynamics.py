@@ -175,8 +175,9 @@ def metadynamics_log_weights(
     --------
     >>> from mdtok.kinetics.biasing.axis import BiasAxis
     >>> bias = Metadynamics(None, 0, BiasAxis(-3, 3, 0.5, periodic=False), 1.0, 5.0, 100, 300.0)
-    >>> weights = metadynamics_log_weights(bias, np.array([[0.0, 1.0]]), np.array([0.0, 0.0, 3.0]), np.array([100, 101, 101]))
-    >>> weights[0], bool(weights[1] > weights[2])      # the first frame came before the Gaussian
+    >>> values, steps = np.array([0.0, 0.0, 3.0]), np.array([100, 101, 101])
+    >>> weights = metadynamics_log_weights(bias, np.array([[0.0, 1.0]]), values, steps)
+    >>> float(weights[0]), bool(weights[1] > weights[2])      # the first frame came before the Gaussian
     (0.0, True)
     """
     axis, kt, factor = bias.axis, bias.kt_kj_mol, bias.bias_factor

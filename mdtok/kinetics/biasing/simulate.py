@@ -14,6 +14,7 @@ from mdtok.checks import require_one_of, require_positive, require_whole_number
 from mdtok.errors import SettingsError
 from mdtok.kinetics.biasing.axis import axis_of
 from mdtok.kinetics.biasing.free_energy import (
+    FEWEST_FRAMES,
     BiasedFreeEnergy,
     MetadynamicsWalks,
     UmbrellaWalks,
@@ -142,7 +143,19 @@ def bias_simulation(
     require_whole_number("gaussian_interval_ps in time steps", _steps(system, gaussian_interval_ps), 1)
     if not 0 <= discard <= _MOST_DISCARDED:
         raise SettingsError(f"discard is {discard!r}; a share of 0 to {_MOST_DISCARDED} was expected.")
+    if low is not None and high is not None and not low < high:
+        raise SettingsError(f"low is {low!r} and high {high!r}; low below high was expected.")
+    if cv.period is not None and (low is not None or high is not None):
+        raise SettingsError("An angle has a whole turn; leave out low and high.")
+    if length_ns * 1000 / system.frame_interval_ps < FEWEST_FRAMES:
+        raise SettingsError(
+            f"length_ns is {length_ns:g} and frame_interval_ps {system.frame_interval_ps:g}; at least {FEWEST_FRAMES} "
+            "frames of each walker or window were expected."
+        )
     measure, folder = _Measure(system, cv, component, state), Path(out)
+    for start in starts:
+        if start is not None:
+            system.require_start(start)
     how: dict[str, Any] = {"seed": seed, "platform": platform, "n_processes": n_processes, "executor": executor}
     how["progress"] = progress
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import mdtraj
     from openmm import app
 
-_CLAUSE = re.compile(r"\s*(\S.*?)\s*([<>])\s*(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*\Z")
+_CLAUSE = re.compile(r"\s*([^\s<>][^<>]*?)\s*([<>])\s*(-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*\Z")
 
 
 @dataclass(frozen=True)

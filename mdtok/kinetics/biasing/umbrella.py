@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,8 @@ from typing import Any
 import numpy as np
 import openmm
 from openmm import app
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 from mdtok.kinetics.biasing.axis import BiasAxis
 from mdtok.kinetics.biasing.metadynamics import cv_hash
@@ -18,10 +18,9 @@ from mdtok.kinetics.cvs.collective_variable import CollectiveVariable
 from mdtok.kinetics.cvs.openmm_force import to_openmm_force
 from mdtok.md.bias import Bias
 
-logger = logging.getLogger(__name__)
-
 _SPACINGS_PER_SPREAD = 2.0  # a free particle on the spring spreads by half of the distance between windows
-_MOST_ITERATIONS, _TOLERANCE_KT = 20_000, 1e-5
+_GTOL = 1e-9
+_LEAST_OVERLAP = 0.03  # Klimovich, Shirts, Mobley, J. Comput. Aided Mol. Des. 29, 397 (2015)
 
 
 @dataclass(frozen=True)
@@ -94,53 +93,95 @@ class UmbrellaWeights:
     ----------
     windows : list of Umbrella
     kt_kj_mol : float
-
-    Notes
-    -----
-    deeptime's TRAM with all frames in one configurational state, which is MBAR (Wu et al. say so).
-
-    References
-    ----------
-    M. Shirts, J. Chodera, J. Chem. Phys. 129, 124105 (2008); H. Wu, F. Paul, C. Wehmeyer, F. Noé, Proc. Natl. Acad. Sci.
-    USA 113, E3221 (2016).
     """
 
     def __init__(self, windows: Sequence[Umbrella], kt_kj_mol: float) -> None:
-        self.windows, self.kt_kj_mol, self._last = list(windows), kt_kj_mol, None
+        self.windows, self.kt_kj_mol = list(windows), kt_kj_mol
+        self._last: np.ndarray | None = None  # the next free energies are like these
 
-    def log_weights(self, values: list[np.ndarray], window_of: Sequence[int]) -> list[np.ndarray]:
+    def log_weights(self, values: np.ndarray, n_frames: np.ndarray) -> np.ndarray:
         """Logarithms of weights.
 
         Parameters
         ----------
-        values : list of arrays, shape (n_frames,) each
-            Of the collective variable, in pieces of simulations.
-        window_of : list of int
-            Number of the window that each piece is of.
+        values : array, shape (n_frames,)
+            The collective variable in frames of all windows together.
+        n_frames : int array, shape (n_windows,)
+            How many of them are of each window.
 
         Returns
         -------
-        list of ndarray, shape (n_frames,) each
+        ndarray, shape (n_frames,)
         """
-        from deeptime.markov.msm import TRAM
-        from sklearn.exceptions import ConvergenceWarning
+        self._last, log_weights = mbar(self._biases(values), n_frames, self._last)
+        return log_weights
 
-        biases = [
-            np.stack([window.energy(one) / self.kt_kj_mol for window in self.windows], axis=1) for one in values
-        ]
-        states = [np.zeros(len(one), dtype=np.int32) for one in values]
-        of_window = [np.full(len(one), window, dtype=np.int32) for one, window in zip(values, window_of)]
-        estimator = TRAM(
-            lagtime=1,
-            maxiter=_MOST_ITERATIONS,
-            maxerr=_TOLERANCE_KT,
-            init_maxiter=_MOST_ITERATIONS,
-            init_maxerr=_TOLERANCE_KT,
-        )
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", ConvergenceWarning)
-            model = estimator.fit_fetch((states, biases, of_window), model=self._last)
-        if said:
-            logger.warning("MBAR did not converge: neighbouring windows hardly overlap; give more --n-windows.")
-        self._last = model  # the next is like it, and begins there
-        return model.compute_sample_weights_log(states, biases)
+    def overlap(self, values: np.ndarray, n_frames: np.ndarray) -> bool:
+        """Whether frames go over from window to window at least as they do along a chain with overlaps of 0.03."""
+        biases = self._biases(values)
+        free, log_weights = mbar(biases, n_frames, self._last)
+        parts = np.exp(np.log(n_frames / len(values)) + free - biases + log_weights[:, None]) / np.sqrt(n_frames)
+        eigenvalues = np.linalg.eigvalsh(parts.T @ parts)
+        return bool(1 - eigenvalues[-2] >= 2 * _LEAST_OVERLAP * (1 - np.cos(np.pi / len(n_frames))))
+
+    def _biases(self, values):
+        return np.stack([window.energy(values) / self.kt_kj_mol for window in self.windows], axis=1)
+
+
+def mbar(
+    biases_kt: np.ndarray, n_frames: np.ndarray, start: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Free energies of biased ensembles, and the weights of their frames without a bias (MBAR).
+
+    The convex function whose minimum solves the equations of MBAR is minimised with its Hessian, which takes ten steps
+    where their self-consistent iteration takes hundreds.
+
+    Parameters
+    ----------
+    biases_kt : array, shape (n_all, n_ensembles)
+        Energy of each frame in each bias, in kT; frames of all ensembles, in any order.
+    n_frames : int array, shape (n_ensembles,)
+        Frames of each ensemble.
+    start : array, shape (n_ensembles,), optional
+        Free energies to begin with.
+
+    Returns
+    -------
+    free_energies_kt : ndarray, shape (n_ensembles,)
+        Above the first.
+    log_weights : ndarray, shape (n_all,)
+        Logarithms, up to a constant.
+
+    References
+    ----------
+    M. Shirts, J. Chodera, J. Chem. Phys. 129, 124105 (2008); Z. Tan et al., J. Chem. Phys. 136, 144102 (2012) (the
+    convex function).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = np.concatenate([rng.normal(0, 1, 5000), rng.normal(1, 1, 5000)])     # a harmonic well, and the same pushed
+    >>> energies, _ = mbar(np.stack([0 * x, 0.5 - x], axis=1), np.array([5000, 5000]))
+    >>> bool(abs(energies[1]) < 0.05)
+    True
+    """
+    share = np.asarray(n_frames) / len(biases_kt)
+    with np.errstate(divide="ignore"):
+        log_share = np.log(share)
+
+    def ensembles_of(free):  # how much of each frame is of each ensemble, and the mixture's density
+        terms = log_share + np.append(0.0, free) - biases_kt
+        mixture = logsumexp(terms, axis=1)
+        return np.exp(terms - mixture[:, None]), mixture
+
+    def value_and_slope(free):
+        parts, mixture = ensembles_of(free)
+        return mixture.mean() - share[1:] @ free, (parts.mean(axis=0) - share)[1:]
+
+    def curvature(free):
+        parts = ensembles_of(free)[0][:, 1:]
+        return np.diag(parts.mean(axis=0)) - parts.T @ parts / len(parts)
+
+    begin = np.zeros(len(share) - 1) if start is None else start[1:]
+    found = minimize(value_and_slope, begin, jac=True, hess=curvature, method="trust-exact", options={"gtol": _GTOL})
+    return np.append(0.0, found.x), -ensembles_of(found.x)[1]

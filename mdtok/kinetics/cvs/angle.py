@@ -39,8 +39,8 @@ class AngleCV(CollectiveVariable):
     >>> for name in "ABCD":
     ...     _ = topology.add_atom(name, mdtraj.element.carbon, residue)
     >>> frame = mdtraj.Trajectory([[[0, 0, 0], [0.1, 0, 0], [0.1, 0.1, 0], [0.1, 0.1, 0.1]]], topology)
-    >>> AngleCV(Featurizer(Dihedrals([(0, 1, 2, 3)])).fit(frame)).transform(frame)[0].round(3)
-    array([[-1.571]])
+    >>> AngleCV(Featurizer(Dihedrals([(0, 1, 2, 3)])).fit(frame)).transform(frame, progress=False)[0].round(3)
+    array([[1.571]])
     """
 
     n_cvs = 1
