@@ -35,7 +35,7 @@ def main():
     parser.add_argument("--reference-ns", type=float, default=15.0, help="of each walker of the reference")
     parser.add_argument("--umbrella-ns", type=float, default=0.5, help="of each of 24 windows along phi; 0: none")
     parser.add_argument("--training-ns", type=float, default=1.0, help="of each of 8 replicas at 450 K")
-    parser.add_argument("--network-ns", type=float, default=1.0, help="of each walker along the VAMPnet; first seed only")
+    parser.add_argument("--network-ns", type=float, default=1.0, help="of each walker along the VAMPnet, first seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8, 9])
     parser.add_argument("--n-processes", type=int, default=None)
     parser.add_argument("--out", type=Path, default=Path("bias_alanine"))
@@ -107,7 +107,13 @@ def row_of(runs, reference_kt):
 
 def say(rows):
     """The table."""
-    titles = ("CV", "ns a seed", f"free energy of {STATE} (kT, 95 %)", "crossings", f"ns to stay within {TOLERANCE_KT} kT")
+    titles = (
+        "CV",
+        "ns a seed",
+        f"free energy of {STATE} (kT, 95 %)",
+        "crossings",
+        f"ns to stay within {TOLERANCE_KT} kT",
+    )
     print("\n" + "{:<16}{:>10}  {:<58}{:<18}{}".format(*titles))
     for name, row in rows.items():
         energies = "; ".join(f"{one:.2f}" for one in row["state_kt"])

@@ -1,4 +1,6 @@
-"""Four atoms in a chain whose torsion has two wells, so that its free energy is known; and replicas without processes."""
+"""Four atoms in a chain whose torsion has two wells, so that its free energy is known."""
+
+import itertools
 
 import mdtraj
 import numpy as np
@@ -14,12 +16,12 @@ POSITIONS = np.array([[0.0, 0.15, 0.0], [0.0, 0.0, 0.0], [0.15, 0.0, 0.0], [0.2,
 
 
 def energy(theta):
-    """Of the torsion in kJ/mol: wells at a quarter of a turn either way, the barriers 20 kJ/mol, the negative one lower."""
+    """Of the torsion in kJ/mol: a well a quarter of a turn either way, the negative one lower."""
     return 0.5 * BARRIER * (1 + np.cos(2 * theta)) + TILT * np.sin(theta)
 
 
 def positive_kt():
-    """Free energy of positive angles less that of negative ones, in kT: bonds and angles do not depend on the torsion."""
+    """Free energy of positive angles less that of negative ones, in kT; bonds do not enter."""
     theta = np.linspace(-np.pi, np.pi, 20_001)
     weights = np.exp(-energy(theta) / (GAS_CONSTANT_KJ_MOL_K * TEMPERATURE))
     return float(-np.log(weights[theta > 0].sum() / weights[theta < 0].sum()))
@@ -30,7 +32,7 @@ def topology():
     made = app.Topology()
     residue = made.addResidue("BUT", made.addChain())
     atoms = [made.addAtom(f"C{k}", app.Element.getBySymbol("C"), residue) for k in range(1, 5)]
-    for one, other in zip(atoms, atoms[1:]):
+    for one, other in itertools.pairwise(atoms):
         made.addBond(one, other)
     return made
 

@@ -65,7 +65,7 @@ def run_replicas(
     n_processes: int | None = None,
     executor: Any | None = None,
     platform: str | PlatformChoice = "auto",
-    starts: Sequence[str] | None = None,
+    starts: Sequence[str | None] | None = None,
     biases: Sequence[Bias] | None = None,
     progress: bool = True,
 ) -> Trajectories:
@@ -90,8 +90,9 @@ def run_replicas(
         Where replicas run instead of a process pool here; a future has ``.result()``. The folder must be shared.
     platform : str or PlatformChoice
         See `select_platform`; "auto" is measured once, here.
-    starts : list of str, optional
-        Names of starts that the replicas take in turn; all of the system's if not given.
+    starts : list of str or None, optional
+        Names of starts that the replicas take in turn, None for the structure itself; all of the system's if not
+        given.
     biases : list of Bias, optional
         That the replicas take in turn.
     progress : bool
@@ -127,9 +128,9 @@ def run_replicas(
     starts = list(system.starts) or [None] if starts is None else list(starts)
     if not starts:
         raise SettingsError("starts is empty; give names of starts, or leave it out to take all of them.")
-    biases = list(biases or [None])
+    in_turn: Sequence[Bias | None] = biases or (None,)
     replicas = [
-        (Path(out) / f"replica_{k:03d}", replica_seed, starts[k % len(starts)], biases[k % len(biases)])
+        (Path(out) / f"replica_{k:03d}", replica_seed, starts[k % len(starts)], in_turn[k % len(in_turn)])
         for k, replica_seed in enumerate(_replica_seeds(seed, n_replicas))
     ]
     n_done = []

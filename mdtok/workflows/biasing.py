@@ -64,6 +64,7 @@ def run_bias(settings: BiasSettings) -> None:
     """`bias_simulation` as the settings say: ``bias.json`` and ``bias.png`` in the folder, sentences on the screen."""
     from mdtok.kinetics.biasing.simulate import bias_simulation  # --help need not wait
     from mdtok.md import load_system
+    from mdtok.md.molecular_system import MolecularSystem
     from mdtok.report.figures import DPI
     from mdtok.report.plots.biased import plot_biased_free_energy
     from mdtok.workflows.folder import versions_of
@@ -74,6 +75,8 @@ def run_bias(settings: BiasSettings) -> None:
         frame_interval_ps=settings.frame_interval_ps,
         progress=settings.progress,
     )
+    if not isinstance(system, MolecularSystem):
+        raise SettingsError(f"{system.name} is particles on a potential; a molecule was expected.")
     reference = _reference(settings) if settings.reference else None
     cv = _cv(settings, system)
     low, high = settings.range or (None, None)
@@ -121,8 +124,6 @@ def _cv(settings, system):
 
     if settings.cv.endswith(".json"):
         return load_cv(settings.cv)
-    if not hasattr(system, "solute_topology") or hasattr(system, "potential"):
-        raise SettingsError(f"{system.name} is particles on a potential; a molecule was expected.")
     try:
         return AngleCV.named(settings.cv, system.solute_topology)
     except SettingsError:

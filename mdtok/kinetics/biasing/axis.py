@@ -118,8 +118,8 @@ def axis_of(
     low, high : float, optional
         Where walls begin, in place of the above.
     width : float, optional
-        Of Gaussians; if not given, the median of its standard deviations in the simulations (at least a hundredth and at
-        most a tenth of the range).
+        Of Gaussians; if not given, the median of its standard deviations in the simulations, at least a hundredth and
+        at most a tenth of the range.
 
     References
     ----------
@@ -133,7 +133,7 @@ def axis_of(
     span = edges[1] - edges[0]
     if width is None:
         width = float(np.clip(np.median([np.std(values) for values in seen]), span / 100, span / 10))
-    return BiasAxis(*map(float, edges), float(width), cv.period is not None, **walls)
+    return BiasAxis(float(edges[0]), float(edges[1]), float(width), cv.period is not None, **walls)
 
 
 def _edges(cv, component, seen, low, high):

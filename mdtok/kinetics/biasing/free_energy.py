@@ -17,11 +17,12 @@ from mdtok.kinetics.estimation.bootstrap import widened
 from mdtok.kinetics.estimation.estimate import Estimate, as_plain
 from mdtok.kinetics.estimation.estimators import free_energies_kt
 from mdtok.kinetics.estimation.passages import independent_units
+from mdtok.tokens.commitment import count_transitions
 
 FEWEST_FRAMES = 40
 _MOST_FRAMES_OF_A_WINDOW = 500
 _BLOCKS_OF_A_WINDOW = 10
-_FEW_CROSSINGS = 10
+_FEW_CROSSINGS, _COMMIT_FRAMES = 10, 10
 
 
 @dataclass
@@ -46,7 +47,7 @@ class BiasedFreeEnergy:
     state_kt_at : ndarray, shape (n_times,)
         The same free energy from the MD up to then; NaN where it was not known.
     n_crossings : int
-        How often walkers went into the state or out of it.
+        How often walkers went into the state or out of it, and stayed for ten frames.
     remarks : list of str
         What a reader has to know.
     """
@@ -68,7 +69,7 @@ class BiasedFreeEnergy:
         return (self.edges[1:] + self.edges[:-1]) / 2
 
     def ns_to_stay_within(self, reference_kt: float, tolerance_kt: float = 0.5) -> float:
-        """MD in ns after which the free energy of the state stays within `tolerance_kt` of a reference; NaN if never."""
+        """MD in ns after which the state stays within `tolerance_kt` of a reference; NaN if never."""
         near = np.abs(self.state_kt_at - reference_kt) <= tolerance_kt
         if not len(near) or not near[-1]:
             return np.nan
@@ -222,7 +223,9 @@ class UmbrellaWalks(WeightedWalks):
     def drawn(self, units, rng):
         """See `WeightedWalks.drawn`."""
         numbers = np.array([number for number, _ in units])
-        chosen = [rng.choice(np.flatnonzero(numbers == number), (numbers == number).sum()) for number in np.unique(numbers)]
+        chosen = [
+            rng.choice(np.flatnonzero(numbers == number), (numbers == number).sum()) for number in np.unique(numbers)
+        ]
         return [units[k] for k in np.concatenate(chosen)]
 
     def log_weights(self, units):
@@ -233,7 +236,7 @@ class UmbrellaWalks(WeightedWalks):
         """See `WeightedWalks.remarks`."""
         if self._weights.overlap(self.gathered(units).values, self._n_frames(units)):
             return []
-        return ["Neighbouring windows hardly overlap, and the interval may be too narrow; more windows would mend that."]
+        return ["Neighbouring windows hardly overlap; the interval may be too narrow. More windows would mend that."]
 
     def _n_frames(self, units):
         numbers = np.repeat([number for number, _ in units], [len(frames) for _, frames in units])
@@ -288,10 +291,11 @@ def estimate_free_energy(
     fractions = np.arange(1, walks.n_times + 1) / walks.n_times if with_state else np.empty(0)
     times = tqdm(fractions, desc="times", disable=not progress)
     at = [_energies(walks, walks.pieces(discard * f, f), edges)[1] for f in times]
-    n_crossings = sum(_crossings(walk) for walk in walks.walks) if with_state else 0
+    inside = [walk.inside.astype(int) for walk in walks.walks if walk.inside is not None]
+    n_crossings = int(count_transitions(inside, 2, [_COMMIT_FRAMES]).sum())
     remarks = walks.remarks(units)
     if with_state and method == "metadynamics" and n_crossings < _FEW_CROSSINGS:
-        remarks.append(f"{n_crossings} crossings are few, and the interval may be too narrow; longer walks would mend that.")
+        remarks.append(f"{n_crossings} crossings are few; the interval may be too narrow. Longer walks mend that.")
     return BiasedFreeEnergy(
         method=method,
         edges=np.asarray(edges, dtype=float),
@@ -304,10 +308,6 @@ def estimate_free_energy(
         n_crossings=n_crossings,
         remarks=remarks,
     )
-
-
-def _crossings(walk):
-    return int(np.count_nonzero(walk.inside[1:] != walk.inside[:-1]))
 
 
 def _energies(walks, units, edges):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,7 @@ def metadynamics_log_weights(
     firsts = np.searchsorted(n_before, np.arange(n_before[-1] + 2)) if len(values) else [0]
     log_weights = axis.at(axis.walls(kt), values) / kt
     potential, inner = np.zeros(axis.n_points), slice(0, axis.n_points - axis.periodic)
-    for n_hills, (first, last) in enumerate(zip(firsts[:-1], firsts[1:])):
+    for n_hills, (first, last) in enumerate(itertools.pairwise(firsts)):
         if n_hills:
             position, height = hills[n_hills - 1]
             potential += height * axis.gaussian(position)

@@ -73,8 +73,8 @@ def bias_simulation(
     cv : LinearCV, NetworkCV or AngleCV
         Of the atoms of the system.
     out : path-like
-        Folder: ``pilot/``, a short simulation from each start of the system, and ``walkers/`` or ``windows/``; in each of
-        these a folder a simulation (see `run_simulation`), for metadynamics with its Gaussians in ``hills.csv``.
+        Folder: ``pilot/``, a short simulation from each start of the system, and ``walkers/`` or ``windows/``; in each
+        of these a folder a simulation (see `run_simulation`), for metadynamics with its Gaussians in ``hills.csv``.
     length_ns : float
         Of each walker or window.
     method : {"metadynamics", "umbrella"}
@@ -111,9 +111,10 @@ def bias_simulation(
     Raises
     ------
     DataError
-        The CV is of other atoms than the system, or the state names what it has not; simulations too short for error bars.
+        The CV is of other atoms than the system, or the state names what the molecule has not.
     SettingsError
-        A setting is out of range, the CV needs a newer OpenMM, or the simulation blew up.
+        A setting is out of range, simulations are too short for error bars, the CV needs a newer OpenMM, or all of
+        the simulations blew up.
     RunFolderError
         The folder holds another simulation.
 
@@ -169,9 +170,7 @@ def bias_simulation(
         bias = Metadynamics(
             cv, measure.component, axis, height_kt * kt, float(bias_factor), interval, system.temperature_kelvin
         )
-        trajs = run_replicas(
-            system, n_walkers, length_ns, out=folder / "walkers", starts=starts, biases=[bias], **how
-        )
+        trajs = run_replicas(system, n_walkers, length_ns, out=folder / "walkers", starts=starts, biases=[bias], **how)
         walks = _metadynamics_walks(bias, trajs, measure(trajs, progress), system.frame_interval_steps, progress)
     else:
         windows = umbrella_windows(cv, measure.component, axis, n_windows, _kt(system))

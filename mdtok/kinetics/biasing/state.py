@@ -50,7 +50,7 @@ class State:
         found = [_CLAUSE.match(clause) for clause in re.split(r"\band\b", words)]
         if not all(found):
             raise SettingsError(
-                f"The state is {words!r}; 'phi > 0', or 'phi > 0 and psi < 1.5', was expected: angles in radians, or cv."
+                f"The state is {words!r}; 'phi > 0', or 'phi > 0 and psi < 1.5', was expected (radians, or cv)."
             )
         return cls(words, tuple((one[1], one[2], float(one[3])) for one in found if one))
 

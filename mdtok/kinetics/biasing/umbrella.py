@@ -128,9 +128,7 @@ class UmbrellaWeights:
         return np.stack([window.energy(values) / self.kt_kj_mol for window in self.windows], axis=1)
 
 
-def mbar(
-    biases_kt: np.ndarray, n_frames: np.ndarray, start: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def mbar(biases_kt: np.ndarray, n_frames: np.ndarray, start: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Free energies of biased ensembles, and the weights of their frames without a bias (MBAR).
 
     The convex function whose minimum solves the equations of MBAR is minimised with its Hessian, which takes ten steps

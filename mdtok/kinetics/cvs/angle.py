@@ -64,9 +64,10 @@ class AngleCV(CollectiveVariable):
         """
         if not isinstance(topology, mdtraj.Topology):
             topology = mdtraj.Topology.from_openmm(topology)
-        angles = Dihedrals(name.split()[0] if name.split() else name)
+        name = name.strip()
+        angles = Dihedrals(name.split(" ")[0])
         all_names = Dihedrals(angles.which, encoding="radians").names(topology)
-        found = [k for k, known in enumerate(all_names) if known.startswith(f"{name.strip()} ") or known == name.strip()]
+        found = [k for k, known in enumerate(all_names) if known == name or known.startswith(f"{name} ")]
         if len(found) != 1:
             shown = ", ".join(all_names[:6]) + (", …" if len(all_names) > 6 else "")
             raise DataError(f"{name!r} is {len(found)} angles of {describe(topology)}; one of {shown} was expected.")
