@@ -37,7 +37,7 @@ def topology():
     return made
 
 
-def system(frame_interval_ps=0.1):
+def system(frame_interval_ps=0.2):
     """The molecule, ready to run, starting in the lower well, that of negative angles."""
     made, bonds, angles = openmm.System(), openmm.HarmonicBondForce(), openmm.HarmonicAngleForce()
     for _ in range(4):

@@ -36,6 +36,7 @@ class BiasSettings(OneStageSettings):
     reference: str = setting("", "Folder of another such run with the same state, to be held against.")
     temperature_kelvin: float = setting(300.0, "Of the thermostat.")
     length_ns: float = setting(5.0, "Length of each walker or window.")
+    pilot_ns: float = setting(0.05, "Length of the short simulations before, which give the CV's range and width.")
     frame_interval_ps: float = setting(1.0, "From frame to frame.")
     n_walkers: int = setting(4, "Independent walkers of metadynamics; their scatter is in the interval.")
     starts: list[str] = setting([], "Where walkers start, in turn: starts of the system; the structure if not given.")
@@ -98,6 +99,7 @@ def run_bias(settings: BiasSettings) -> None:
         high=high,
         width=settings.width or None,
         starts=settings.starts or [None],
+        pilot_ns=settings.pilot_ns,
         discard=settings.discard,
         seed=settings.seed,
         platform=settings.platform,

@@ -13,7 +13,19 @@ from mdtok.features import Dihedrals, Featurizer
 from mdtok.kinetics import LinearCV, NetworkCV
 from mdtok.md import load_system
 
-SMALL = ("--length-ns", "0.06", "--n-walkers", "2", "--platform", "Reference", "--n-processes", "1", "--no-progress")
+SMALL = (
+    "--length-ns",
+    "0.06",
+    "--pilot-ns",
+    "0.005",
+    "--n-walkers",
+    "2",
+    "--platform",
+    "Reference",
+    "--n-processes",
+    "1",
+    "--no-progress",
+)
 
 
 def bias(*arguments, cwd):
