@@ -48,11 +48,11 @@ def plot_biased_free_energy(
 
 
 def _profile(ax, found, coordinate):
-    seen = np.isfinite(found.free_energy_kt.value)
-    x, energies = found.centres[seen], found.free_energy_kt[seen]
-    ax.plot(x, energies.value, color=MODEL_COLOURS[0])
-    ax.fill_between(x, energies.low, energies.high, color=MODEL_COLOURS[0], alpha=0.2, linewidth=0)
-    ax.set_ylim(-0.5, min(1.1 * energies.value.max() + 0.5, _HIGHEST_KT))
+    seen = np.isfinite(found.free_energy_kt.value)  # the line is broken where nothing was seen
+    values, low, high = (np.where(seen, part, np.nan) for part in vars(found.free_energy_kt).values())
+    ax.plot(found.centres, values, color=MODEL_COLOURS[0])
+    ax.fill_between(found.centres, low, high, color=MODEL_COLOURS[0], alpha=0.2, linewidth=0)
+    ax.set_ylim(-0.5, min(1.1 * np.nanmax(values) + 0.5, _HIGHEST_KT))
     ax.set_xlabel(coordinate)
     ax.set_ylabel("free energy (kT)")
     ax.set_title(f"{found.method}, {found.md_ns:.3g} ns of MD")
