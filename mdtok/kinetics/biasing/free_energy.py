@@ -23,6 +23,7 @@ FEWEST_FRAMES = 40
 _MOST_FRAMES_OF_A_WINDOW = 500
 _BLOCKS_OF_A_WINDOW = 10
 _FEW_CROSSINGS, _COMMIT_FRAMES = 10, 10
+_ENDLESS_KT = 1e9
 
 
 @dataclass
@@ -299,30 +300,40 @@ def estimate_free_energy(
     return BiasedFreeEnergy(
         method=method,
         edges=np.asarray(edges, dtype=float),
-        free_energy_kt=_interval(profile, [one for one, _ in samples], n_units),
+        free_energy_kt=_profile_interval(profile, [one for one, _ in samples], n_units),
         state=state,
-        state_kt=_interval(of_state, [one for _, one in samples], n_units) if with_state else None,
+        state_kt=_state_interval(of_state, [one for _, one in samples], n_units) if with_state else None,
         md_ns=float(md_ns),
         times_ns=md_ns * fractions,
-        state_kt_at=np.array(at, dtype=float),
+        state_kt_at=np.where(np.isfinite(at), at, np.nan),
         n_crossings=n_crossings,
         remarks=remarks,
     )
 
 
 def _energies(walks, units, edges):
-    """Free energy along the variable, and of the state (NaN where it is not on both sides), both in kT."""
+    """Free energy along the variable, and of the state (infinite where all is on one side), both in kT."""
     if not units:
-        return np.full(len(edges) - 1, np.inf), np.nan
+        return np.full(len(edges) - 1, np.inf), np.inf
     log_weights, frames = walks.log_weights(units), walks.gathered(units)
     weights = np.exp(log_weights - log_weights.max())
     profile = free_energies_kt(np.histogram(frames.values, edges, weights=weights)[0])
-    if frames.inside is None or frames.inside.all() or not frames.inside.any():
-        return profile, np.nan
-    return profile, float(logsumexp(log_weights[~frames.inside]) - logsumexp(log_weights[frames.inside]))
+    inside = np.ones(len(weights), dtype=bool) if frames.inside is None else frames.inside
+    if inside.all() or not inside.any():
+        return profile, -np.inf if inside.all() else np.inf
+    return profile, float(logsumexp(log_weights[~inside]) - logsumexp(log_weights[inside]))
 
 
-def _interval(value, samples, n_units):
+def _profile_interval(values, samples, n_units):
+    """Of each bin, over the resamples that saw it."""
     with np.errstate(invalid="ignore"):
-        samples = np.where(np.isinf(samples), np.nan, samples)
-        return widened(Estimate.from_samples(value, samples), n_units)
+        return widened(Estimate.from_samples(values, np.where(np.isinf(samples), np.nan, samples)), n_units)
+
+
+def _state_interval(value, samples, n_units):
+    """Open to where too many resamples saw one side only."""
+    estimate = Estimate.from_samples(value, np.clip(samples, -_ENDLESS_KT, _ENDLESS_KT))
+    with np.errstate(invalid="ignore"):
+        wide = widened(estimate, n_units)
+    low = -np.inf if estimate.low < -_ENDLESS_KT / 2 else wide.low
+    return Estimate(wide.value, low, np.inf if estimate.high > _ENDLESS_KT / 2 else wide.high)

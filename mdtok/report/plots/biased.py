@@ -62,7 +62,8 @@ def _state(ax, found, reference_kt):
     ax.plot(found.times_ns, found.state_kt_at, color=MODEL_COLOURS[0])
     ends = [found.state_kt_at]
     if np.isfinite(found.state_kt.value):
-        value, low, high = (float(part) for part in (found.state_kt.value, found.state_kt.low, found.state_kt.high))
+        value, *bounds = (float(part) for part in (found.state_kt.value, found.state_kt.low, found.state_kt.high))
+        low, high = (end if np.isfinite(end) else value for end in bounds)  # the title says where one is open
         ax.errorbar([found.md_ns], [value], [[value - low], [high - value]], fmt="o", color=MODEL_COLOURS[0], capsize=3)
         ends.append([low, high])
     if reference_kt is not None:
@@ -78,4 +79,4 @@ def _state(ax, found, reference_kt):
     ax.set_xlim(0, 1.03 * found.md_ns)
     ax.set_xlabel("MD of all simulations (ns)")
     ax.set_ylabel(f"free energy of {found.state} (kT)")
-    ax.set_title(f"{found.n_crossings} crossings, interval 95 %")
+    ax.set_title(f"{found.state_kt:.2f} kT (95 %), {found.n_crossings} crossings")

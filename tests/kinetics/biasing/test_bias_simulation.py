@@ -10,7 +10,13 @@ import two_peptides
 from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.kinetics import AngleCV, LinearCV, NetworkCV, bias_simulation
 from mdtok.kinetics.biasing.axis import BiasAxis
-from mdtok.kinetics.biasing.free_energy import BiasedFreeEnergy, UmbrellaWalks, Walk, estimate_free_energy
+from mdtok.kinetics.biasing.free_energy import (
+    BiasedFreeEnergy,
+    MetadynamicsWalks,
+    UmbrellaWalks,
+    Walk,
+    estimate_free_energy,
+)
 from mdtok.kinetics.biasing.metadynamics import HILLS, Metadynamics
 from mdtok.kinetics.biasing.umbrella import Umbrella
 from mdtok.md import load_system, run_simulation
@@ -93,6 +99,18 @@ def test_a_state_that_was_never_seen_has_no_free_energy(tmp_path):
     assert not np.isfinite(found.state_kt.value) and "not seen on both sides" in str(found)
     assert np.isnan(found.ns_to_stay_within(1.0))
     assert BiasedFreeEnergy.from_dict(as_json(found.to_dict())).md_ns == found.md_ns
+
+
+def test_a_state_that_one_walker_saw_once_has_no_upper_bound(tmp_path):
+    """Of twenty time blocks one has it, and more than a third of the resamples do not."""
+    inside = np.zeros(1000, dtype=bool)
+    walks = [Walk(np.zeros(1000), inside), Walk(np.zeros(1000), inside | (np.arange(1000) > 990))]
+    bias = metadynamics(sine(), BiasAxis(-1.2, 1.2, 0.1, False))
+    weighted = MetadynamicsWalks(bias, [np.zeros((1000, 2))] * 2, walks, 100, progress=False)
+    found = estimate_free_energy(weighted, np.linspace(-1, 1, 4), 1.0, "metadynamics", "cv > 0", progress=False)
+    assert found.state_kt.high == np.inf and np.isfinite(found.state_kt.low)
+    assert found.state_kt.value == pytest.approx(np.log(1591 / 9)) and "∞] kT" in str(found)
+    assert "1 crossings are few" in str(found) or "0 crossings are few" in str(found)
 
 
 def test_how_long_it_took_to_come_and_stay():
