@@ -33,10 +33,13 @@ __getattr__, __all__ = lazy_names(
         "classification": ["classification_scores", "accuracy_by_slice", "nearest_at_start"],
         "collective_variables": ["compare_cvs", "fit_tica", "fit_vamp"],
         "vampnet": ["fit_vampnet"],
+        "cvs.angle": ["AngleCV"],
         "cvs.linear": ["LinearCV"],
         "cvs.network": ["NetworkCV"],
         "cvs.openmm_force": ["to_openmm_force"],
         "cvs.plumed": ["to_plumed", "save_torchscript"],
         "cvs.saved": ["load_cv"],
+        "biasing.simulate": ["bias_simulation"],
+        "biasing.free_energy": ["BiasedFreeEnergy"],
     },
 )

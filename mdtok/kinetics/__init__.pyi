@@ -1,12 +1,15 @@
 """Kinetics: estimators with intervals, the noise floor, the scorecard."""
 
 from mdtok.kinetics.bayes_limits import BayesClassifier as BayesClassifier
+from mdtok.kinetics.biasing.free_energy import BiasedFreeEnergy as BiasedFreeEnergy
+from mdtok.kinetics.biasing.simulate import bias_simulation as bias_simulation
 from mdtok.kinetics.classification import accuracy_by_slice as accuracy_by_slice
 from mdtok.kinetics.classification import classification_scores as classification_scores
 from mdtok.kinetics.classification import nearest_at_start as nearest_at_start
 from mdtok.kinetics.collective_variables import compare_cvs as compare_cvs
 from mdtok.kinetics.collective_variables import fit_tica as fit_tica
 from mdtok.kinetics.collective_variables import fit_vamp as fit_vamp
+from mdtok.kinetics.cvs.angle import AngleCV as AngleCV
 from mdtok.kinetics.cvs.linear import LinearCV as LinearCV
 from mdtok.kinetics.cvs.network import NetworkCV as NetworkCV
 from mdtok.kinetics.cvs.openmm_force import to_openmm_force as to_openmm_force

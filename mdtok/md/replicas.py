@@ -40,6 +40,7 @@ from mdtok.progress import tracked
 if TYPE_CHECKING:
     from openmm.unit import Quantity
 
+    from mdtok.md.bias import Bias
     from mdtok.md.platforms import PlatformChoice
     from mdtok.md.simulated_system import SimulatedSystem
     from mdtok.md.trajectory import Trajectories
@@ -65,7 +66,8 @@ def run_replicas(
     n_processes: int | None = None,
     executor: Any | None = None,
     platform: str | PlatformChoice = "auto",
-    starts: Sequence[str] | None = None,
+    starts: Sequence[str | None] | None = None,
+    biases: Sequence[Bias] | None = None,
     progress: bool = True,
 ) -> Trajectories:
     """Simulate independent replicas of a system, and open their trajectories.
@@ -89,8 +91,11 @@ def run_replicas(
         Where replicas run instead of a process pool here; a future has ``.result()``. The folder must be shared.
     platform : str or PlatformChoice
         See `select_platform`; "auto" is measured once, here.
-    starts : list of str, optional
-        Names of starts that the replicas take in turn; all of the system's if not given.
+    starts : list of str or None, optional
+        Names of starts that the replicas take in turn, None for the structure itself; all of the system's if not
+        given.
+    biases : list of Bias, optional
+        That the replicas take in turn.
     progress : bool
         Show one progress bar: nanoseconds of all replicas, speed, time left.
 
@@ -124,13 +129,15 @@ def run_replicas(
     starts = list(system.starts) or [None] if starts is None else list(starts)
     if not starts:
         raise SettingsError("starts is empty; give names of starts, or leave it out to take all of them.")
+    in_turn: Sequence[Bias | None] = biases or (None,)
     replicas = [
-        (Path(out) / f"replica_{index:03d}", replica_seed, starts[index % len(starts)])
-        for index, replica_seed in enumerate(_replica_seeds(seed, n_replicas))
+        (Path(out) / f"replica_{k:03d}", replica_seed, starts[k % len(starts)], in_turn[k % len(in_turn)])
+        for k, replica_seed in enumerate(_replica_seeds(seed, n_replicas))
     ]
     n_done = []
-    for folder, replica_seed, start in replicas:
-        n_done.append(check_folder(folder, simulation_settings(system, replica_seed, start, interval), n_steps))
+    for folder, replica_seed, start, bias in replicas:
+        settings = simulation_settings(system, replica_seed, start, interval, bias)
+        n_done.append(check_folder(folder, settings, n_steps))
     to_run = [one for one, steps in zip(replicas, n_done) if steps < n_steps and not blown_up(one[0])]
     if n_processes is not None and (int(n_processes) != n_processes or n_processes < 1):
         raise SettingsError(f"n_processes is {n_processes}; a whole number of at least 1 was expected.")
@@ -139,13 +146,14 @@ def run_replicas(
         choice = select_platform(platform, system, n_side_by_side)
         if choice.is_gpu and n_processes is None:
             n_side_by_side = 1
-        jobs = [(system, n_steps, folder, replica_seed, start, choice) for folder, replica_seed, start in to_run]
+        jobs = [(system, n_steps, folder, its_seed, start, bias, choice) for folder, its_seed, start, bias in to_run]
         with _worker_pool(n_side_by_side) if executor is None else contextlib.nullcontext(executor) as pool:
             _run_all(pool, jobs, system, n_steps, n_replicas, sum(n_done), progress)
-    sound = [folder for folder, _, _ in replicas if not blown_up(folder)]
+    folders = [folder for folder, *_ in replicas]
+    sound = [folder for folder in folders if not blown_up(folder)]
     if not sound:
-        raise BlownUp(f"All replicas blew up; {replicas[0][0].name}: {blown_up(replicas[0][0])}")
-    for remark in remarks_on([folder for folder, _, _ in replicas]):
+        raise BlownUp(f"All replicas blew up; {folders[0].name}: {blown_up(folders[0])}")
+    for remark in remarks_on(folders):
         logger.warning("%s", remark)
     paths = [folder / TRAJECTORY for folder in sound]
     return open_trajectories(paths, top=sound[0] / TOPOLOGY, dt_ps=interval * system.timestep_fs / 1000)
@@ -167,7 +175,7 @@ def _replica_seeds(seed, n_replicas):
     return [int(child.generate_state(1)[0]) for child in np.random.SeedSequence(int(seed)).spawn(n_replicas)]
 
 
-def _run_replica(system, n_steps, folder, seed, start, choice):
+def _run_replica(system, n_steps, folder, seed, start, bias, choice):
     try:
         run_simulation(
             system,
@@ -176,6 +184,7 @@ def _run_replica(system, n_steps, folder, seed, start, choice):
             seed=seed,
             start=start,
             platform=choice,
+            bias=bias,
             progress=False,
             should_stop=_cancelled.is_set,
         )

@@ -21,6 +21,7 @@ from mdtok.progress import tracked
 from mdtok.storage import read_json, whole, write_json
 
 if TYPE_CHECKING:
+    from mdtok.md.bias import Bias
     from mdtok.md.platforms import PlatformChoice
     from mdtok.md.simulated_system import SimulatedSystem
 
@@ -53,6 +54,7 @@ def run_simulation(
     checkpoint_interval_steps: int | None = None,
     reporters: Sequence = (),
     should_stop: Callable[[], bool] | None = None,
+    bias: Bias | None = None,
     progress: bool = True,
 ) -> Path:
     """Simulate a system for `n_steps` steps in all, and leave its trajectory in a folder.
@@ -83,6 +85,8 @@ def run_simulation(
         Further reporters. They see the steps after the last checkpoint again when a run is continued.
     should_stop : callable, optional
         Asked at each frame; once it is true, the run ends early with a checkpoint, to be continued some other time.
+    bias : Bias, optional
+        A force that is added, and how the simulation advances under it.
     progress : bool
         Show a progress bar.
 
@@ -112,7 +116,7 @@ def run_simulation(
     _check_count("n_steps", n_steps)
     _check_count("frame_interval_steps", interval)
     _check_count("checkpoint_interval_steps", 1 if checkpoint_interval_steps is None else checkpoint_interval_steps)
-    settings = simulation_settings(system, seed, start, interval)
+    settings = simulation_settings(system, seed, start, interval, bias)
     n_done = check_folder(out, settings, n_steps)
     if n_done == n_steps:
         return out / TRAJECTORY
@@ -121,7 +125,7 @@ def run_simulation(
     out.mkdir(parents=True, exist_ok=True)
     _remove_left_over(out)
     write_json(out / "settings.json", settings)
-    simulation = _make_simulation(system, choice, seed, n_done)
+    simulation, advance = _make_simulation(system, choice, seed, n_done, bias, out)
     if n_done:
         restore(simulation, out, find_checkpoints(out, settings))
     else:
@@ -141,7 +145,7 @@ def run_simulation(
         smoothing=0,
         disable=not progress,
     ) as bar:
-        _advance(simulation, n_steps, interval, checkpoint_interval_steps, recorder, bar, should_stop)
+        _advance(simulation, advance, n_steps, interval, checkpoint_interval_steps, recorder, bar, should_stop)
     return out / TRAJECTORY
 
 
@@ -150,7 +154,7 @@ def _check_count(name, value):
         raise SettingsError(f"{name} is {value}; a whole number of at least 1 was expected.")
 
 
-def simulation_settings(system, seed, start, frame_interval_steps):
+def simulation_settings(system, seed, start, frame_interval_steps, bias=None):
     """Everything that decides what a simulation computes, as it stands in settings.json."""
     system.start_positions(start)
     if isinstance(seed, bool) or int(seed) != seed or seed < 0:
@@ -158,7 +162,8 @@ def simulation_settings(system, seed, start, frame_interval_steps):
     settings = {key: value for key, value in system.settings.items() if key != "starts"}
     start = system.default_start if start is None else start
     settings["start"] = None if start is None else {"name": start, **system.settings["starts"][start]}
-    return {**settings, "seed": int(seed), "frame_interval_steps": int(frame_interval_steps)}
+    settings |= {"seed": int(seed), "frame_interval_steps": int(frame_interval_steps)}
+    return settings if bias is None else {**settings, "bias": bias.settings}
 
 
 def check_folder(out, settings, n_steps):
@@ -178,10 +183,11 @@ def check_folder(out, settings, n_steps):
     there = read_json(path)
     if not isinstance(there, dict):
         raise RunFolderError(f"{path} holds no settings of a simulation; choose another folder, or remove this one.")
+    seen, wanted = _with_parts(there), _with_parts(settings)
     other = [
-        f"{key}: {there.get(key)!r} there, {settings.get(key)!r} asked for"
-        for key in sorted({*there, *settings})
-        if there.get(key) != settings.get(key)
+        f"{key}: {seen.get(key)!r} there, {wanted.get(key)!r} asked for"
+        for key in sorted({*seen, *wanted})
+        if seen.get(key) != wanted.get(key)
     ]
     if other:
         raise RunFolderError(
@@ -197,6 +203,14 @@ def check_folder(out, settings, n_steps):
     return n_done
 
 
+def _with_parts(settings):
+    """Settings with the parts of a bias each by itself."""
+    parts = settings.get("bias")
+    if not isinstance(parts, dict):
+        return settings
+    return {**settings, "bias": True, **{f"bias {key}": value for key, value in parts.items()}}
+
+
 def recorded_steps(out):
     """The step of the last row of a folder's state.csv: how far a simulation that may be running has come."""
     path = out / "state.csv"
@@ -208,15 +222,17 @@ def recorded_steps(out):
     return int(rows[-1].split(b",", 1)[0]) if rows else 0
 
 
-def _make_simulation(system, choice, seed, n_done):
+def _make_simulation(system, choice, seed, n_done, bias, out):
+    """The simulation, and what makes it advance."""
     thermostat, barostat, _ = _openmm_seeds(seed, n_done)
     openmm_system = copy.deepcopy(system.system)
     for force in openmm_system.getForces():
         if isinstance(force, openmm.MonteCarloBarostat):
             force.setRandomNumberSeed(barostat)
+    advance = app.Simulation.step if bias is None else bias.attach(system, openmm_system, out)
     integrator = system.make_integrator(thermostat)
     platform = openmm.Platform.getPlatformByName(choice.name)
-    return app.Simulation(system.topology, openmm_system, integrator, platform, choice.properties)
+    return app.Simulation(system.topology, openmm_system, integrator, platform, choice.properties), advance
 
 
 def _openmm_seeds(seed, n_done):
@@ -234,7 +250,7 @@ def _write_topology(path, system, positions):
         app.PDBFile.writeFile(system.solute_topology, solute, file, keepIds=True)
 
 
-def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar, should_stop):
+def _advance(simulation, advance, n_steps, interval, checkpoint_interval, recorder, bar, should_stop):
     """Step from event to event: frames, checkpoints, the end."""
     ns_per_step = bar.total / n_steps
     last_checkpoint = time.monotonic()
@@ -244,7 +260,7 @@ def _advance(simulation, n_steps, interval, checkpoint_interval, recorder, bar, 
         if checkpoint_interval:
             stops.append(step - step % checkpoint_interval + checkpoint_interval)
         try:
-            simulation.step(min(stops) - step)
+            advance(simulation, min(stops) - step)
         except openmm.OpenMMException as error:
             if "nan" not in str(error).lower():
                 raise

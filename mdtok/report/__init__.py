@@ -29,6 +29,7 @@ __getattr__, __all__ = lazy_names(
         "plots.memory": ["plot_memory"],
         "plots.commitment": ["plot_commit_times"],
         "plots.profiles": ["plot_free_energy_profiles"],
+        "plots.biased": ["plot_biased_free_energy"],
         "plots.networks": ["plot_flux_network", "plot_transition_path_times"],
         "plots.tracing": ["plot_causal_traces", "plot_kinetic_distances"],
         "plots.maps": ["Projection", "frames_of_tokens", "plot_free_energy_map", "free_energy_maps", "plot_state_map"],

@@ -13,6 +13,7 @@ from mdtok.report.plots.attention import plot_head_maps as plot_head_maps
 from mdtok.report.plots.attention import plot_layer_maps as plot_layer_maps
 from mdtok.report.plots.attention import plot_segment_attention as plot_segment_attention
 from mdtok.report.plots.attention import plot_time_difference_profile as plot_time_difference_profile
+from mdtok.report.plots.biased import plot_biased_free_energy as plot_biased_free_energy
 from mdtok.report.plots.commitment import plot_commit_times as plot_commit_times
 from mdtok.report.plots.forecasts import plot_accuracy_by_slice as plot_accuracy_by_slice
 from mdtok.report.plots.forecasts import plot_forecast_error as plot_forecast_error

@@ -49,6 +49,7 @@ COMMANDS = {
     "tokens": Command("Your discrete trajectories: models, scorecard, report.", "runs.own_tokens:run_tokens"),
     "judge": Command("What anything generated against MD: verdict, worth, the field's metrics.", "judging:run_judge"),
     "bench": Command("A benchmark of kinetics with exact answers: one row a model.", "benchmark.bench:run_bench"),
+    "bias": Command("A molecule biased along a CV: metadynamics or umbrella windows, free energy.", "biasing:run_bias"),
     "compare": Command("Do two runs agree? Their MD side by side.", "studies.agreement:run_agreement"),
     "ablate": Command(
         "What each part of a model is worth: variants with several seeds.", "studies.ablation:run_ablation"

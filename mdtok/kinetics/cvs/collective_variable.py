@@ -32,9 +32,12 @@ class CollectiveVariable(ABC):
         What each part of the encoded features is of atoms.
     n_cvs : int
         How many numbers a frame it gives.
+    period : float or None
+        After which it comes round again, from ``-period / 2`` to ``period / 2``; None where it does not.
     """
 
     n_cvs: int
+    period: float | None = None
 
     def __init__(self, featurizer: Featurizer) -> None:
         self.columns = columns_of(featurizer)
@@ -98,11 +101,15 @@ class CollectiveVariable(ABC):
             raise SettingsError(
                 f"A collective variable was to be saved as {path}; a name that ends in .json was expected."
             )
+        write_numbers(path, self.to_dict())
+
+    def to_dict(self) -> dict:
+        """All that it is, its molecule too, as plain values and arrays."""
         said = {"schema": 1, "class": type(self).__name__, "featurizer": featurizer_to_dict(self.featurizer)}
-        write_numbers(path, {**said, **self.settings()})
+        return {**said, **self.settings()}
 
 
 def _are_trajectories(data):
-    if isinstance(data, mdtraj.Trajectory) or hasattr(data, "chunks"):
+    if isinstance(data, mdtraj.Trajectory) or hasattr(data, "topology"):
         return True
     return isinstance(data, (list, tuple)) and len(data) > 0 and hasattr(data[0], "n_atoms")

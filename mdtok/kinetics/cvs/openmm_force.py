@@ -10,6 +10,7 @@ import openmm
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.topologies import describe, same_residue
+from mdtok.kinetics.cvs.angle import AngleCV
 from mdtok.kinetics.cvs.collective_variable import CollectiveVariable
 from mdtok.kinetics.cvs.columns import Torsions, atoms_of, with_offsets
 from mdtok.kinetics.cvs.linear import LinearCV
@@ -33,7 +34,7 @@ def to_openmm_force(
 
     Parameters
     ----------
-    cv : LinearCV or NetworkCV
+    cv : LinearCV, NetworkCV or AngleCV
     system : MolecularSystem or openmm.System, optional
         That the force is for: its atoms are held against those of `cv`, and its box counts between molecules. Without
         it the force is for a system of the very atoms that `cv` was made of.
@@ -45,8 +46,9 @@ def to_openmm_force(
 
     Returns
     -------
-    openmm.CustomCVForce or openmm.PythonForce
-        The former for linear CVs of torsions, distances between two atoms and contacts, on every platform. The latter,
+    openmm.CustomCVForce, openmm.CustomTorsionForce or openmm.PythonForce
+        The first for linear CVs of torsions, distances between two atoms and contacts, the second for an angle, both on
+        every platform. The last,
         which is slower, for networks, and for distances or contacts of the closest heavy atoms. A PythonForce lives
         in its process: XML does not hold it.
 
@@ -81,6 +83,8 @@ def to_openmm_force(
     """
     component = _which(cv, component)
     place, in_box = _places(cv, system, topology)
+    if isinstance(cv, AngleCV):
+        return _angle_force(cv.columns[0], place, in_box)
     native = isinstance(cv, LinearCV) and not any(getattr(part, "closest", False) for part in cv.columns)
     if native:
         return _native_force(cv, component, place, in_box)
@@ -144,6 +148,13 @@ def _require_same_atoms(cv, topology):
                 f"Atom {index} of the CV is {wanted} ({describe(own)}), that of the system "
                 f"{found or 'not there'} ({describe(topology)}); make the CV from trajectories of this system."
             )
+
+
+def _angle_force(part, place, in_box):
+    force = openmm.CustomTorsionForce("theta")
+    force.setUsesPeriodicBoundaryConditions(bool(part.crosses[0] and in_box))
+    force.addTorsion(*place[part.atoms[0]].tolist())
+    return force
 
 
 def _native_force(cv, component, place, in_box):

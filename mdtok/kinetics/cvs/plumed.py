@@ -10,6 +10,7 @@ import numpy as np
 
 from mdtok.errors import SettingsError
 from mdtok.features.topologies import describe
+from mdtok.kinetics.cvs.angle import AngleCV
 from mdtok.kinetics.cvs.collective_variable import CollectiveVariable
 from mdtok.kinetics.cvs.columns import Torsions, with_offsets
 from mdtok.kinetics.cvs.linear import LinearCV
@@ -24,7 +25,7 @@ def to_plumed(cv: CollectiveVariable, label: str = "cv", model_file: str = MODEL
 
     Parameters
     ----------
-    cv : LinearCV or NetworkCV
+    cv : LinearCV, NetworkCV or AngleCV
     label : str
         Of the result; ``cv_1``, ``cv_2``, … where a linear CV has several, ``cv.node-0``, … of a network.
     model_file : str
@@ -73,8 +74,11 @@ def to_plumed(cv: CollectiveVariable, label: str = "cv", model_file: str = MODEL
     lines = [
         f"# {describe(cv.featurizer.topology_)}: atoms are counted from 1, lengths are in nm, angles in radians.",
         *_whole_molecules(cv),
-        *_feature_lines(cv),
     ]
+    if isinstance(cv, AngleCV):
+        lines.append(f"{label}: TORSION ATOMS={_from_one(cv.columns[0].atoms[0])}{_images(cv.columns[0], 0)}")
+        return "\n".join(lines) + "\n"
+    lines += _feature_lines(cv)
     arguments = [f"f{k + 1}" for k in range(len(cv.column_names))]
     if isinstance(cv, LinearCV):
         for k, weights in enumerate(cv.weights.T):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features.saved_featurizer import featurizer_from_dict
+from mdtok.kinetics.cvs.angle import AngleCV
 from mdtok.kinetics.cvs.collective_variable import CollectiveVariable
 from mdtok.kinetics.cvs.linear import LinearCV
 from mdtok.storage import damage_in_one_line, read_numbers
@@ -28,7 +29,7 @@ def load_cv(path: str | Path, network: torch.nn.Module | None = None) -> Collect
 
     Returns
     -------
-    LinearCV or NetworkCV
+    LinearCV, NetworkCV or AngleCV
 
     Raises
     ------
@@ -60,9 +61,12 @@ def load_cv(path: str | Path, network: torch.nn.Module | None = None) -> Collect
 @damage_in_one_line
 def _load(_, path, network):
     content = read_numbers(path)
-    if not isinstance(content, dict) or content.get("class") not in ("LinearCV", "NetworkCV") or content["schema"] != 1:
+    known = ("LinearCV", "NetworkCV", "AngleCV")
+    if not isinstance(content, dict) or content.get("class") not in known or content["schema"] != 1:
         raise DataError(f"{path} holds no collective variable; a file that save() of one wrote was expected.")
     featurizer = featurizer_from_dict(content["featurizer"], path)
+    if content["class"] == "AngleCV":
+        return AngleCV(featurizer)
     if content["class"] == "LinearCV":
         return LinearCV(featurizer, content["weights"], content["mean"])
 

@@ -1,0 +1,1 @@
+"""Biased simulations along collective variables, and the free energies that they give."""
