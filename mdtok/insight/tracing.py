@@ -196,13 +196,11 @@ def trace_causes(
     A site is significant if
 
     1. the total effect (clean - corrupted) is not zero, by the same test as below, and larger than in untrained
-    networks of this
-       shape, by rank among `n_untrained`; an untrained network therefore has any site at all at the `error_rate` at
-       most;
+       networks of this shape, by rank among `n_untrained`; an untrained network therefore has any site at all at the
+       `error_rate` at most;
     2. its own activation does more than the activation of another prompt at the same site, and more than nothing, in
-    the same
-       direction: two-sided tests by flipping the signs of the differences of prompts, each by the maximum over all
-       sites;
+       the same direction: two-sided tests by flipping the signs of the differences of prompts, each by the maximum
+       over all sites;
     3. it gives back at least `least_share` of the total effect: with many prompts the least trace is significant.
 
     Where transitions are anchored on counts (`NanoGPT(anchor="basins")`) those are computed from the tokens, and stay
