@@ -65,6 +65,7 @@ def main():
         rows[name] = row_of(runs, at)
         write_json(given.out / "rows.json", as_plain(rows))
         say(rows)
+    print(f"\nLearnt CVs were fitted to {8 * given.training_ns:g} ns at {TRAINING_KELVIN:g} K, which no row counts.")
 
 
 def learnt(out, ns, n_processes):

@@ -1,10 +1,15 @@
 """Progress of what takes long: a bar in a terminal or a notebook, a line each few seconds in a log file."""
 
 import sys
+import warnings
 from typing import Any, TextIO
 
-from tqdm.auto import tqdm
+from tqdm.std import TqdmWarning
 from tqdm.std import tqdm as plain_tqdm
+
+with warnings.catch_warnings():  # a notebook without ipywidgets has bars of text, which need no warning
+    warnings.simplefilter("ignore", TqdmWarning)
+    from tqdm.auto import tqdm
 
 SECONDS = 10.0  # between lines of a log file; what takes less has none
 
