@@ -188,11 +188,14 @@ class NoiseFloor:
         What `compare` gives for each two.
     n_units : int
         Trajectories (or blocks) that the pieces are made of.
+    of_shape : bool
+        Whether the pieces are as long as what is judged: what some of them never see it need not see either.
     """
 
     variance: float
     differences: dict
     n_units: int
+    of_shape: bool = False
 
     def scaled(self, *compared):
         """The floor of comparing pieces of other lengths: frames of training MD, of test MD and of the model's
@@ -200,7 +203,7 @@ class NoiseFloor:
         scale = np.sqrt(sum(1 / n for n in compared) / self.variance)
         powers = {"populations_jsd": 2}  # a divergence goes with the square of the difference
         scaled = {m: d * scale ** powers.get(m, 1) for m, d in self.differences.items()}
-        return NoiseFloor(sum(1 / n for n in compared), scaled, self.n_units)
+        return NoiseFloor(sum(1 / n for n in compared), scaled, self.n_units, self.of_shape)
 
     def summary(self, metric):
         """Median and `LEVEL` quantile of the largest difference in a split, factors for ratios; NaN if MD cannot
@@ -269,6 +272,8 @@ class NoiseFloor:
         Judgement
         """
         testable = self._testable(metric) & ~np.isnan(difference)
+        if self.of_shape:
+            testable &= np.isfinite(difference) | np.isfinite(self.differences[metric]).all(axis=0)
         if not testable.any():
             return Judgement(None, None, None, np.zeros(np.shape(difference), dtype=bool))
         spread, critical = self._critical(metric, testable)

@@ -143,7 +143,7 @@ class Reference:
         pairs = map_on_cores(of_piece, seeds, self.counts_of_units.takes_long(self.n_splits))
         # a piece is part of the MD that it is held against
         variance = 1 / (sum(lengths) * stride) - 1 / self.n_md
-        return NoiseFloor(variance, compare_all(pairs), len(self.units))
+        return NoiseFloor(variance, compare_all(pairs), len(self.units), of_shape=True)
 
 
 def draw_pieces(dtrajs, lengths, rng):
