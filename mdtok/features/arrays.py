@@ -9,6 +9,7 @@ from typing import overload
 import numpy as np
 
 from mdtok.errors import DataError
+from mdtok.features.given import given_arrays
 
 CHUNK_NUMBERS = 1_000_000  # rows x columns at a time: 8 MB in double precision, and as fast as more
 
@@ -19,7 +20,7 @@ def as_features(features: np.ndarray | Sequence[np.ndarray], n_features: int | N
     Parameters
     ----------
     features : array, shape (n_frames, n_features), or list of such arrays
-        One trajectory, or several. A 1-D array is one column.
+        One trajectory, or several; of NumPy or torch, or a DataFrame. A 1-D array is one column.
     n_features : int, optional
         Columns that every array must have.
 
@@ -38,11 +39,8 @@ def as_features(features: np.ndarray | Sequence[np.ndarray], n_features: int | N
     >>> as_features([0.5, 1.0])[0].shape
     (2, 1)
     """
-    if isinstance(features, np.ndarray) and features.dtype != object:
-        features = [features]
-    features = list(features)
-    if features and np.ndim(features[0]) == 0:
-        features = [np.asarray(features)]
+    arrays = given_arrays(features, "Features")
+    features = [arrays] if isinstance(arrays, np.ndarray) else arrays
     if not features:
         raise DataError("No features were given; pass an array of shape (n_frames, n_features) or a list of them.")
     checked = []
@@ -53,7 +51,6 @@ def as_features(features: np.ndarray | Sequence[np.ndarray], n_features: int | N
 
 
 def _as_feature_array(array, index, n_features):
-    array = np.asarray(array)
     if array.dtype.kind not in "fiub":
         raise DataError(f"Features of trajectory {index} are of type {array.dtype}; numbers were expected.")
     array = array.astype(np.promote_types(array.dtype, np.float32), copy=False)

@@ -12,6 +12,7 @@ import numpy as np
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer
 from mdtok.features.feature_files import FeatureTable
+from mdtok.features.given import given_arrays
 from mdtok.md.trajectory import Trajectories
 from mdtok.tokens.dtrajs import as_dtrajs
 
@@ -100,10 +101,10 @@ def _read(given, what, featurizer, dt_ps):
     if isinstance(given, Trajectories) or _are(given, mdtraj.Trajectory):
         trajs = [given] if isinstance(given, mdtraj.Trajectory) else given
         return _featurize(trajs, what, featurizer, dt_ps)
-    arrays = [given] if isinstance(given, np.ndarray) else list(given)
+    arrays = given_arrays(given, "trajectories")
+    arrays = [arrays] if isinstance(arrays, np.ndarray) else arrays
     if not arrays:
         raise DataError("no trajectory was given.")
-    arrays = [np.asarray(array) for array in arrays]
     if all(array.ndim == 1 and _whole(array) for array in arrays):
         return Sample("tokens", as_dtrajs(arrays), dt_ps)
     arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
