@@ -13,7 +13,8 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer
 from mdtok.features.feature_files import FeatureTable
 from mdtok.features.given import given_arrays
-from mdtok.md.trajectory import Trajectories
+from mdtok.md.in_memory import is_universe
+from mdtok.md.trajectory import Trajectories, open_trajectories
 from mdtok.tokens.dtrajs import as_dtrajs
 
 _SAME_INTERVAL = 1e-3  # relative difference up to which two frame intervals are the same
@@ -98,6 +99,8 @@ def _read(given, what, featurizer, dt_ps):
         return given
     if isinstance(given, FeatureTable):
         return Sample("features", given.arrays, given.dt_ps or dt_ps, given.names, given.periodic, given.files)
+    if is_universe(given) or (isinstance(given, (list, tuple)) and given and all(is_universe(one) for one in given)):
+        given = open_trajectories(given)
     if isinstance(given, Trajectories) or _are(given, mdtraj.Trajectory):
         trajs = [given] if isinstance(given, mdtraj.Trajectory) else given
         return _featurize(trajs, what, featurizer, dt_ps)
