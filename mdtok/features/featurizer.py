@@ -18,6 +18,7 @@ from mdtok.errors import DataError, SettingsError
 from mdtok.features.arrays import first_not_finite
 from mdtok.features.feature import Feature
 from mdtok.features.feature_folder import FeatureFolder
+from mdtok.features.parameters import Parameters
 from mdtok.features.topologies import describe, told_apart
 from mdtok.md.bonds import Bonds, true_topology
 from mdtok.md.in_memory import hold, is_universe
@@ -176,7 +177,7 @@ def _atom_index(topology, atom):
     return int(atom)
 
 
-class Featurizer:
+class Featurizer(Parameters):
     """Compute features for trajectories, chunk by chunk.
 
     Parameters

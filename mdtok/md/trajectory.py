@@ -311,7 +311,9 @@ def _hold_all(given, top, dt_ps, stride):
     trajs = [hold(one, index, dt_ps, stride) for index, one in enumerate(given)]
     for one in trajs[1:]:
         if one.n_atoms != trajs[0].n_atoms:
-            raise DataError(f"{one.path} has {one.n_atoms} atoms, {trajs[0].path} {trajs[0].n_atoms}; open one molecule.")
+            raise DataError(
+                f"{one.path} has {one.n_atoms} atoms, {trajs[0].path} {trajs[0].n_atoms}; open one molecule."
+            )
     common_spacing([str(one.path) for one in trajs], [one.dt_ps for one in trajs], None)
     return Trajectories(trajs)
 

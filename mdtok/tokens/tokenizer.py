@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from mdtok.errors import DataError, RunFolderError, SettingsError
 from mdtok.features.arrays import as_features
+from mdtok.features.parameters import Parameters
 from mdtok.features.streaming import fit_in_chunks
 from mdtok.storage import damage_in_one_line, read_json, read_npy, whole, write_json
 from mdtok.tokens.dtrajs import as_dtrajs
@@ -34,7 +35,7 @@ FIT_FRAMES = 200_000  # k-means sees at most so many frames; centres of 100 stat
 _SETTINGS = ("n_states", "n_macrostates", "lagtime", "tica_dim", "centers", "seed")
 
 
-class StateTokenizer:
+class StateTokenizer(Parameters):
     """Turn features into tokens 0 .. n_states_ - 1, and tokens into metastable states.
 
     TICA (if asked for), k-means, restriction to the largest connected set of states, a reversible maximum-likelihood
