@@ -39,3 +39,11 @@ class Feature(ABC):
     @abstractmethod
     def transform(self, traj: mdtraj.Trajectory) -> np.ndarray:
         """The columns of each frame of an mdtraj.Trajectory, ndarray of float32, shape (n_frames, n_columns)."""
+
+    def __repr__(self) -> str:
+        shown = {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_") and isinstance(value, (str, int, float, list, tuple))
+        }
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

@@ -37,5 +37,9 @@ class Parameters:
 
     def __repr__(self) -> str:
         arguments = inspect.signature(type(self)).parameters
-        values = {name: value for name, value in self.get_params().items() if value is not arguments[name].default}
+        values = {
+            name: value
+            for name, value in self.get_params().items()
+            if not (isinstance(value, (str, int, float, type(None))) and value == arguments[name].default)
+        }
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"

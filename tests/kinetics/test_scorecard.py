@@ -43,6 +43,11 @@ def test_a_perfect_model_passes_every_check(card):
     assert set(card.content["models"]["exact"]["verdicts"].values()) == {verdicts.WITHIN}
 
 
+def test_a_notebook_shows_the_table_and_not_the_whole_page(card):
+    shown = card._repr_html_()
+    assert all(name in shown for name in card.content["models"]) and len(shown) < 10_000
+
+
 def test_a_model_twice_too_fast_is_off_by_two_and_the_sentence_says_so(card):
     row = card.content["models"]["hasty"]
     assert not row["passes"]

@@ -35,3 +35,5 @@ def test_parameters_are_set_and_checked():
 def test_a_repr_says_what_is_not_the_default():
     assert repr(mdtok.StateTokenizer(n_states=7)) == "StateTokenizer(n_states=7)"
     assert repr(mdtok.StateTokenizer()) == "StateTokenizer()"
+    shown = "Featurizer(features=[Dihedrals(which=['phi'], encoding='radians')])"
+    assert repr(mdtok.Featurizer([mdtok.Dihedrals("phi", encoding="radians")], memory_limit_gb=float("2"))) == shown

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import html
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +84,6 @@ class Scorecard:
             text = f"{Estimate.of(nats):.4f}" if nats else text
             lines.append(f"{name:<{width}}  {text:<34}" + "".join(f"{s:>13}" for s in shown))
         return "\n".join([*lines, "", *self.sentences, *self.content.get("remarks", [])])
-
 
     def _repr_html_(self):
         """What a notebook shows: the table and the sentences; the whole page is what `save` writes."""
