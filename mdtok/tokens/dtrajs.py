@@ -57,7 +57,7 @@ def _in_trajectories(given, arrays):
     """A list of trajectories: a row of tokens is one, and so is a table of one column; a matrix has one a row."""
     if not isinstance(arrays, np.ndarray):
         return arrays
-    if hasattr(given, "columns"):
+    if hasattr(given, "columns") and arrays.ndim == 2:
         if arrays.shape[1] != 1:
             raise DataError(f"Tokens: a table of {arrays.shape[1]} columns was given; choose the one of the tokens.")
         arrays = arrays[:, 0]
