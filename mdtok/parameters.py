@@ -37,7 +37,7 @@ class Parameterised:
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Change settings; they count from the next `fit` on.
+        """Change settings; what was fitted with others is forgotten.
 
         Raises
         ------
@@ -52,7 +52,7 @@ class Parameterised:
         own = {key: value for key, value in params.items() if "__" not in key}
         if own:
             new = type(self)(**(known | own))  # refuses what is out of range before anything changes
-            vars(self).update(vars(new))
+            self.__dict__ = new.__dict__
         for key, value in params.items():
             name, _, inner = key.partition("__")
             if inner:

@@ -4,11 +4,12 @@ a time."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 
 from mdtok.errors import DataError
+from mdtok.features.given import given_arrays
 
 CHUNK_NUMBERS = 1_000_000  # rows x columns at a time: 8 MB in double precision, and as fast as more
 
@@ -19,8 +20,7 @@ def as_features(features: np.ndarray | Sequence[np.ndarray], n_features: int | N
     Parameters
     ----------
     features : array, shape (n_frames, n_features), or list of such arrays
-        One trajectory, or several. A 1-D array is one column. Tensors and data frames are taken as the arrays that they
-        are. An array of three dimensions may be coordinates, and is refused.
+        One trajectory, or several; of NumPy or torch, or a DataFrame. A 1-D array is one column.
     n_features : int, optional
         Columns that every array must have.
 
@@ -39,12 +39,8 @@ def as_features(features: np.ndarray | Sequence[np.ndarray], n_features: int | N
     >>> as_features([0.5, 1.0])[0].shape
     (2, 1)
     """
-    features = as_given(features)
-    if isinstance(features, np.ndarray) and features.dtype != object:
-        features = [features]
-    features = [as_given(array) for array in features]
-    if features and np.ndim(features[0]) == 0:
-        features = [np.asarray(features)]
+    arrays = given_arrays(features, "Features")
+    features = [arrays] if isinstance(arrays, np.ndarray) else arrays
     if not features:
         raise DataError("No features were given; pass an array of shape (n_frames, n_features) or a list of them.")
     checked = []
@@ -54,35 +50,7 @@ def as_features(features: np.ndarray | Sequence[np.ndarray], n_features: int | N
     return checked
 
 
-def as_given(given: Any) -> Any:
-    """A tensor or a data frame as the array that it is, not as a list of its rows or columns; all else as it was given.
-
-    Raises
-    ------
-    DataError
-        A data frame with a column of times, which is no feature; or a tensor that is part of a computation.
-
-    Examples
-    --------
-    >>> import torch
-    >>> as_given(torch.zeros(9, 2)).shape
-    (9, 2)
-    """
-    if isinstance(given, (np.ndarray, list, tuple)) or not hasattr(given, "__array__"):
-        return given
-    if "time" in [str(name) for name in getattr(given, "columns", [])]:
-        raise DataError(
-            "The data frame has a column 'time', which is no feature; choose the columns, as in "
-            "table[['phi', 'psi']], or let load_features read the file."
-        )
-    try:
-        return np.asarray(given)
-    except (RuntimeError, TypeError) as error:  # of torch: on another device, or with a gradient
-        raise DataError(f"A {type(given).__name__} was given that is no plain array ({error}).") from None
-
-
 def _as_feature_array(array, index, n_features):
-    array = np.asarray(array)
     if array.dtype.kind not in "fiub":
         raise DataError(f"Features of trajectory {index} are of type {array.dtype}; numbers were expected.")
     array = array.astype(np.promote_types(array.dtype, np.float32), copy=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from mdtok.features.feature import Feature
 from mdtok.features.feature_folder import FeatureFolder
 from mdtok.features.topologies import describe, told_apart
 from mdtok.md.bonds import Bonds, true_topology
+from mdtok.md.in_memory import hold, is_universe
 from mdtok.parameters import Parameterised
 from mdtok.progress import tracked
 
@@ -235,7 +236,7 @@ class Featurizer(Parameterised):
 
         Parameters
         ----------
-        trajs : Trajectories, mdtraj.Trajectory or list of them
+        trajs : Trajectories, mdtraj.Trajectory, MDAnalysis universe, or list of them
         progress : bool
             Show a progress bar.
         out : path-like, optional
@@ -319,9 +320,17 @@ class Featurizer(Parameterised):
 
 
 def _as_list(trajs):
-    trajs = [trajs] if isinstance(trajs, mdtraj.Trajectory) or hasattr(trajs, "chunks") else list(trajs)
+    one = isinstance(trajs, (mdtraj.Trajectory, str)) or hasattr(trajs, "chunks") or is_universe(trajs)
+    trajs = [trajs] if one or not isinstance(trajs, Iterable) else list(trajs)
     if not trajs:
         raise DataError("No trajectory was given; pass what open_trajectories returns, or mdtraj trajectories.")
+    trajs = [hold(traj, index) if is_universe(traj) else traj for index, traj in enumerate(trajs)]
+    for traj in trajs:
+        if not (isinstance(traj, mdtraj.Trajectory) or hasattr(traj, "chunks")):
+            raise DataError(
+                f"A {type(traj).__name__} was given as a trajectory; pass what open_trajectories returns, mdtraj "
+                "trajectories or MDAnalysis universes (coordinates alone say nothing of the atoms)."
+            )
     return trajs
 
 

@@ -20,12 +20,13 @@ from mdtok.md.files import find_files, one_line
 from mdtok.md.frame_times import common_spacing
 from mdtok.md.frames import OPENERS
 from mdtok.md.headers import read_header
+from mdtok.md.in_memory import HeldTrajectory, hold, is_held
 from mdtok.md.series import Piece, in_series
 from mdtok.md.topology_files import read_topology
 
 
 def open_trajectories(
-    paths: str | Path | Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path] | Any,
     top: str | Path | mdtraj.Topology | mdtraj.Trajectory | None = None,
     dt_ps: float | None = None,
     stride: int = 1,
@@ -41,6 +42,7 @@ def open_trajectories(
     paths : str, path-like or list of these
         Files (DCD, XTC, or HDF5 as mdtraj writes it), or patterns such as ``"runs/*/trajectory.xtc"``. The matches of a
         pattern come in natural order (2 before 10). Pieces of one run (``run.part0002.xtc``) become one trajectory.
+        Or mdtraj trajectories in memory, or universes of MDAnalysis, which bring their topology.
     top : path-like, mdtraj.Topology or mdtraj.Trajectory, optional
         The topology of all files. Needed for DCD and XTC; HDF5 carries its own.
     dt_ps : float, optional
@@ -79,6 +81,9 @@ def open_trajectories(
         raise SettingsError(f"stride is {stride}; a whole number of at least 1 was expected.")
     if dt_ps is not None and not (np.isfinite(dt_ps) and dt_ps > 0):
         raise SettingsError(f"dt_ps is {dt_ps}; a positive number of picoseconds was expected.")
+    held = [paths] if is_held(paths) else paths
+    if isinstance(held, (list, tuple)) and held and all(is_held(one) for one in held):
+        return _hold_all(held, top, dt_ps, stride)
     paths = _find_trajectories(paths)
     topology = _load_topology(top)
     headers = []
@@ -268,7 +273,7 @@ class Trajectories(Sequence):
         All frames together.
     """
 
-    def __init__(self, files: Iterable[TrajectoryFile]) -> None:
+    def __init__(self, files: Iterable[TrajectoryFile | HeldTrajectory]) -> None:
         self._files = tuple(files)
         if not self._files:
             raise DataError("No trajectory is left; keep at least one.")
@@ -298,6 +303,19 @@ class Trajectories(Sequence):
     @property
     def n_frames(self) -> int:
         return sum(file.n_frames for file in self._files)
+
+
+def _hold_all(given, top, dt_ps, stride):
+    if top is not None:
+        raise SettingsError("top was given with trajectories in memory, which have their own topology; leave it out.")
+    trajs = [hold(one, index, dt_ps, stride) for index, one in enumerate(given)]
+    for one in trajs[1:]:
+        if one.n_atoms != trajs[0].n_atoms:
+            raise DataError(
+                f"{one.path} has {one.n_atoms} atoms, {trajs[0].path} {trajs[0].n_atoms}; open one molecule."
+            )
+    common_spacing([str(one.path) for one in trajs], [one.dt_ps for one in trajs], None)
+    return Trajectories(trajs)
 
 
 def _find_trajectories(paths):

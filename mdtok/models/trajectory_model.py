@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from mdtok.errors import DataError
-from mdtok.features.arrays import as_given
+from mdtok.features.given import given_arrays
 from mdtok.models.model import Model
 
 
@@ -121,10 +121,10 @@ def as_trajectories(trajectories, n_dim=None, min_length=1):
     >>> [trajectory.shape for trajectory in as_trajectories([[[0, 1], [1, 1]], [[2, 3]]])]
     [(2, 2), (1, 2)]
     """
-    trajectories = as_given(trajectories)
+    trajectories = given_arrays(trajectories, "Trajectories")
     if isinstance(trajectories, np.ndarray) and trajectories.ndim == 2:
         trajectories = [trajectories]
-    arrays = [np.asarray(as_given(trajectory), dtype=np.float64) for trajectory in trajectories]
+    arrays = [np.asarray(trajectory, dtype=np.float64) for trajectory in trajectories]
     if not arrays:
         raise DataError("No trajectory was given; a list of arrays of shape (n_frames, n_dim) was expected.")
     for index, array in enumerate(arrays):

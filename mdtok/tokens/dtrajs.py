@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.features.arrays import as_given
+from mdtok.features.given import given_arrays
 from mdtok.md.files import find_files
 from mdtok.storage import read_npy, read_npz
 
@@ -24,7 +24,7 @@ def as_dtrajs(dtrajs, n_states=None, min_length=1, outside=False):
     Parameters
     ----------
     dtrajs : array of int or list of arrays of int, shape (n_frames,) each
-        One trajectory, or several.
+        One trajectory, or several; of NumPy or torch, or a column of a DataFrame.
     n_states : int, optional
         Tokens must lie in 0 .. n_states - 1.
     min_length : int
@@ -46,20 +46,25 @@ def as_dtrajs(dtrajs, n_states=None, min_length=1, outside=False):
     >>> as_dtrajs([0, 1, 1])
     [array([0, 1, 1])]
     """
-    dtrajs = as_given(dtrajs)
-    if isinstance(dtrajs, np.ndarray) and dtrajs.ndim == 1 and dtrajs.dtype != object:
-        dtrajs = [dtrajs]
-    dtrajs = [as_given(dtraj) for dtraj in dtrajs]
-    if dtrajs and np.ndim(dtrajs[0]) == 0:
-        dtrajs = [np.asarray(dtrajs)]
+    dtrajs = _in_trajectories(dtrajs, given_arrays(dtrajs, "Tokens"))
     if not dtrajs:
         raise DataError("No discrete trajectory was given; pass an array of tokens or a list of them.")
     lowest = -1 if outside else 0
     return [_as_dtraj(dtraj, index, n_states, min_length, lowest) for index, dtraj in enumerate(dtrajs)]
 
 
+def _in_trajectories(given, arrays):
+    """A list of trajectories: a row of tokens is one, and so is a table of one column; a matrix has one a row."""
+    if not isinstance(arrays, np.ndarray):
+        return arrays
+    if hasattr(given, "columns") and arrays.ndim == 2:
+        if arrays.shape[1] != 1:
+            raise DataError(f"Tokens: a table of {arrays.shape[1]} columns was given; choose the one of the tokens.")
+        arrays = arrays[:, 0]
+    return [arrays] if arrays.ndim < 2 else list(arrays)
+
+
 def _as_dtraj(dtraj, index, n_states, min_length, lowest):
-    dtraj = np.asarray(dtraj)
     if dtraj.ndim != 1:
         raise DataError(f"Discrete trajectory {index} has shape {dtraj.shape}; one token a frame was expected.")
     if len(dtraj) < min_length:

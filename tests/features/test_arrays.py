@@ -78,32 +78,6 @@ def test_encoding_needs_one_entry_a_column():
         encode_periodic(np.zeros((3, 2)), [True, True], ["phi"])
 
 
-class Frame:
-    """What a data frame looks like from outside."""
-
-    def __init__(self, array, columns):
-        self.array, self.columns = array, columns
-
-    def __iter__(self):
-        return iter(self.columns)
-
-    def __array__(self, dtype=None, copy=None):
-        return np.asarray(self.array, dtype=dtype)
-
-
-def test_tensors_and_data_frames_are_the_arrays_that_they_are():
-    array = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
-    for taken_as_one in (torch.tensor(array), Frame(array, ["phi", "psi"]), [torch.tensor(array)]):
-        (taken,) = as_features(taken_as_one)
-        np.testing.assert_array_equal(taken, array)
-    with pytest.raises(DataError, match=r"shape \(9, 4, 3\)"):
-        as_features(torch.zeros(9, 4, 3))
-    with pytest.raises(DataError, match="has a column 'time'"):
-        as_features(Frame(array, ["time", "phi"]))
-    with pytest.raises(DataError, match="no plain array"):
-        as_features(torch.tensor(array, requires_grad=True))
-
-
 def test_tensors_are_taken_wherever_trajectories_are():
     tokens = torch.tensor([0, 1, 1, 0, 2] * 40)
     assert [len(dtraj) for dtraj in as_dtrajs(tokens)] == [200]
@@ -111,3 +85,5 @@ def test_tensors_are_taken_wherever_trajectories_are():
     frames = torch.zeros(30, 2)
     assert [one.shape for one in as_trajectories(frames)] == [(30, 2)]
     assert [one.shape for one in as_trajectories([frames, frames])] == [(30, 2)] * 2
+    with pytest.raises(DataError, match=r"shape \(9, 4, 3\)"):
+        as_features(torch.zeros(9, 4, 3))

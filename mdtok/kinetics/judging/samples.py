@@ -11,10 +11,11 @@ import numpy as np
 
 from mdtok.errors import DataError, SettingsError
 from mdtok.features import Featurizer
-from mdtok.features.arrays import as_given
 from mdtok.features.columns import as_angles, periods_asked, point_out_angles
 from mdtok.features.feature_files import FeatureTable
-from mdtok.md.trajectory import Trajectories
+from mdtok.features.given import given_arrays
+from mdtok.md.in_memory import is_universe
+from mdtok.md.trajectory import Trajectories, open_trajectories
 from mdtok.tokens.dtrajs import as_dtrajs
 
 _SAME_INTERVAL = 1e-3  # relative difference up to which two frame intervals are the same
@@ -109,14 +110,15 @@ def _read(given, what, featurizer, dt_ps, columns, periodic):
         return given
     if isinstance(given, FeatureTable):
         return Sample("features", given.arrays, given.dt_ps or dt_ps, given.names, given.periodic, given.files)
+    if is_universe(given) or (isinstance(given, (list, tuple)) and given and all(is_universe(one) for one in given)):
+        given = open_trajectories(given)
     if isinstance(given, Trajectories) or _are(given, mdtraj.Trajectory):
         trajs = [given] if isinstance(given, mdtraj.Trajectory) else given
         return _featurize(trajs, what, featurizer, dt_ps)
-    given = as_given(given)
-    arrays = [given] if isinstance(given, np.ndarray) else [as_given(array) for array in given]
+    arrays = given_arrays(given, "trajectories")
+    arrays = [arrays] if isinstance(arrays, np.ndarray) else arrays
     if not arrays:
         raise DataError("no trajectory was given.")
-    arrays = [np.asarray(array) for array in arrays]
     if all(array.ndim == 1 and _whole(array) for array in arrays):
         return Sample("tokens", as_dtrajs(arrays), dt_ps)
     arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
