@@ -6,6 +6,7 @@ __getattr__, __all__ = lazy_names(
     __name__,
     {
         "page": ["write_report"],
+        "notebook": ["first_screen"],
         "parts": ["Chapter", "Table", "Verbatim", "shown", "number", "held"],
         "plots.scorecard": [
             "plot_timescales",

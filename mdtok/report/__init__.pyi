@@ -1,6 +1,7 @@
 """Reports: figures and one self-contained page that says in words which model passes and which fails."""
 
 from mdtok.report.figures import ReportFigure as ReportFigure
+from mdtok.report.notebook import first_screen as first_screen
 from mdtok.report.page import write_report as write_report
 from mdtok.report.parts import Chapter as Chapter
 from mdtok.report.parts import Table as Table

@@ -6,7 +6,8 @@ from mdtok.tokens.windows import windows  # at once: the module of the same name
 __getattr__, _names = lazy_names(
     __name__,
     {
-        "dtrajs": ["cut_outside", "load_dtrajs", "relabel", "split_time_blocks", "split_trajectories"],
+        "token_files": ["load_dtrajs"],
+        "dtrajs": ["cut_outside", "relabel", "split_time_blocks", "split_trajectories"],
         "unassigned": ["assign_unassigned"],
         "connected": ["share_left_out"],
         "held_out": ["check_held_out", "check_no_overlap"],

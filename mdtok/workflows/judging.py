@@ -20,7 +20,7 @@ from mdtok.kinetics.scoring.verdicts import equivalent_time, status
 from mdtok.md import open_trajectories
 from mdtok.md.files import find_files
 from mdtok.storage import write_json
-from mdtok.tokens.dtrajs import load_named_dtrajs
+from mdtok.tokens.token_files import load_named_dtrajs
 from mdtok.tokens.unassigned import WAYS, assign_unassigned
 from mdtok.workflows.command_line import OneStageSettings, setting
 

@@ -85,7 +85,7 @@ class Scorecard:
         return f"Scorecard({', '.join(said)})"
 
     def _repr_html_(self):
-        from mdtok.report.first_screen import first_screen  # as in `save`
+        from mdtok.report import first_screen  # as in `save`
 
         return first_screen(self)
 

@@ -19,8 +19,9 @@ from mdtok.features import load_features
 from mdtok.kinetics import score
 from mdtok.kinetics.estimation.estimate import PARTS
 from mdtok.kinetics.scoring.verdicts import status
+from mdtok.md.files import find_files
 from mdtok.storage import read_json, whole, write_json
-from mdtok.tokens.dtrajs import find_files, load_named_dtrajs
+from mdtok.tokens.token_files import load_named_dtrajs
 from mdtok.workflows.benchmark.task import Task, make_task
 from mdtok.workflows.benchmark.tasks import TASKS
 from mdtok.workflows.command_line import OneStageSettings, positional, setting
