@@ -321,6 +321,23 @@ def test_slow_variables_of_networks_of_tokens_stand_beside_tica_vamp_and_vampnet
     assert "TICA is as good" in text or "More than TICA" in text
 
 
+def test_the_sentence_on_slow_variables_names_both_sides():
+    row = lambda low, high: {"vamp2": {"value": 1.5 + low}, "vamp2_difference": {"low": low, "high": high}}  # noqa: E731
+    sets = {"TICA of the features": row(0.0, 0.0), "a": row(0.1, 0.2), "b": row(-0.2, -0.1), "c": row(-0.1, 0.1)}
+    draw = CHAPTERS["slow_variables"]._who_wins
+    assert draw(sets) == "More than TICA, beyond the intervals: a; the most has a. TICA has more than b."
+    assert "TICA is as good" in draw({name: sets[name] for name in ("TICA of the features", "c")})
+
+
+def test_a_constant_feature_leaves_the_slow_variables_of_the_others(of_a_molecule):
+    still = lambda arrays, periodic: [np.column_stack([x, np.ones(len(x))]) for x in arrays]  # noqa: E731
+    tokens = SimpleNamespace(**{**vars(of_a_molecule.tokens), "read_by_tokenizer": still})
+    tokenizer = of_a_molecule.tokenizer
+    blind = SimpleNamespace(transform=lambda arrays: tokenizer.transform([x[:, :2] for x in arrays]))
+    found = CHAPTERS["slow_variables"].numbers(of_a_molecule.but(tokens=tokens, tokenizer=blind, models={}))
+    assert list(found["sets"])[:3] == ["TICA of the features", "VAMP of the features", "VAMPnet of the features"]
+
+
 def test_too_little_for_slow_variables_is_said(of_a_molecule, tmp_path):
     settings = SimpleNamespace(**{**vars(of_a_molecule.settings), "lagtime": 500})
     found = CHAPTERS["slow_variables"].numbers(of_a_molecule.but(settings=settings))

@@ -79,9 +79,19 @@ def _frames_and_tokens(judged, part, lag):
     return [np.asarray(frames[k][where]) for k, where in kept], [dtrajs[k][where] for k, where in kept]
 
 
+def _that_vary(train, test):
+    """Frames without the columns that stand still in training, which tell nothing and which a network cannot scale."""
+    joined = np.concatenate(train)
+    varies = joined.max(axis=0) > joined.min(axis=0)
+    if not varies.any():
+        raise DataError("all features are constant in the training trajectories.")
+    return ([x[:, varies] for x in part] for part in (train, test))
+
+
 def _sets(judged, train, test, lag, n_cvs):
     """Variables of the held-out frames, by name."""
     (frames, dtrajs), (frames_test, dtrajs_test) = train, test
+    frames, frames_test = _that_vary(frames, frames_test)
     found = {}
 
     def add(name, fitted_to, held_out, fit=fit_tica, **how):
@@ -162,9 +172,12 @@ def draw(numbers: dict) -> Chapter:
 
 
 def _who_wins(sets):
-    """In one sentence: which sets are better than TICA beyond their interval, or that none is."""
-    better = [name for name, row in sets.items() if name != _REFERENCE and float(row["vamp2_difference"]["low"]) > 0]
-    if not better:
-        return "None of them has more of the slow dynamics than TICA, beyond the intervals: TICA is as good."
-    best = max(better, key=lambda name: float(sets[name]["vamp2"]["value"]))
-    return f"More than TICA, beyond the intervals: {', '.join(better)}; the most has {best}."
+    """In words: which sets are better than TICA beyond their interval, which are worse, or that none is either."""
+    others = {name: row["vamp2_difference"] for name, row in sets.items() if name != _REFERENCE}
+    better = [name for name, difference in others.items() if float(difference["low"]) > 0]
+    worse = [name for name, difference in others.items() if float(difference["high"]) < 0]
+    said = "None of them has more of the slow dynamics than TICA, beyond the intervals: TICA is as good."
+    if better:
+        best = max(better, key=lambda name: float(sets[name]["vamp2"]["value"]))
+        said = f"More than TICA, beyond the intervals: {', '.join(better)}; the most has {best}."
+    return f"{said} TICA has more than {', '.join(worse)}." if worse else said
