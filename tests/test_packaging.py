@@ -60,7 +60,7 @@ def test_the_version_is_said_once():
 def test_the_wheel_holds_what_is_no_code_too(tmp_path):
     """Built from a copy without `.git`, as hatchling finds no ignored files there; CI installs it and runs it
     elsewhere."""
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):  # what is ignored is not built
         shutil.copy(ROOT / name, tmp_path)
     for name in ("mdtok", "systems"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -68,9 +68,7 @@ def test_the_wheel_holds_what_is_no_code_too(tmp_path):
     assert f"mdtok-{mdtok.__version__}-" in wheel
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
-    data = [
-        path for folder in ("mdtok", "systems") for path in (tmp_path / folder).rglob("*.*") if path.suffix != ".py"
-    ]
+    data = [path for folder in ("mdtok", "systems") for path in (tmp_path / folder).rglob("*.*")]
     within = [path.relative_to(tmp_path).as_posix() for path in data]
     assert {name if name.startswith("mdtok/") else f"mdtok/{name}" for name in within} <= held
     assert {"mdtok/py.typed", "mdtok/__init__.pyi", "mdtok/report/page.css"} <= held

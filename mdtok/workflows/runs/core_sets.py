@@ -54,7 +54,9 @@ class CoreSetSettings(ModelSettings):
     core_radius_nm: float = setting(0.6, "Of the core sets.", group="tokens")
     mean_frames: int = setting(50, "Frames of the running mean of the published tokens.", group="tokens")
     commit_frames: int = setting(100, "Shortest visit that counts in the published tokens.", group="tokens")
-    models: str = setting("msm,bayesian-msm,semi-markov,hmm4,lstm,nanogpt-plain,nanogpt", "Models to fit and to score.", names=True)
+    models: str = setting(
+        "msm,bayesian-msm,semi-markov,hmm4,lstm,nanogpt-plain,nanogpt", "Models to fit and to score.", names=True
+    )
     lagtime: int = setting(100, "Lag time in tokens, of populations, timescales and the Chapman-Kolmogorov test.")
     lagtimes: list[int] = setting([50, 100, 200, 500, 1000], "Lag times of the implied timescales, in tokens.")
     n_chains: int = setting(50, "Chains that each model generates.")

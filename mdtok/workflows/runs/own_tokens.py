@@ -14,10 +14,10 @@ from mdtok.storage import whole
 from mdtok.tokens import assign_unassigned, check_held_out, relabel
 from mdtok.tokens.connected import SAID
 from mdtok.tokens.dtrajs import split_frames
-from mdtok.tokens.token_files import load_named_dtrajs
 from mdtok.tokens.held_out import check_no_overlap
 from mdtok.tokens.metastable import metastable_states
 from mdtok.tokens.naming import letters
+from mdtok.tokens.token_files import load_named_dtrajs
 from mdtok.tokens.unassigned import UNASSIGNED, WAYS
 from mdtok.workflows.command_line import setting
 from mdtok.workflows.data import TokenisedData

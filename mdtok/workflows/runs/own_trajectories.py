@@ -28,15 +28,19 @@ class TrajectorySettings(ModelSettings):
     top: str = setting("", "Topology (PDB) of the trajectories.")
     features: str = setting("phi psi", f"Any of {' '.join(known_words())}.", group="features", names=True)
     feature_files: list[str] = setting([], "Instead of --traj: .npy, .npz, COLVAR of PLUMED, .xvg or .csv files.")
-    columns: list[str] = setting([], "Columns of the feature files, by name (or names for those of an array).", names=True)
-    periodic: list[str] = setting([], "Columns that are angles in radians; phi=degrees; d=0:1.5 for a period.", names=True)
+    columns: list[str] = setting(
+        [], "Columns of the feature files, by name (or names for those of an array).", names=True
+    )
+    periodic: list[str] = setting(
+        [], "Columns that are angles in radians; phi=degrees; d=0:1.5 for a period.", names=True
+    )
     dt_ps: float = setting(0.0, "Picoseconds between frames; needed for DCD and .npy, which carry no time.")
     stride: int = setting(1, "Keep every so many-th frame.")
     tica_dim: int = setting(0, "TICA components before k-means; 0: none.", group="tokens")
     n_states: int = setting(100, "Microstates (k-means).", group="tokens")
     n_macrostates: int = setting(0, "Metastable states (PCCA+); 0: chosen from the relaxation times.", group="tokens")
     map_columns: list[str] = setting(
-        [], "Two columns for the free-energy maps; the first two if not given.", group="referee", names=True,
+        [], "Two columns for the free-energy maps; the first two if not given.", group="referee", names=True
     )
 
     QUICK = {"n_states": 30, "training_steps": 800, "models": "msm,order2,semi-markov,nanogpt-tiny"}

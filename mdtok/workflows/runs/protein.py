@@ -51,7 +51,8 @@ class ProteinSettings(ModelSettings):
     n_macrostates: int = setting(5, "Metastable states (PCCA+); 0: chosen from the relaxation times.", group="tokens")
     models: str = setting(
         "msm,msm10,semi-markov,lstm,lstm-reversible,nanogpt,nanogpt-narrow-reversible",
-        "Models to fit and to score, separated by commas.", names=True,
+        "Models to fit and to score, separated by commas.",
+        names=True,
     )
     lagtime: int = setting(10, "Lag time in frames, of the Markov model of the states.")
     lagtimes: list[int] = setting([1, 2, 5, 10, 20], "Lag times of the implied timescales, in frames.")
