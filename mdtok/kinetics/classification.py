@@ -227,3 +227,47 @@ def nearest_at_start(trajectories: list[np.ndarray], centres: np.ndarray) -> np.
     starts = np.array([trajectory[0] for trajectory in as_trajectories(trajectories, centres.shape[1])])
     distances = np.linalg.norm(starts[:, None] - centres, axis=2)  # (n_trajectories, n_classes)
     return np.eye(len(centres))[distances.argmin(axis=1)]
+
+
+def class_given_token(
+    classes: list[np.ndarray], dtrajs: list[np.ndarray], shift: int, n_classes: int, n_states: int
+) -> np.ndarray:
+    """How probable each class of a frame is, given the token some frames later: counted, without any assumption.
+
+    The best that a single token tells of the past; a model that does better from a slice reads more than its start.
+
+    Parameters
+    ----------
+    classes : list of int arrays, shape (n_frames,) each
+        0 .. n_classes - 1, negative where a frame has none.
+    dtrajs : list of int arrays, shape (n_frames,) each
+        0 .. n_states - 1.
+    shift : int
+        Frames from the class to the token.
+    n_classes, n_states : int
+
+    Returns
+    -------
+    ndarray of float, shape (n_states, n_classes)
+        Rows sum to 1; one count more in all, by the shares of the classes, stands for tokens that were not seen.
+
+    Raises
+    ------
+    DataError
+        No frame with a class.
+
+    Examples
+    --------
+    >>> class_given_token([np.array([0, 0, 1, 1])], [np.array([5, 5, 6, 6])], 1, 2, 7)[[5, 6]].round(2)
+    array([[0.83, 0.17],
+           [0.17, 0.83]])
+    """
+    counts = np.zeros((n_states, n_classes))
+    for of_frame, dtraj in zip(classes, dtrajs):
+        before, after = of_frame[: len(of_frame) - shift], dtraj[shift:]
+        np.add.at(counts, (after[before >= 0], before[before >= 0]), 1)
+    shares = counts.sum(axis=0)
+    if not shares.sum():
+        raise DataError(f"No frame has a class and another one {shift} frames later.")
+    counts += shares / shares.sum()
+    return counts / counts.sum(axis=1, keepdims=True)

@@ -165,13 +165,21 @@ class LabelledData:
     arrays : list of float arrays, shape (n_frames, n_columns) each
         All of one length.
     labels : int array, shape (n_trajectories,)
+        0 to n - 1, negative for those without a class.
     split : dict of str -> list of int
         Indices of the ``train``, ``validation`` and ``test`` trajectories.
+    names : list of str
+        Of the classes, where they have names.
+    origins : list of tuple of int
+        Of pieces that were cut from the trajectories of features: which one, and its first frame there; empty where
+        they were simulated by themselves.
     """
 
     arrays: list
     labels: np.ndarray
     split: dict = field(default_factory=dict)
+    names: list = field(default_factory=list)
+    origins: list = field(default_factory=list)
 
     def part(self, name: str) -> list:
         """The trajectories of one part of the split."""

@@ -14,6 +14,7 @@ from mdtok.tokens import CoreSetTokenizer, StateTokenizer, cut_outside
 from mdtok.tokens.core_sets import is_saved
 from mdtok.workflows.data import FeatureData, LabelledData, TokenisedData
 from mdtok.workflows.folder import RunFolder
+from mdtok.workflows.labelling import cut_and_label
 
 _SPACING_NM = 0.04  # of the oracle's grid, at most
 
@@ -30,7 +31,7 @@ class JudgedRun:
     features : FeatureData or None
         None where the user brought tokens.
     labelled : LabelledData or None
-        Trajectories with a class each; runs on a potential have them.
+        Trajectories with a class each: those of a potential, or pieces of the trajectories of features.
     tokenizer : StateTokenizer, CoreSetTokenizer or None
     models : dict of str -> DynamicsModel or TrajectoryModel
         Fitted, by name; their attribute `reads` is "tokens" or "features".
@@ -57,12 +58,17 @@ class JudgedRun:
     def open(cls, run, settings, models=None, definition=None, load_system=None) -> "JudgedRun":
         """Read the data of a tokenised run."""
         tokens = TokenisedData.load(run / "tokens")
+        features = FeatureData.load(run / "features", tokens) if (run / "features").is_dir() else None
+        if (run / "labelled").is_dir():
+            labelled = LabelledData.load(run / "labelled")
+        else:
+            labelled = features and cut_and_label(features, tokens, settings.n_piece_frames)
         return cls(
             run,
             settings,
             tokens,
-            FeatureData.load(run / "features", tokens) if (run / "features").is_dir() else None,
-            LabelledData.load(run / "labelled") if (run / "labelled").is_dir() else None,
+            features,
+            labelled,
             load_tokenizer(run / "tokens"),
             models or {},
             definition,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mdtok.checks import require_whole_number
 from mdtok.errors import SettingsError
 from mdtok.workflows.command_line import RunSettings, setting
 from mdtok.workflows.tokenising import FEW_TRAJECTORIES
@@ -41,6 +42,10 @@ class ModelSettings(RunSettings):
         "Where chains start: equilibrium, as MD at rest is; basins, equally often in every basin.",
         group="rollouts",
     )
+    n_piece_frames: int = setting(
+        250, "Frames of the pieces of a molecule's trajectories whose first basin is to be told.", group="chapters"
+    )
+    n_attention: int = setting(4, "Held-out trajectories whose attention is looked at.", group="chapters")
     test_fraction: float = setting(0.25, "Share of the trajectories that no model sees.", group="tokens")
     validation_fraction: float = setting(
         0.15, "Share on which hyper-parameters and early stopping are decided.", group="tokens"
@@ -51,9 +56,9 @@ class ModelSettings(RunSettings):
 
     STAGE_OF = {
         **dict.fromkeys(("lagtime", "test_fraction", "validation_fraction", "n_blocks"), "tokenize"),
-        **dict.fromkeys(("models", "training_steps", "steps_of", "window"), "train"),
+        **dict.fromkeys(("models", "training_steps", "steps_of", "window", "n_piece_frames"), "train"),
         **dict.fromkeys(("lagtimes", "n_chains", "n_chain_tokens", "prompts"), "rollout"),
-        "n_timescales": "score",
+        **dict.fromkeys(("n_timescales", "n_attention"), "score"),
     }
 
     BY_NAME = ("models", "steps_of")
@@ -82,6 +87,8 @@ class ModelSettings(RunSettings):
                 raise SettingsError(
                     f"{name} is {getattr(self, name)}; it must not be negative, and 0 leaves the choice to mdtok."
                 )
+        for name in ("n_piece_frames", "n_attention"):
+            require_whole_number(f"--{name.replace('_', '-')}", getattr(self, name), 1)
         if self.prompts not in PROMPTS:
             raise SettingsError(f"--prompts is {self.prompts!r}; {' or '.join(PROMPTS)} was expected.")
         if self.lagtime < 1 or any(lag < 1 for lag in self.lagtimes):

@@ -160,13 +160,15 @@ def fit_coordinates(model, features, labelled=None) -> Callable:
     too."""
     model.circles = features.circles
     train, validation = features.read_by_models("train"), features.read_by_models("validation") or None
-    if labelled is None:
+    if labelled is None or (labelled.origins and not hasattr(model, "predict_proba")):
         return lambda checkpoints: model.fit(train, validation, checkpoint_folder=checkpoints)
+    if labelled.origins:  # the pieces are these trajectories
+        train = []
     return lambda checkpoints: model.fit_labelled(
         features.encode(labelled.part("train")),
         labelled.labels_of("train"),
         train,
-        features.encode(labelled.part("validation")),
+        features.encode(labelled.part("validation")) or None,
         labelled.labels_of("validation"),
         checkpoint_folder=checkpoints,
     )

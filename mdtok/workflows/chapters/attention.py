@@ -24,6 +24,7 @@ from mdtok.workflows.judged import JudgedRun
 
 PLACE = 60
 _N_FRAMES, _N_SHUFFLES = 250, 25
+_MOST_COLUMNS = 4  # of a trajectory that are drawn
 _MEANING = (
     "A key step is a frame that gets far more attention than its place explains. The same rule is applied to the "
     "trajectory with its frames shuffled: what it finds there is chance. Family-wise error rate 5 % a trajectory."
@@ -38,7 +39,8 @@ def applies(judged: JudgedRun) -> bool:
 def numbers(judged: JudgedRun) -> dict:
     """Mean attention of every BERT as maps, its distances, and key steps with their control."""
     seed, progress = judged.settings.seed, judged.settings.progress
-    seen, berts = _looked_at(judged), berts_of(judged)
+    shown_frames, berts = _looked_at(judged), berts_of(judged)
+    seen = judged.features.encode(shown_frames)
     summaries = {name: _summary(bert, seen) for name, bert in berts.items()}
     counts = {name: count_key_steps(bert, seen, _N_SHUFFLES, seed, progress=progress) for name, bert in berts.items()}
     first, bert = next(iter(berts.items()))
@@ -49,15 +51,21 @@ def numbers(judged: JudgedRun) -> dict:
         },
         "n_frames": len(seen[0]),
         "n_trajectories": len(seen),
-        "frame_ps": judged.settings.frame_interval_ps,
+        "frame_ps": judged.features.frame_ps,
+        "columns": _columns(judged.features),
         "maps": {name: _as_arrays(summary) for name, summary in summaries.items()},
-        "one": {"model": first, "trajectory": seen[0], "key_steps": vars(steps)},
+        "one": {"model": first, "trajectory": shown_frames[0][:, :_MOST_COLUMNS], "key_steps": vars(steps)},
     }
 
 
 def _looked_at(judged):
     """Beginnings of held-out trajectories."""
     return [x[:_N_FRAMES] for x in judged.labelled.part("test")[: max(2, judged.settings.n_attention)]]
+
+
+def _columns(features):
+    """Names of the features as axes show them."""
+    return [f"{name} (rad)" if angle else name for name, angle in zip(features.names, features.periodic)]
 
 
 def _summary(bert, trajectories):
@@ -133,7 +141,7 @@ def _figures_of_key_steps(numbers):
             "key_steps",
             f"Key steps of one trajectory, {one['model']}",
             "Marked on the trajectory; below, the excess of attention and its threshold.",
-            lambda: plot_key_steps(steps, one["trajectory"], dt_ps=dt_ps),
+            lambda: plot_key_steps(steps, one["trajectory"], names=numbers.get("columns"), dt_ps=dt_ps),
         ),
         ReportFigure(
             "key_step_counts",

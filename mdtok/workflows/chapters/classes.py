@@ -1,98 +1,163 @@
-"""Chapter: from which minimum a trajectory came, told by models, against the Bayes limit."""
+"""Chapter: in which basin a trajectory began, told by models, against the best that can be told."""
 
 import numpy as np
 
-from mdtok.kinetics.classification import accuracy_by_slice, classification_scores, nearest_at_start
+from mdtok.kinetics.classification import (
+    accuracy_by_slice,
+    class_given_token,
+    classification_scores,
+    nearest_at_start,
+)
 from mdtok.kinetics.estimation.estimate import MISSING
 from mdtok.report import Chapter, ReportFigure, Table, plot_accuracy_by_slice, shown
 from mdtok.workflows.chapters._exact import ORACLE, classifier_of, minima_of
 from mdtok.workflows.chapters._networks import berts_of
 from mdtok.workflows.judged import JudgedRun
+from mdtok.workflows.labelling import class_of_frames
 
 PLACE = 40
-SLICES = (500, 250, 100)  # frames
-_NEAREST = "nearest minimum at start"
+SLICES = (2, 4, 10)  # of a trajectory
+_NEAREST, _TOKEN = "nearest minimum at start", "token at the start, counted"
 _SCORES = ("accuracy", "precision", "recall", "f1")
-_MEANING = (
+_OF_POTENTIALS = (
     "The class is the minimum nearest the start. The process is Markovian, so of a slice only its first frame tells "
     "of the start; the Bayes limit is exact, from the propagator."
+)
+_OF_MOLECULES = (
+    "Held-out trajectories are cut into pieces; the class is where a piece begins: {}. The yardstick is what the token "
+    "at the beginning of a slice tells, counted in training trajectories. A model that tells more has read it from "
+    "the frames after, or from more than the token says of a frame."
 )
 
 
 def applies(judged: JudgedRun) -> bool:
-    """Where trajectories have classes whose exact limit is known."""
-    return judged.labelled is not None and judged.oracle is not None
+    """Where trajectories have classes, and either their limit is exact or a model was taught them."""
+    return judged.labelled is not None and (judged.oracle is not None or bool(berts_of(judged)))
 
 
 def numbers(judged: JudgedRun) -> dict:
     """Accuracy, precision, recall and F1 of whole trajectories, and accuracy by slice."""
-    classifier, frame_ps = classifier_of(judged), judged.settings.frame_interval_ps
-    held_out, labels = judged.labelled.part("test"), judged.labelled.labels_of("test")
-    minima, berts = np.array(list(minima_of(judged).values())), berts_of(judged)
-    answers = {
-        ORACLE: classifier.predict_proba(np.stack([x[0] for x in held_out]), frame_ps),
-        _NEAREST: nearest_at_start(held_out, minima),
-        **{name: bert.predict_proba(held_out) for name, bert in berts.items()},
-    }
-    scores = classification_scores(answers, labels, ORACLE, seed=judged.settings.seed)
-    predictors = {
-        _NEAREST: lambda pieces: nearest_at_start(pieces, minima),
-        **{name: bert.predict_proba for name, bert in berts.items()},
-    }
-    limit = classifier.accuracy(frame_ps)
+    labelled, frame_ps = judged.labelled, judged.features.frame_ps
+    yardstick = _of_potential(judged) if judged.oracle is not None else _of_molecule(judged)
+    berts, reference = berts_of(judged), next(iter(yardstick["answers"]))
+    labels = yardstick["labels"]
+    encoded = [judged.features.encode([x])[0] for x in yardstick["trajectories"]]
+    answers = {**yardstick["answers"], **{name: bert.predict_proba(encoded) for name, bert in berts.items()}}
+    scores = classification_scores(answers, labels, reference, seed=judged.settings.seed)
+    asked = yardstick["predictors"] | {name: (bert.predict_proba, encoded) for name, bert in berts.items()}
+    n_frames, slices = len(labelled.arrays[0]), {}
+    for length in (n_frames // parts for parts in SLICES):
+        slices[str(length)] = {
+            "models": {
+                name: accuracy_by_slice(predict, given, labels, length, seed=judged.settings.seed).to_dict()
+                for name, (predict, given) in asked.items()
+            }
+        }
+        if "limit" in yardstick:
+            starts = range(0, n_frames - length + 1, length)
+            slices[str(length)]["exact"] = [yardstick["limit"]((start + 1) * frame_ps) for start in starts]
     return {
+        "meaning": yardstick["meaning"],
         "scores": {name: score.to_dict() for name, score in scores.items()},
-        "slices": _by_slice(judged, classifier, predictors),
-        "exact_accuracy": limit,
+        "slices": slices,
+        "exact_accuracy": yardstick["limit"](frame_ps) if "limit" in yardstick else None,
         "n_test": len(labels),
+        "n_frames": n_frames,
         "frame_ps": frame_ps,
         "sentences": [
-            f"{name}: accuracy {float(scores[name].accuracy.value):.4f}, Bayes limit {limit:.4f}." for name in berts
+            f"{name}: accuracy {float(scores[name].accuracy.value):.4f}, {reference} "
+            f"{float(scores[reference].accuracy.value):.4f}."
+            for name in berts
         ],
     }
 
 
-def _by_slice(judged, classifier, predictors):
-    """Accuracy from slices of several lengths, the earliest first, by model; and the exact limit."""
-    settings, frame_ps = judged.settings, judged.settings.frame_interval_ps
-    held_out, labels = judged.labelled.part("test"), judged.labelled.labels_of("test")
-    slices = {}
-    for n_frames in (n for n in SLICES if 2 * n <= settings.n_frames):
-        starts = range(0, settings.n_frames - n_frames + 1, n_frames)
-        slices[str(n_frames)] = {
-            "exact": [classifier.accuracy((start + 1) * frame_ps) for start in starts],
-            "models": {
-                name: accuracy_by_slice(predict, held_out, labels, n_frames, seed=settings.seed).to_dict()
-                for name, predict in predictors.items()
-            },
-        }
-    return slices
+def _of_potential(judged):
+    """What is exact, and the nearest minimum."""
+    classifier, frame_ps = classifier_of(judged), judged.features.frame_ps
+    held_out, minima = judged.labelled.part("test"), np.array(list(minima_of(judged).values()))
+    return {
+        "meaning": _OF_POTENTIALS,
+        "trajectories": held_out,
+        "labels": judged.labelled.labels_of("test"),
+        "answers": {
+            ORACLE: classifier.predict_proba(np.stack([x[0] for x in held_out]), frame_ps),
+            _NEAREST: nearest_at_start(held_out, minima),
+        },
+        "predictors": {_NEAREST: (lambda pieces: nearest_at_start(pieces, minima), held_out)},
+        "limit": classifier.accuracy,
+    }
+
+
+def _of_molecule(judged):
+    """What the token at the beginning of a slice tells of the beginning of its piece."""
+    labelled, tokens = judged.labelled, judged.tokens
+    chosen = [k for k in labelled.split["test"] if labelled.labels[k] >= 0]
+    names, classes = class_of_frames(judged.features.names, judged.features.arrays, tokens)
+    known = [names.index(name) for name in labelled.names]
+    classes = [np.select([of == c for c in known], range(len(known)), -1) for of in classes]
+    train = tokens.split["train"]
+    told: dict[int, np.ndarray] = {}
+
+    def predict(pieces):
+        """From pieces whose columns are the token and the frame's place in the piece."""
+        token, shift = np.array([piece[0] for piece in pieces]).T
+        shift = int(shift[0])  # one for all slices of a place
+        if shift not in told:
+            told[shift] = class_given_token(
+                [classes[k] for k in train],
+                [tokens.dtrajs[k] for k in train],
+                shift,
+                len(known),
+                len(tokens.macrostates),
+            )
+        return told[shift][token.astype(int)]
+
+    n_frames = len(labelled.arrays[0])
+    origins = [labelled.origins[k] for k in chosen]
+    given = [np.column_stack([tokens.dtrajs[k][start : start + n_frames], np.arange(n_frames)]) for k, start in origins]
+    labels = labelled.labels[chosen]
+    shares = np.bincount(labels, minlength=len(known)) / len(labels)
+    said = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in zip(labelled.names, shares))
+    return {
+        "meaning": _OF_MOLECULES.format(said),
+        "trajectories": [labelled.arrays[k] for k in chosen],
+        "labels": labels,
+        "answers": {_TOKEN: predict(given)},
+        "predictors": {_TOKEN: (predict, given)},
+    }
 
 
 def draw(numbers: dict) -> Chapter:
     """The scores, then a table for every length of slices, and their figure."""
     slices = numbers["slices"]
-    body = [f"{_MEANING} {numbers['n_test']} held-out trajectories.", _score_table(numbers)]
+    body = [
+        f"{numbers['meaning']} {numbers['n_test']} held-out ones of {numbers['n_frames']} frames.",
+        _score_table(numbers),
+    ]
     body += [_slice_table(n_frames, one) for n_frames, one in slices.items()]
+    limit = "" if numbers["exact_accuracy"] is None else "; the line in black is the exact Bayes limit"
     figures = [
         ReportFigure(
             "slices",
             "Accuracy by slice",
-            "Each point is one slice of every trajectory; the line in black is the exact Bayes limit.",
+            f"Each point is one slice of every trajectory{limit}.",
             lambda: plot_accuracy_by_slice(slices, dt_ps=numbers["frame_ps"]),
         )
     ]
-    return Chapter("Classification", body, figures if slices else [])  # none of trajectories below 200 frames
+    return Chapter("Classification", body, figures)
 
 
 def _score_table(numbers):
-    rows = [["Bayes limit, exact", f"{numbers['exact_accuracy']:.4f}", MISSING, MISSING, MISSING]]
+    rows = []
+    if numbers["exact_accuracy"] is not None:
+        rows.append(["Bayes limit, exact", f"{numbers['exact_accuracy']:.4f}", MISSING, MISSING, MISSING])
     rows += [[name, *(shown(row[part], ".4f") for part in _SCORES)] for name, row in numbers["scores"].items()]
     return Table(["classifier", "accuracy", "precision", "recall", "F1"], rows)
 
 
 def _slice_table(n_frames, slices):
-    rows = [["Bayes limit, exact", *(f"{value:.3f}" for value in slices["exact"])]]
+    rows = [["Bayes limit, exact", *(f"{value:.3f}" for value in slices["exact"])]] if "exact" in slices else []
     rows += [[name, *(f"{value:.3f}" for value in row["value"])] for name, row in slices["models"].items()]
-    header = ["classifier", *(str(k + 1) for k in range(len(slices["exact"])))]
+    header = ["classifier", *(str(k + 1) for k in range(len(rows[0]) - 1))]
     return Table(header, rows, title=f"Slices of {n_frames} frames")

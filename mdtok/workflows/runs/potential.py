@@ -65,11 +65,10 @@ class PotentialSettings(ModelSettings):
     n_forecasts: int = setting(200, "Held-out trajectories that are forecast.", group="chapters")
     n_prompt: int = setting(500, "Frames before a forecast.", group="chapters")
     n_forecast: int = setting(100, "Frames of a forecast.", group="chapters")
-    n_attention: int = setting(4, "Held-out trajectories whose attention is looked at.", group="chapters")
 
     STAGE_OF = ModelSettings.STAGE_OF | {
         **dict.fromkeys(("token_interval_frames", "n_states"), "tokenize"),
-        **dict.fromkeys(("n_forecasts", "n_prompt", "n_forecast", "n_attention"), "score"),
+        **dict.fromkeys(("n_forecasts", "n_prompt", "n_forecast"), "score"),
     }
     QUICK = {
         "n_trajectories": 60,
@@ -99,7 +98,6 @@ class PotentialSettings(ModelSettings):
         "n_forecasts",
         "n_prompt",
         "n_forecast",
-        "n_attention",
     )
 
     def __post_init__(self):

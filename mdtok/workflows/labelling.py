@@ -1,0 +1,80 @@
+"""Pieces of a molecule's trajectories with a class each: the basin, or folded or unfolded, in which a piece begins.
+
+Leban, "Modern autoregressive architectures for the collective variable problem", labels trajectories of a particle by
+the minimum where they start. A molecule has no such minima: its basins are the macrostates of the tokens, and a
+protein with a fraction of native contacts is folded or unfolded.
+"""
+
+import numpy as np
+
+from mdtok.kinetics.folding import FOLDED_ABOVE_Q, UNFOLDED_BELOW_Q
+from mdtok.models.coordinates.pieces import NO_LABEL
+from mdtok.workflows.data import PARTS, FeatureData, LabelledData, TokenisedData
+
+Q = "Q"
+_KEPT = 0.9  # of the frames, by the length of a piece
+_FEWEST_FRAMES = 20  # a piece
+_FEWEST_PIECES = {"train": 5, "test": 2}  # of a class, to be learnt and to be told
+
+
+def cut_and_label(features: FeatureData, tokens: TokenisedData, n_frames: int) -> LabelledData | None:
+    """Cut the trajectories into pieces of one length, each labelled by the class of its first frame.
+
+    Parameters
+    ----------
+    features : FeatureData
+    tokens : TokenisedData
+        Of the same frames.
+    n_frames : int
+        Of a piece, at most; fewer where trajectories are so short that more than a tenth of the frames were lost.
+
+    Returns
+    -------
+    LabelledData or None
+        None where fewer than two classes have pieces enough, or pieces were too short to tell anything.
+
+    Examples
+    --------
+    >>> names, classes = class_of_frames(["Q"], [np.array([[0.1], [0.5], [0.9]])], None)
+    >>> names, classes[0].tolist()
+    (['unfolded', 'folded'], [0, -100, 1])
+    """
+    if list(map(len, features.arrays)) != list(map(len, tokens.dtrajs)):
+        return None
+    length = _length_that_keeps([len(array) for array in features.arrays], n_frames)
+    if length < _FEWEST_FRAMES:
+        return None
+    names, classes = class_of_frames(features.names, features.arrays, tokens)
+    cut = [
+        (k, start) for k, array in enumerate(features.arrays) for start in range(0, len(array) - length + 1, length)
+    ]
+    labels = np.array([classes[k][start] for k, start in cut])
+    part_of = {k: part for part in PARTS for k in features.split[part]}
+    split = {part: [i for i, (k, _) in enumerate(cut) if part_of.get(k) == part] for part in PARTS}
+    taught = [
+        c
+        for c in range(len(names))
+        if all(np.sum(labels[split[part]] == c) >= fewest for part, fewest in _FEWEST_PIECES.items())
+    ]
+    if len(taught) < 2:
+        return None
+    labels = np.array([taught.index(label) if label in taught else NO_LABEL for label in labels])
+    arrays = [features.arrays[k][start : start + length].astype(float) for k, start in cut]
+    return LabelledData(arrays, labels, split, [names[c] for c in taught], cut)
+
+
+def class_of_frames(names: list, arrays: list, tokens: TokenisedData | None) -> tuple[list, list]:
+    """Names of the classes, and the class of every frame, `NO_LABEL` between folded and unfolded."""
+    if Q in names:
+        q = [array[:, names.index(Q)] for array in arrays]
+        return ["unfolded", "folded"], [
+            np.where(x < UNFOLDED_BELOW_Q, 0, np.where(x > FOLDED_ABOVE_Q, 1, NO_LABEL)) for x in q
+        ]
+    return tokens.macrostate_names, [tokens.macrostates[dtraj] for dtraj in tokens.dtrajs]
+
+
+def _length_that_keeps(lengths, n_frames):
+    """The length of a piece, `n_frames` at most, such that few frames lie in trajectories that are shorter."""
+    lengths = np.sort(lengths)[::-1]
+    held = np.cumsum(lengths) / lengths.sum()
+    return int(min(n_frames, lengths[np.searchsorted(held, _KEPT)]))
