@@ -13,12 +13,15 @@ from mdtok.workflows.data import PARTS, FeatureData, LabelledData, TokenisedData
 
 Q = "Q"
 _KEPT = 0.9  # of the frames, by the length of a piece
+_OVERLAP, _MOST_OVERLAPPING = 4, 500_000  # training pieces a frame is in: few pieces are learnt by heart; in frames
 _FEWEST_FRAMES = 20  # a piece
 _FEWEST_PIECES = {"train": 5, "test": 2}  # of a class, to be learnt and to be told
 
 
 def cut_and_label(features: FeatureData, tokens: TokenisedData, n_frames: int) -> LabelledData | None:
     """Cut the trajectories into pieces of one length, each labelled by the class of its first frame.
+
+    Held-out pieces do not overlap; those for training do, where they are not many.
 
     Parameters
     ----------
@@ -45,12 +48,17 @@ def cut_and_label(features: FeatureData, tokens: TokenisedData, n_frames: int) -
     if length < _FEWEST_FRAMES:
         return None
     names, classes = class_of_frames(features.names, features.arrays, tokens)
-    cut = [
-        (k, start) for k, array in enumerate(features.arrays) for start in range(0, len(array) - length + 1, length)
-    ]
+    n_training = sum(len(features.arrays[k]) for k in features.split["train"])
+    cut: list[tuple[int, int]] = []
+    split = {}
+    for part in PARTS:
+        stride = max(1, length // _OVERLAP) if part == "train" and n_training <= _MOST_OVERLAPPING else length
+        pieces = [
+            (k, start) for k in features.split[part] for start in range(0, len(features.arrays[k]) - length + 1, stride)
+        ]
+        split[part] = list(range(len(cut), len(cut) + len(pieces)))
+        cut += pieces
     labels = np.array([classes[k][start] for k, start in cut])
-    part_of = {k: part for part in PARTS for k in features.split[part]}
-    split = {part: [i for i, (k, _) in enumerate(cut) if part_of.get(k) == part] for part in PARTS}
     taught = [
         c
         for c in range(len(names))

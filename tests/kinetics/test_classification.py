@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from mdtok.errors import DataError, SettingsError
-from mdtok.kinetics.classification import accuracy_by_slice, check_labels, classification_scores, nearest_at_start
+from mdtok.kinetics.classification import (
+    accuracy_by_slice,
+    check_labels,
+    class_given_token,
+    classification_scores,
+    nearest_at_start,
+)
 
 
 def says(answers, n_classes):
@@ -133,3 +139,17 @@ def test_bad_probabilities_and_slices_are_said_in_one_line():
         accuracy_by_slice(lambda slices: says(labels, 2), [np.zeros((4, 1))] * 3, labels, 0)
     with pytest.raises(DataError, match="coordinates a frame"):
         nearest_at_start([np.zeros((4, 3))], [[0, 0], [1, 1]])
+
+
+def test_what_a_token_tells_of_a_class_before_is_that_of_the_chain():
+    """A two-state chain, class and token the same: after n steps the shares are rows of its matrix, turned round."""
+    rng, stay = np.random.default_rng(7), 0.95
+    dtrajs = [np.cumsum(rng.random(20_000) > stay) % 2 for _ in range(5)]
+    for shift in (0, 1, 10):
+        exact = 0.5 + 0.5 * (2 * stay - 1) ** shift
+        told = class_given_token(dtrajs, dtrajs, shift, 2, 3)
+        assert np.allclose(np.diagonal(told), exact, atol=0.02)
+        assert told[2].tolist() == pytest.approx([0.5, 0.5], abs=0.05)  # never seen: the shares of the classes
+    assert class_given_token([np.array([0, -1, 1])], [np.array([0, 0, 1])], 0, 2, 2)[0, 0] > 0.7  # -1 has no class
+    with pytest.raises(DataError, match="No frame has a class and another one 3 frames later"):
+        class_given_token([np.array([0, 1])], [np.array([0, 1])], 3, 2, 2)

@@ -15,6 +15,7 @@ from mdtok.storage import as_json, write_json
 from mdtok.tokens import StateTokenizer
 from mdtok.workflows.chapters import find_chapters, name_of
 from mdtok.workflows.chapters.cvs import pooled
+from mdtok.workflows.labelling import cut_and_label
 
 CHAPTERS = {name_of(chapter): chapter for chapter in find_chapters()}
 OF_POTENTIALS = ("kinetics", "exact", "forecasts", "classes", "cvs", "attention")
@@ -49,6 +50,7 @@ class Split:
 
     def __init__(self, arrays, labels=None, frame_ps=STEP_PS):
         self.arrays, self.labels, self.frame_ps = list(arrays), labels, frame_ps
+        self.names, self.periodic = ["x (nm)", "y (nm)"], np.zeros(2, dtype=bool)
         order = np.arange(len(self.arrays))
         self.split = {"train": order[: len(order) // 2].tolist(), "test": order[len(order) // 2 :].tolist()}
 
@@ -57,6 +59,9 @@ class Split:
 
     def labels_of(self, name):
         return self.labels[self.split[name]]
+
+    def encode(self, arrays):
+        return list(arrays)
 
 
 class MadeUpRun(SimpleNamespace):
@@ -223,7 +228,7 @@ def test_chapters_are_found_in_the_order_of_the_page():
 def test_chapters_on_potentials_need_classes_and_an_oracle(judged, name):
     assert CHAPTERS[name].applies(judged)
     assert not CHAPTERS[name].applies(judged.but(labelled=None))
-    if name != "attention":
+    if name not in ("attention", "classes"):  # those two are of molecules, too
         assert not CHAPTERS[name].applies(judged.but(oracle=None))
 
 
@@ -273,10 +278,34 @@ def test_forecasts_know_every_model_of_coordinates_and_none_of_tokens(found):
 
 def test_classes_are_judged_whole_and_by_slice(found):
     classes = found["classes"]
-    assert list(classes["slices"]) == ["100"]  # of 240 frames; 250 and 500 do not fit in twice
-    assert classes["n_test"] == 12 and len(classes["slices"]["100"]["exact"]) == 2
-    assert classes["exact_accuracy"] > 0.99 > classes["slices"]["100"]["exact"][1] > 0.5
+    assert list(classes["slices"]) == ["120", "60", "24"]  # of 240 frames
+    assert classes["n_test"] == 12 and len(classes["slices"]["120"]["exact"]) == 2
+    assert classes["exact_accuracy"] > 0.99 > classes["slices"]["120"]["exact"][1] > 0.5
     assert "accuracy" in classes["sentences"][0]
+
+
+def test_pieces_of_a_molecule_are_classified_beside_what_their_first_token_tells(judged, tmp_path):
+    arrays = judged.features.arrays
+    tokens = Split([(x[:, 0] > 0).astype(int) + 2 * (np.abs(x[:, 0]) < 0.5) for x in arrays])
+    tokens.macrostates, tokens.macrostate_names = np.array([0, 1, 0, 1]), ["left", "right"]
+    tokens.dtrajs, features = tokens.arrays, Split(arrays)
+    for data in (tokens, features):
+        data.split["validation"] = []
+    labelled = cut_and_label(features, tokens, 120)
+    run = judged.but(features=features, tokens=tokens, labelled=labelled, oracle=None)
+    assert CHAPTERS["classes"].applies(run) and not CHAPTERS["classes"].applies(run.but(models={}))
+    numbers = CHAPTERS["classes"].numbers(run)
+    assert numbers["n_test"] == 12 * 5 and numbers["exact_accuracy"] is None and "left (" in numbers["meaning"]
+    told = {name: float(row["accuracy"]["value"]) for name, row in numbers["scores"].items()}
+    assert list(told) == ["token at the start, counted", "the commonest class", "made-up"]
+    assert told["token at the start, counted"] == 1  # the class is read from that token
+    assert 0.5 < told["made-up"] < 1  # it looks at the mean, and some walks cross
+    by_slice = numbers["slices"]["12"]["models"]["token at the start, counted"]["value"]
+    assert by_slice[0] == 1 > by_slice[-1] > 0.5  # of what comes later less is told
+    chapter = drawn("classes", numbers, tmp_path)
+    assert [row[0] for row in chapter.body[1].rows] == list(told)
+    looked = drawn("attention", CHAPTERS["attention"].numbers(run), tmp_path)
+    assert looked.title == "Attention"
 
 
 def test_collective_variables_of_networks_stand_beside_tica(found):

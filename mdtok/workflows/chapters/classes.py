@@ -2,12 +2,7 @@
 
 import numpy as np
 
-from mdtok.kinetics.classification import (
-    accuracy_by_slice,
-    class_given_token,
-    classification_scores,
-    nearest_at_start,
-)
+from mdtok.kinetics.classification import accuracy_by_slice, class_given_token, classification_scores, nearest_at_start
 from mdtok.kinetics.estimation.estimate import MISSING
 from mdtok.report import Chapter, ReportFigure, Table, plot_accuracy_by_slice, shown
 from mdtok.workflows.chapters._exact import ORACLE, classifier_of, minima_of
@@ -17,7 +12,8 @@ from mdtok.workflows.labelling import class_of_frames
 
 PLACE = 40
 SLICES = (2, 4, 10)  # of a trajectory
-_NEAREST, _TOKEN = "nearest minimum at start", "token at the start, counted"
+_NEAREST = "nearest minimum at start"
+_TOKEN, _COMMONEST = "token at the start, counted", "the commonest class"
 _SCORES = ("accuracy", "precision", "recall", "f1")
 _OF_POTENTIALS = (
     "The class is the minimum nearest the start. The process is Markovian, so of a slice only its first frame tells "
@@ -117,15 +113,21 @@ def _of_molecule(judged):
     origins = [labelled.origins[k] for k in chosen]
     given = [np.column_stack([tokens.dtrajs[k][start : start + n_frames], np.arange(n_frames)]) for k, start in origins]
     labels = labelled.labels[chosen]
-    shares = np.bincount(labels, minlength=len(known)) / len(labels)
-    said = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in zip(labelled.names, shares))
+    said = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in zip(labelled.names, _shares(labelled, "test")))
     return {
         "meaning": _OF_MOLECULES.format(said),
         "trajectories": [labelled.arrays[k] for k in chosen],
         "labels": labels,
-        "answers": {_TOKEN: predict(given)},
+        "answers": {_TOKEN: predict(given), _COMMONEST: np.tile(_shares(labelled, "train"), (len(labels), 1))},
         "predictors": {_TOKEN: (predict, given)},
     }
+
+
+def _shares(labelled, part):
+    """Of the classes among the pieces of one part that have one."""
+    labels = labelled.labels_of(part)
+    counts = np.bincount(labels[labels >= 0], minlength=len(labelled.names))
+    return counts / counts.sum()
 
 
 def draw(numbers: dict) -> Chapter:
