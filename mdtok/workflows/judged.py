@@ -61,8 +61,10 @@ class JudgedRun:
         features = FeatureData.load(run / "features", tokens) if (run / "features").is_dir() else None
         if (run / "labelled").is_dir():
             labelled = LabelledData.load(run / "labelled")
+        elif features is None or settings is None:  # a report drawn again computes nothing
+            labelled = None
         else:
-            labelled = features and cut_and_label(features, tokens, settings.n_piece_frames)
+            labelled = cut_and_label(features, tokens, settings.n_piece_frames)
         return cls(
             run,
             settings,

@@ -24,6 +24,7 @@ from mdtok.workflows.judged import JudgedRun
 
 PLACE = 60
 _N_FRAMES, _N_SHUFFLES = 250, 25
+_N_SEGMENTS = 10  # of a window, fewer where it has fewer frames
 _MOST_COLUMNS = 4  # of a trajectory that are drawn
 _MEANING = (
     "A key step is a frame that gets far more attention than its place explains. The same rule is applied to the "
@@ -70,8 +71,9 @@ def _columns(features):
 
 def _summary(bert, trajectories):
     """Attention averaged over trajectories, and over the windows of a model that sees no more."""
-    windows = (block for x in trajectories for block in attention_blocks(bert.attentions(x)))
-    return summarise_attention(windows, progress=False)
+    windows = [block for x in trajectories for block in attention_blocks(bert.attentions(x))]
+    shortest = min(window.shape[-1] for window in windows)
+    return summarise_attention(windows, n_segments=min(_N_SEGMENTS, shortest), progress=False)
 
 
 def _as_arrays(summary):
