@@ -258,13 +258,14 @@ def class_given_token(
 
     Examples
     --------
-    >>> class_given_token([np.array([0, 0, 1, 1])], [np.array([5, 5, 6, 6])], 1, 2, 7)[[5, 6]].round(2)
-    array([[0.83, 0.17],
-           [0.17, 0.83]])
+    >>> class_given_token([np.array([0, 0, 1, 1])], [np.array([2, 2, 1, 1])], 0, n_classes=2, n_states=3)[1:].round(2)
+    array([[0.17, 0.83],
+           [0.83, 0.17]])
     """
     counts = np.zeros((n_states, n_classes))
     for of_frame, dtraj in zip(classes, dtrajs):
-        before, after = of_frame[: len(of_frame) - shift], dtraj[shift:]
+        after = dtraj[shift:]  # nothing is left of one that is shorter
+        before = of_frame[: len(after)]
         np.add.at(counts, (after[before >= 0], before[before >= 0]), 1)
     shares = counts.sum(axis=0)
     if not shares.sum():

@@ -151,5 +151,8 @@ def test_what_a_token_tells_of_a_class_before_is_that_of_the_chain():
         assert np.allclose(np.diagonal(told), exact, atol=0.02)
         assert told[2].tolist() == pytest.approx([0.5, 0.5], abs=0.05)  # never seen: the shares of the classes
     assert class_given_token([np.array([0, -1, 1])], [np.array([0, 0, 1])], 0, 2, 2)[0, 0] > 0.7  # -1 has no class
+    short, long = np.array([0, 1]), np.array([0, 0, 0, 1, 1, 1, 1])
+    alone, beside = (class_given_token(given, given, 3, 2, 2) for given in ([long], [long, short]))
+    assert np.array_equal(alone, beside)  # one that is shorter than the distance tells nothing
     with pytest.raises(DataError, match="No frame has a class and another one 3 frames later"):
         class_given_token([np.array([0, 1])], [np.array([0, 1])], 3, 2, 2)
