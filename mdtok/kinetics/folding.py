@@ -19,6 +19,18 @@ _HALFWAY_Q = (UNFOLDED_BELOW_Q + FOLDED_ABOVE_Q) / 2
 _CONTACTS_PER_BIN = 3
 
 
+def core_of(q: np.ndarray) -> np.ndarray:
+    """Unfolded (0), folded (1), or -1 between the two, of each fraction of native contacts.
+
+    Examples
+    --------
+    >>> core_of([0.1, 0.5, 0.9])
+    array([ 0, -1,  1])
+    """
+    q = np.asarray(q)
+    return np.where(q < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q > FOLDED_ABOVE_Q, FOLDED, -1))
+
+
 def folding_states(q: np.ndarray) -> np.ndarray:
     """Unfolded (0) or folded (1) at every frame: the core that was visited last, -1 before the first.
 
@@ -36,8 +48,7 @@ def folding_states(q: np.ndarray) -> np.ndarray:
     >>> folding_states(np.array([0.5, 0.1, 0.6, 0.8, 0.4]))
     array([-1,  0,  0,  1,  1])
     """
-    q = np.asarray(q)
-    return hold_last(np.where(q < UNFOLDED_BELOW_Q, UNFOLDED, np.where(q > FOLDED_ABOVE_Q, FOLDED, -1)))
+    return hold_last(core_of(q))
 
 
 def mean_by_state(q: list[np.ndarray], dtrajs: list[np.ndarray], n_states: int) -> np.ndarray:
@@ -70,7 +81,7 @@ def cores_of_states(q: list[np.ndarray], dtrajs: list[np.ndarray], n_states: int
     array([ 1, -1,  0])
     """
     mean = mean_by_state(q, dtrajs, n_states)
-    cores = np.where(mean < UNFOLDED_BELOW_Q, UNFOLDED, np.where(mean > FOLDED_ABOVE_Q, FOLDED, -1))
+    cores = core_of(mean)
     if not {UNFOLDED, FOLDED} <= set(cores.tolist()):
         raise DataError(
             f"Q of the states is {mean.min():.2f} to {mean.max():.2f}; a folded one (above {FOLDED_ABOVE_Q}) and an "

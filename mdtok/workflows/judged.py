@@ -30,8 +30,6 @@ class JudgedRun:
     tokens : TokenisedData
     features : FeatureData or None
         None where the user brought tokens.
-    labelled : LabelledData or None
-        Trajectories with a class each: those of a potential, or pieces of the trajectories of features.
     tokenizer : StateTokenizer, CoreSetTokenizer or None
     models : dict of str -> DynamicsModel or TrajectoryModel
         Fitted, by name; their attribute `reads` is "tokens" or "features".
@@ -47,7 +45,6 @@ class JudgedRun:
     settings: Any
     tokens: TokenisedData
     features: FeatureData | None = None
-    labelled: LabelledData | None = None
     tokenizer: StateTokenizer | CoreSetTokenizer | None = None
     models: dict = field(default_factory=dict)
     definition: Any = None
@@ -58,24 +55,25 @@ class JudgedRun:
     def open(cls, run, settings, models=None, definition=None, load_system=None) -> "JudgedRun":
         """Read the data of a tokenised run."""
         tokens = TokenisedData.load(run / "tokens")
-        features = FeatureData.load(run / "features", tokens) if (run / "features").is_dir() else None
-        if (run / "labelled").is_dir():
-            labelled = LabelledData.load(run / "labelled")
-        elif features is None or settings is None:  # a report drawn again computes nothing
-            labelled = None
-        else:
-            labelled = cut_and_label(features, tokens, settings.n_piece_frames)
         return cls(
             run,
             settings,
             tokens,
-            features,
-            labelled,
+            FeatureData.load(run / "features", tokens) if (run / "features").is_dir() else None,
             load_tokenizer(run / "tokens"),
             models or {},
             definition,
             load_system,
         )
+
+    @cached_property
+    def labelled(self) -> LabelledData | None:
+        """Trajectories with a class each: those of a potential, or pieces of the trajectories of features."""
+        if (self.run / "labelled").is_dir():
+            return LabelledData.load(self.run / "labelled")
+        if self.features is None:
+            return None
+        return cut_and_label(self.features, self.tokens, self.settings.n_piece_frames)
 
     @cached_property
     def system(self):

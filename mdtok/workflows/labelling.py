@@ -5,16 +5,20 @@ the minimum where they start. A molecule has no such minima: its basins are the 
 protein with a fraction of native contacts is folded or unfolded.
 """
 
+import logging
+
 import numpy as np
 
-from mdtok.kinetics.folding import FOLDED_ABOVE_Q, UNFOLDED_BELOW_Q
+from mdtok.kinetics.folding import core_of
 from mdtok.models.coordinates.pieces import NO_LABEL
 from mdtok.workflows.data import PARTS, FeatureData, LabelledData, TokenisedData
+from mdtok.workflows.settings import FEWEST_PIECE_FRAMES
+
+log = logging.getLogger(__name__)
 
 Q = "Q"
 _KEPT = 0.9  # of the frames, by the length of a piece
 _OVERLAP, _MOST_OVERLAPPING = 4, 500_000  # training pieces a frame is in: few pieces are learnt by heart; in frames
-_FEWEST_FRAMES = 20  # a piece
 _FEWEST_PIECES = {"train": 5, "test": 2}  # of a class, to be learnt and to be told
 
 
@@ -40,12 +44,13 @@ def cut_and_label(features: FeatureData, tokens: TokenisedData, n_frames: int) -
     --------
     >>> names, classes = class_of_frames(["Q"], [np.array([[0.1], [0.5], [0.9]])], None)
     >>> names, classes[0].tolist()
-    (['unfolded', 'folded'], [0, -100, 1])
+    (['unfolded', 'folded'], [0, -1, 1])
     """
     if list(map(len, features.arrays)) != list(map(len, tokens.dtrajs)):
         return None
     length = _length_that_keeps([len(array) for array in features.arrays], n_frames)
-    if length < _FEWEST_FRAMES:
+    if length < FEWEST_PIECE_FRAMES:
+        log.warning("no classes are taught: trajectories of %d frames are too short", length)
         return None
     names, classes = class_of_frames(features.names, features.arrays, tokens)
     n_training = sum(len(features.arrays[k]) for k in features.split["train"])
@@ -65,20 +70,29 @@ def cut_and_label(features: FeatureData, tokens: TokenisedData, n_frames: int) -
         if all(np.sum(labels[split[part]] == c) >= fewest for part, fewest in _FEWEST_PIECES.items())
     ]
     if len(taught) < 2:
+        log.warning("no classes are taught: fewer than two of %s begin pieces of %d frames enough", names, length)
         return None
-    labels = np.array([taught.index(label) if label in taught else NO_LABEL for label in labels])
+    labels = renumber(labels, taught, NO_LABEL)
     arrays = [features.arrays[k][start : start + length].astype(float) for k, start in cut]
     return LabelledData(arrays, labels, split, [names[c] for c in taught], cut)
 
 
 def class_of_frames(names: list, arrays: list, tokens: TokenisedData | None) -> tuple[list, list]:
-    """Names of the classes, and the class of every frame, `NO_LABEL` between folded and unfolded."""
+    """Names of the classes, and the class of every frame, -1 between folded and unfolded."""
     if Q in names:
-        q = [array[:, names.index(Q)] for array in arrays]
-        return ["unfolded", "folded"], [
-            np.where(x < UNFOLDED_BELOW_Q, 0, np.where(x > FOLDED_ABOVE_Q, 1, NO_LABEL)) for x in q
-        ]
+        return ["unfolded", "folded"], [core_of(array[:, names.index(Q)]) for array in arrays]
     return tokens.macrostate_names, [tokens.macrostates[dtraj] for dtraj in tokens.dtrajs]
+
+
+def renumber(classes: np.ndarray, kept: list[int], otherwise: int = -1) -> np.ndarray:
+    """Classes by their place among those that are kept.
+
+    Examples
+    --------
+    >>> renumber(np.array([0, 2, 1, -1]), kept=[0, 2])
+    array([ 0,  1, -1, -1])
+    """
+    return np.select([classes == one for one in kept], range(len(kept)), otherwise)
 
 
 def _length_that_keeps(lengths, n_frames):

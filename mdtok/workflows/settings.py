@@ -8,6 +8,7 @@ from mdtok.workflows.command_line import RunSettings, setting
 from mdtok.workflows.tokenising import FEW_TRAJECTORIES
 
 PROMPTS = ("equilibrium", "basins")
+FEWEST_PIECE_FRAMES = 20  # of a piece that is classified
 
 
 @dataclass
@@ -73,6 +74,9 @@ class ModelSettings(RunSettings):
                     f"--lagtime {self.lagtime} is no multiple of the lag of {name}, {model.lagtime}; they could not be "
                     "compared."
                 )
+            if hasattr(model, "predict_proba") and self.n_piece_frames > model.network.n_positions:
+                most = model.network.n_positions
+                raise SettingsError(f"--n-piece-frames is {self.n_piece_frames}; {name} sees {most} frames at most.")
         if not (
             self.test_fraction > 0
             and self.validation_fraction > 0
@@ -87,8 +91,8 @@ class ModelSettings(RunSettings):
                 raise SettingsError(
                     f"{name} is {getattr(self, name)}; it must not be negative, and 0 leaves the choice to mdtok."
                 )
-        for name in ("n_piece_frames", "n_attention"):
-            require_whole_number(f"--{name.replace('_', '-')}", getattr(self, name), 1)
+        require_whole_number("--n-piece-frames", self.n_piece_frames, FEWEST_PIECE_FRAMES)
+        require_whole_number("--n-attention", self.n_attention, 1)
         if self.prompts not in PROMPTS:
             raise SettingsError(f"--prompts is {self.prompts!r}; {' or '.join(PROMPTS)} was expected.")
         if self.lagtime < 1 or any(lag < 1 for lag in self.lagtimes):

@@ -109,7 +109,7 @@ def train(run, settings) -> None:
     """Stage `train`: fit every model, each saved as soon as it is done."""
     run.require("tokenize")
     data = JudgedRun.open(run, settings)
-    tokens, features, labelled = data.tokens, data.features, data.labelled
+    tokens, features = data.tokens, data.features
     check_held_out([*tokens.part("train"), *tokens.part("validation")], tokens.part("test"))
     models = settings.make_models(tokens.macrostates)
     require_features(models, features)
@@ -118,7 +118,7 @@ def train(run, settings) -> None:
     with run.stage("train") as facts:
         for name, model in models.items():
             if model.reads == "features":
-                fit = fit_coordinates(model, features, labelled)
+                fit = fit_coordinates(model, features, data.labelled)
             else:
                 fit = fit_tokens(model, tokens)
             seconds = fit_once(model, run / "models" / name, fit)
@@ -162,12 +162,11 @@ def fit_coordinates(model, features, labelled=None) -> Callable:
     train, validation = features.read_by_models("train"), features.read_by_models("validation") or None
     if labelled is None or (labelled.origins and not hasattr(model, "predict_proba")):
         return lambda checkpoints: model.fit(train, validation, checkpoint_folder=checkpoints)
-    if labelled.origins:  # the pieces are these trajectories
-        train = []
+    unlabelled = [] if labelled.origins else train  # the pieces are these trajectories
     return lambda checkpoints: model.fit_labelled(
         features.encode(labelled.part("train")),
         labelled.labels_of("train"),
-        train,
+        unlabelled,
         features.encode(labelled.part("validation")) or None,
         labelled.labels_of("validation"),
         checkpoint_folder=checkpoints,

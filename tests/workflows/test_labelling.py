@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from mdtok.errors import SettingsError
 from mdtok.models.coordinates.pieces import NO_LABEL
 from mdtok.workflows.data import FeatureData, TokenisedData
 from mdtok.workflows.labelling import class_of_frames, cut_and_label
+from mdtok.workflows.runs.own_trajectories import TrajectorySettings
 
 SPLIT = {"train": [0, 1], "validation": [2], "test": [3]}
 
@@ -50,7 +52,7 @@ def test_a_class_without_pieces_is_not_asked_for():
 def test_a_protein_is_folded_or_unfolded():
     q = np.array([[0.1, 5.0], [0.5, 5.0], [0.9, 5.0], [0.3, 5.0]])
     names, classes = class_of_frames(["Q", "Rg"], [q], None)
-    assert names == ["unfolded", "folded"] and classes[0].tolist() == [0, NO_LABEL, 1, NO_LABEL]
+    assert names == ["unfolded", "folded"] and classes[0].tolist() == [0, -1, 1, -1]
 
 
 @pytest.mark.parametrize("n_frames", [100, 250])
@@ -58,3 +60,16 @@ def test_features_of_other_frames_than_the_tokens_are_not_labelled(n_frames):
     features, tokens = a_run([600] * 4)
     tokens.dtrajs[0] = tokens.dtrajs[0][::2]
     assert cut_and_label(features, tokens, n_frames) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n_piece_frames": 10}, "--n-piece-frames is 10; a whole number of at least 20"),
+        ({"n_piece_frames": 5000, "models": "msm,trajbert-small"}, "trajbert-small sees 1024 frames at most"),
+        ({"n_attention": 0}, "--n-attention is 0; a whole number of at least 1"),
+    ],
+)
+def test_pieces_that_no_model_can_learn_from_are_refused_before_anything_is_read(given, message):
+    with pytest.raises(SettingsError, match=message):
+        TrajectorySettings(feature_files=["none.npy"], **given)

@@ -1,5 +1,7 @@
 """Chapter: where trajectory BERTs look, and whether there are frames that they look at more than chance explains."""
 
+import itertools
+
 import numpy as np
 
 from mdtok.insight import attention_blocks, count_key_steps, find_key_steps, summarise_attention
@@ -34,7 +36,7 @@ _MEANING = (
 
 def applies(judged: JudgedRun) -> bool:
     """Where a trajectory BERT was trained on trajectories with classes."""
-    return judged.labelled is not None and bool(berts_of(judged))
+    return bool(berts_of(judged)) and judged.labelled is not None
 
 
 def numbers(judged: JudgedRun) -> dict:
@@ -71,9 +73,10 @@ def _columns(features):
 
 def _summary(bert, trajectories):
     """Attention averaged over trajectories, and over the windows of a model that sees no more."""
-    windows = [block for x in trajectories for block in attention_blocks(bert.attentions(x))]
-    shortest = min(window.shape[-1] for window in windows)
-    return summarise_attention(windows, n_segments=min(_N_SEGMENTS, shortest), progress=False)
+    windows = (block for x in trajectories for block in attention_blocks(bert.attentions(x)))
+    first = next(windows)
+    n_segments = min(_N_SEGMENTS, first.shape[-1])
+    return summarise_attention(itertools.chain([first], windows), n_segments, progress=False)
 
 
 def _as_arrays(summary):

@@ -8,7 +8,7 @@ from mdtok.report import Chapter, ReportFigure, Table, plot_accuracy_by_slice, s
 from mdtok.workflows.chapters._exact import ORACLE, classifier_of, minima_of
 from mdtok.workflows.chapters._networks import berts_of
 from mdtok.workflows.judged import JudgedRun
-from mdtok.workflows.labelling import class_of_frames
+from mdtok.workflows.labelling import class_of_frames, renumber
 
 PLACE = 40
 SLICES = (2, 4, 10)  # of a trajectory
@@ -20,15 +20,15 @@ _OF_POTENTIALS = (
     "of the start; the Bayes limit is exact, from the propagator."
 )
 _OF_MOLECULES = (
-    "Held-out trajectories are cut into pieces; the class is where a piece begins: {}. The yardstick is what the token "
-    "at the beginning of a slice tells, counted in training trajectories. A model that tells more has read it from "
-    "the frames after, or from more than the token says of a frame."
+    "Held-out trajectories are cut into pieces of {} frames; the class is where a piece begins: {}. The yardstick is "
+    "what the token at the beginning of a slice tells, counted in training trajectories. A model that tells more has "
+    "read it from the frames after, or from more than the token says of a frame."
 )
 
 
 def applies(judged: JudgedRun) -> bool:
     """Where trajectories have classes, and either their limit is exact or a model was taught them."""
-    return judged.labelled is not None and (judged.oracle is not None or bool(berts_of(judged)))
+    return (judged.oracle is not None or bool(berts_of(judged))) and judged.labelled is not None
 
 
 def numbers(judged: JudgedRun) -> dict:
@@ -36,12 +36,13 @@ def numbers(judged: JudgedRun) -> dict:
     labelled, frame_ps = judged.labelled, judged.features.frame_ps
     yardstick = _of_potential(judged) if judged.oracle is not None else _of_molecule(judged)
     berts, reference = berts_of(judged), next(iter(yardstick["answers"]))
-    labels = yardstick["labels"]
-    encoded = [judged.features.encode([x])[0] for x in yardstick["trajectories"]]
+    labels, limit = yardstick["labels"], yardstick["limit"]
+    encoded = judged.features.encode(yardstick["trajectories"])
     answers = {**yardstick["answers"], **{name: bert.predict_proba(encoded) for name, bert in berts.items()}}
     scores = classification_scores(answers, labels, reference, seed=judged.settings.seed)
     asked = yardstick["predictors"] | {name: (bert.predict_proba, encoded) for name, bert in berts.items()}
-    n_frames, slices = len(labelled.arrays[0]), {}
+    n_frames = len(labelled.arrays[0])
+    slices: dict[str, dict] = {}
     for length in (n_frames // parts for parts in SLICES):
         slices[str(length)] = {
             "models": {
@@ -49,22 +50,21 @@ def numbers(judged: JudgedRun) -> dict:
                 for name, (predict, given) in asked.items()
             }
         }
-        if "limit" in yardstick:
+        if limit is not None:
             starts = range(0, n_frames - length + 1, length)
-            slices[str(length)]["exact"] = [yardstick["limit"]((start + 1) * frame_ps) for start in starts]
+            slices[str(length)]["exact"] = [limit((start + 1) * frame_ps) for start in starts]
+    if limit is None:
+        best = f"{reference} {float(scores[reference].accuracy.value):.4f}"
+    else:
+        best = f"Bayes limit {limit(frame_ps):.4f}"
     return {
         "meaning": yardstick["meaning"],
         "scores": {name: score.to_dict() for name, score in scores.items()},
         "slices": slices,
-        "exact_accuracy": yardstick["limit"](frame_ps) if "limit" in yardstick else None,
+        "exact_accuracy": None if limit is None else limit(frame_ps),
         "n_test": len(labels),
-        "n_frames": n_frames,
         "frame_ps": frame_ps,
-        "sentences": [
-            f"{name}: accuracy {float(scores[name].accuracy.value):.4f}, {reference} "
-            f"{float(scores[reference].accuracy.value):.4f}."
-            for name in berts
-        ],
+        "sentences": [f"{name}: accuracy {float(scores[name].accuracy.value):.4f}, {best}." for name in berts],
     }
 
 
@@ -90,24 +90,14 @@ def _of_molecule(judged):
     labelled, tokens = judged.labelled, judged.tokens
     chosen = [k for k in labelled.split["test"] if labelled.labels[k] >= 0]
     names, classes = class_of_frames(judged.features.names, judged.features.arrays, tokens)
-    known = [names.index(name) for name in labelled.names]
-    classes = [np.select([of == c for c in known], range(len(known)), -1) for of in classes]
-    train = tokens.split["train"]
-    told: dict[int, np.ndarray] = {}
+    taught, train = [names.index(name) for name in labelled.names], tokens.split["train"]
+    classes, dtrajs = [renumber(classes[k], taught) for k in train], [tokens.dtrajs[k] for k in train]
 
     def predict(pieces):
         """From pieces whose columns are the token and the frame's place in the piece."""
         token, shift = np.array([piece[0] for piece in pieces]).T
         shift = int(shift[0])  # one for all slices of a place
-        if shift not in told:
-            told[shift] = class_given_token(
-                [classes[k] for k in train],
-                [tokens.dtrajs[k] for k in train],
-                shift,
-                len(known),
-                len(tokens.macrostates),
-            )
-        return told[shift][token.astype(int)]
+        return class_given_token(classes, dtrajs, shift, len(taught), len(tokens.macrostates))[token.astype(int)]
 
     n_frames = len(labelled.arrays[0])
     origins = [labelled.origins[k] for k in chosen]
@@ -115,11 +105,12 @@ def _of_molecule(judged):
     labels = labelled.labels[chosen]
     said = ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in zip(labelled.names, _shares(labelled, "test")))
     return {
-        "meaning": _OF_MOLECULES.format(said),
+        "meaning": _OF_MOLECULES.format(n_frames, said),
         "trajectories": [labelled.arrays[k] for k in chosen],
         "labels": labels,
         "answers": {_TOKEN: predict(given), _COMMONEST: np.tile(_shares(labelled, "train"), (len(labels), 1))},
         "predictors": {_TOKEN: (predict, given)},
+        "limit": None,
     }
 
 
@@ -133,10 +124,8 @@ def _shares(labelled, part):
 def draw(numbers: dict) -> Chapter:
     """The scores, then a table for every length of slices, and their figure."""
     slices = numbers["slices"]
-    body = [
-        f"{numbers['meaning']} {numbers['n_test']} held-out ones of {numbers['n_frames']} frames.",
-        _score_table(numbers),
-    ]
+    meaning = numbers.get("meaning", _OF_POTENTIALS)  # earlier runs kept none
+    body = [f"{meaning} {numbers['n_test']} were judged.", _score_table(numbers)]
     body += [_slice_table(n_frames, one) for n_frames, one in slices.items()]
     limit = "" if numbers["exact_accuracy"] is None else "; the line in black is the exact Bayes limit"
     figures = [

@@ -22,7 +22,7 @@ _MEANING = (
 
 def applies(judged: JudgedRun) -> bool:
     """Where the committor is known, and trajectories have classes."""
-    return judged.labelled is not None and judged.oracle is not None
+    return judged.oracle is not None and judged.labelled is not None
 
 
 def numbers(judged: JudgedRun) -> dict:

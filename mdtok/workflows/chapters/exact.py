@@ -24,7 +24,7 @@ _N_GRID, _N_STARTS = 201, 300  # points an axis, and starts from each minimum, o
 
 def applies(judged: JudgedRun) -> bool:
     """Where there is a potential, and labelled trajectories from its minima."""
-    return judged.labelled is not None and judged.oracle is not None
+    return judged.oracle is not None and judged.labelled is not None
 
 
 def numbers(judged: JudgedRun) -> dict:

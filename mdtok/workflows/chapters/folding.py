@@ -21,11 +21,12 @@ from mdtok.report import (
     shown,
 )
 from mdtok.workflows.judged import JudgedRun
+from mdtok.workflows.labelling import Q
 
 log = logging.getLogger(__name__)
 
 PLACE = 80
-_Q, _MD = "Q", "all MD"
+_MD = "all MD"
 _MEANING = (
     "Unfolded and folded are the states with less than 0.3 and with more than 0.7 of the native contacts. The first "
     "passage time counts all attempts to go from one to the other, the transition path only the stretch that "
@@ -36,7 +37,7 @@ _MEANING = (
 
 def applies(judged: JudgedRun) -> bool:
     """Where the native contacts of a protein are a feature."""
-    return judged.definition is not None and judged.features is not None and _Q in judged.features.names
+    return judged.definition is not None and judged.features is not None and Q in judged.features.names
 
 
 def _column(judged, name):
@@ -53,7 +54,7 @@ def numbers(judged: JudgedRun) -> dict:
     DataError
         MD has not been both folded and unfolded.
     """
-    tokens, q, seed = judged.tokens, _column(judged, _Q), judged.settings.seed
+    tokens, q, seed = judged.tokens, _column(judged, Q), judged.settings.seed
     cores = cores_of_states(q, tokens.dtrajs, len(tokens.macrostates))
     events = FoldingEvents.of(q, _n_native_contacts(judged), tokens.dt_ps, seed)
     macrostates = [tokens.macrostates[dtraj] for dtraj in tokens.dtrajs]

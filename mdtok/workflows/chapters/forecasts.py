@@ -20,7 +20,7 @@ _MEANING = (
 
 def applies(judged: JudgedRun) -> bool:
     """Where the best predictor is known, and models read coordinates."""
-    return judged.labelled is not None and judged.oracle is not None and bool(judged.models_of_features())
+    return judged.oracle is not None and judged.labelled is not None and bool(judged.models_of_features())
 
 
 def numbers(judged: JudgedRun) -> dict:

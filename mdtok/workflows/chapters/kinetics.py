@@ -21,7 +21,7 @@ _MEANING = (
 
 def applies(judged: JudgedRun) -> bool:
     """Where there is an exact answer, and a model of coordinates that has been rolled out."""
-    return judged.labelled is not None and judged.oracle is not None and bool(judged.rollout_features())
+    return judged.oracle is not None and judged.labelled is not None and bool(judged.rollout_features())
 
 
 def numbers(judged: JudgedRun) -> dict:
